@@ -1,0 +1,306 @@
+"""Config: the one place where a hyper-parameter is declared, with its default, meaning and limits.
+
+The flags of the binaries, `--help`, `flags.txt` and `results.json` are generated from the fields below. Nothing
+here imports TensorFlow, so that a bad value is refused at once.
+"""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from amr_tf.errors import UserError
+
+MODELS = ("ae", "aegan", "amr", "acai", "acai_amr")
+MIXERS = ("mixup", "mixup_channel", "bernoulli", "bernoulli_unit")
+ARCHS = ("amr", "acai", "amr_fixed", "burgess", "mlp")
+RECON_LOSSES = ("l1", "l2", "bce", "bce_sum")
+GAN_LOSSES = ("bce", "lsgan")
+IMAGE_FITS = ("resize", "pad")
+# Width in pixels of the images that the networks see; the spiral's 2-D points are images of one pixel.
+DATASET_WIDTHS = {
+    "lines": 32, "spiral": 1, "mnist": 32, "kmnist": 32, "fashion_mnist": 32, "svhn": 32, "cifar10": 32,
+}  # fmt: skip
+DATASETS = tuple(DATASET_WIDTHS)
+CONV_ARCHS = ("amr", "acai", "amr_fixed")
+
+
+class ConfigError(UserError):
+    """A value or a combination of values that cannot be run."""
+
+
+class Default(NamedTuple):
+    """Published values that replace the general default where every entry of `where` holds."""
+
+    where: dict[str, Any]
+    values: dict[str, Any]
+
+
+# fmt: off
+# Later rows win. `where` may only name fields declared before the ones in `values`.
+PUBLISHED_DEFAULTS = (
+    Default({"dataset": "spiral"}, {"arch": "mlp", "latent": 2}),
+    Default({"dataset": "mnist"}, {"epochs": 2000}),
+    Default({"dataset": "fashion_mnist"}, {"epochs": 2000}),
+    Default({"dataset": "kmnist"}, {"epochs": 5000}),
+    Default({"dataset": "svhn"}, {"epochs": 4000}),
+    Default({"dataset": "cifar10"}, {"epochs": 3000}),
+    Default({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
+    # A plain autoencoder has no second player to wait for.
+    Default({"model": "ae"}, {"update_g_every": 1}),
+    Default(
+        {"model": "acai"},
+        {"arch": "acai", "lambda_": 1.0, "recon_loss": "l2", "gan_loss": "lsgan", "update_g_every": 1,
+         "adam_beta1": 0.9, "adam_beta2": 0.999, "weight_decay": 0.0, "image_fit": "pad",
+         "epochs": 256, "steps_per_epoch": 1024},
+    ),
+    # The AMR paper's rerun of ACAI knows no other reconstruction loss, whatever the networks.
+    Default({"model": "acai_amr"}, {"recon_loss": "l1"}),
+    Default({"model": "acai", "dataset": "svhn"}, {"depth": 64}),
+    Default({"model": "acai", "dataset": "cifar10"}, {"depth": 64}),
+    Default({"model": "acai", "dataset": "spiral"}, {"arch": "mlp"}),
+    # ACAI's model of the lines is one whole (width 2, latent 16, depth 16): with another latent or depth asked for,
+    # it is no longer that model, and the general latent_width stands.
+    Default({"model": "acai", "dataset": "lines", "latent": None, "depth": None}, {"latent_width": 2}),
+    Default({"recon_loss": "l2"}, {"consistency_loss": "l2"}),
+)
+# fmt: on
+
+LARGEST_INT = 2**31 - 1
+
+
+def option(default: Any, help: str, *, choices=None, low=None, above=None, below=None, place=False) -> Any:
+    """A field of Config. Unset it is None until the published default for the model and data set fills it in.
+
+    `low` is an inclusive limit, `above` and `below` are exclusive ones; whole numbers fit in 32 bits, as TensorFlow's
+    do. `place` marks what says where things are and not what is computed, which may therefore differ between a run
+    and its continuation.
+    """
+    high = LARGEST_INT if isinstance(default, int) else None
+    limits = {"low": low, "high": high, "above": above, "below": below}
+    return dataclasses.field(
+        default=None,
+        metadata={"default": default, "help": help, "choices": choices, "limits": limits, "place": place},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Every setting of a run, resolved and valid.
+
+    A field left out takes the value its paper publishes for the model, data set and architecture at hand.
+
+    Raises:
+        ConfigError: one line that names the flag, what was received and what to do.
+    """
+
+    model: str = option("amr", "training method", choices=MODELS)
+    dataset: str = option("lines", "data set; all but lines and spiral come from TFDS", choices=DATASETS)
+    arch: str = option("amr", "networks; amr_fixed is amr without its initialisation slips", choices=ARCHS)
+    mixer: str = option("mixup", "how codes are mixed", choices=MIXERS)
+    k: int = option(2, "how many codes go into one mix", low=2)
+    lambda_: float = option(10.0, "weight of the reconstruction loss (searched: 2, 5, 10, 20, 50)", low=0.0)
+    beta: float = option(0.0, "weight of the consistency loss |f(g(h_mix)) - h_mix|", low=0.0)
+    recon_loss: str = option("l1", "reconstruction; the bce ones need --arch=burgess", choices=RECON_LOSSES)
+    consistency_loss: str = option("l1", "distance of codes in the consistency loss", choices=("l1", "l2"))
+    gan_loss: str = option("bce", "loss of the discriminator's output against its target", choices=GAN_LOSSES)
+    update_g_every: int = option(
+        5,
+        "THE GENERATOR LEARNS ON EVERY N-TH STEP ONLY: 5 is what the paper's scripts ran although the paper does "
+        "not say so; 1 trains it on every step",
+        low=1,
+    )
+    latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
+    latent: int = option(16, "feature maps of the code; d_h = latent_width^2 * latent", low=1)
+    depth: int = option(16, "feature maps at the first scale, doubled at each following one", low=1)
+    data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", place=True)
+    raw_dir: str = option("", "folder of official archives, imported without a network", place=True)
+    image_fit: str = option("resize", "how 28 px become 32 px: AMR resizes, ACAI pads", choices=IMAGE_FITS)
+    train_examples: int = option(0, "train on that many examples only, drawn with the seed (0: all)", low=0)
+    batch_size: int = option(64, "examples per step", low=1)
+    epochs: int = option(100, "epochs to train; the papers' counts for their data sets", low=1)
+    steps_per_epoch: int = option(0, "steps of an epoch (0: one pass over the training examples)", low=0)
+    learning_rate: float = option(1e-4, "Adam's learning rate, for all three players", above=0.0)
+    adam_beta1: float = option(0.5, "Adam's beta1", low=0.0, below=1.0)
+    adam_beta2: float = option(0.99, "Adam's beta2", low=0.0, below=1.0)
+    adam_epsilon: float = option(1e-8, "Adam's epsilon", above=0.0)
+    weight_decay: float = option(1e-5, "L2 penalty, added to the gradient of every trainable weight", low=0.0)
+    seed: int = option(0, "seed of weights, order of the examples, mixing and low-data draw", low=0)
+    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", place=True)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            value = _checked(field, self._published_default(field) if value is None else value)
+            # A frozen dataclass has no other way to fill in its own fields.
+            object.__setattr__(self, field.name, value)
+        for rule in RULES:
+            if not rule.holds(self):
+                raise ConfigError(rule.message(self))
+
+    def _published_default(self, field: dataclasses.Field) -> Any:
+        value = field.metadata["default"]
+        for where, values in PUBLISHED_DEFAULTS:
+            if field.name in values and all(getattr(self, name) == wanted for name, wanted in where.items()):
+                value = values[field.name]
+        return value
+
+    def check_networks(self, image_width: int) -> None:
+        """Refuses networks that images of this width do not fit.
+
+        Apart from the other rules, since `experiment.build_model` takes the shape of the images, no data set.
+
+        Raises:
+            ConfigError: one line that names the flags and what to do.
+        """
+        for rule in NETWORK_RULES:
+            if not rule.holds(self, image_width):
+                raise ConfigError(f"{rule.message(self)} (images of {image_width} px)")
+
+    def flag(self, name: str) -> str:
+        """`--name=value`, as it would be typed."""
+        return f"--{flag_name(name)}={getattr(self, name)}"
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """What decides the numbers of a run, by flag name: everything but the places on disk."""
+        fields = (field for field in dataclasses.fields(self) if not field.metadata["place"])
+        return {flag_name(field.name): getattr(self, field.name) for field in fields}
+
+
+def flag_name(field_name: str) -> str:
+    """`lambda_` is `--lambda`: the underscore only keeps Python's keyword out of the way."""
+    return field_name.rstrip("_")
+
+
+def _checked(field: dataclasses.Field, value: Any) -> Any:
+    """The value in its field's type.
+
+    Raises:
+        ConfigError: wrong type, not finite, outside the limits or not among the choices.
+    """
+    flag, kind, choices = f"--{flag_name(field.name)}", field.type, field.metadata["choices"]
+    received = f"Received: {flag}={_shown(value)}"
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < sys.float_info.max else math.inf
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigError(f"{flag} takes {_KIND_NAMES[kind]}. {received}")
+    # flags.txt holds one value a line and is read without the spaces at a line's ends.
+    if kind is str and (not value.isprintable() or value != value.strip()):
+        raise ConfigError(f"{flag} takes printable text on one line, no spaces at its ends. {received}")
+    if choices and value not in choices:
+        raise ConfigError(f"{flag} takes one of {', '.join(choices)}. {received}")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{flag} takes a finite number. {received}")
+    for name, (accepts, words) in _LIMITS.items():
+        limit = field.metadata["limits"][name]
+        if limit is not None and not accepts(value, limit):
+            raise ConfigError(f"{flag} must be {words} {limit}. {received}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """`value` on one short line, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not print whole numbers of thousands of digits.
+        text = "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+_KIND_NAMES = {int: "a whole number", float: "a number", str: "text"}
+_LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "low": (lambda value, limit: value >= limit, "at least"),
+    "high": (lambda value, limit: value <= limit, "at most"),
+    "above": (lambda value, limit: value > limit, "greater than"),
+    "below": (lambda value, limit: value < limit, "less than"),
+}
+
+
+class Rule(NamedTuple):
+    """A combination that must hold, the fields it is about, and what to do where it does not."""
+
+    fields: tuple[str, ...]
+    holds: Callable[..., bool]
+    advice: str
+
+    def message(self, config: Config) -> str:
+        return f"{self.advice}. Received: {' '.join(config.flag(name) for name in self.fields)}"
+
+
+def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
+    """Width of the code that `arch` makes of images this wide, or 0 where no whole number of halvings leads there.
+
+    `amr` and `amr_fixed` pad the image by one pixel on each side first (METHOD: 32 -> 34 -> 17 -> 8 -> 4), and the
+    odd widths on the way are rounded down.
+    """
+    halvings = image_width / latent_width
+    if halvings < 2 or not math.log2(halvings).is_integer():
+        return 0
+    return (image_width + (0 if arch == "acai" else 2)) // int(halvings)
+
+
+RULES = (
+    Rule(("k", "batch_size"), lambda c: c.k <= c.batch_size, "A mix of k codes needs a batch of at least k"),
+    Rule(
+        ("model", "k"),
+        lambda c: c.model not in ("acai", "acai_amr") or c.k == 2,
+        "ACAI predicts the coefficient of a pair: use --k=2, or --model=amr for larger mixes",
+    ),
+    Rule(
+        ("model", "mixer"),
+        lambda c: c.model not in ("acai", "acai_amr") or c.mixer == "mixup",
+        "ACAI predicts one coefficient per mix: use --mixer=mixup, or --model=amr for other mixers",
+    ),
+    Rule(
+        ("model", "beta"),
+        lambda c: c.model in ("amr", "acai_amr") or c.beta == 0,
+        "The consistency loss belongs to --model=amr and acai_amr: use --beta=0",
+    ),
+    Rule(
+        ("model", "gan_loss"),
+        lambda c: c.model != "acai" or c.gan_loss == "lsgan",
+        "ACAI's losses are squared errors: use --gan_loss=lsgan, or --model=acai_amr",
+    ),
+    Rule(
+        ("model", "recon_loss"),
+        lambda c: c.model != "acai_amr" or c.recon_loss == "l1",
+        "The AMR paper's rerun of ACAI reconstructs with l1: use --recon_loss=l1, or --model=acai",
+    ),
+    Rule(
+        ("model", "update_g_every"),
+        lambda c: c.model != "ae" or c.update_g_every == 1,
+        "A plain autoencoder has no discriminator to train between its updates: use --update_g_every=1",
+    ),
+    Rule(
+        ("arch", "recon_loss"),
+        lambda c: c.recon_loss in ("l1", "l2") or c.arch == "burgess",
+        "Binary cross-entropy needs outputs within the image range, which only --arch=burgess has: use l1 or l2",
+    ),
+    Rule(
+        ("train_examples", "batch_size"),
+        lambda c: c.train_examples == 0 or c.train_examples >= c.batch_size,
+        "An epoch needs one whole batch: raise --train_examples or lower --batch_size",
+    ),
+)
+
+# These hold for a Config and the width of the images.
+NETWORK_RULES = (
+    Rule(
+        ("arch", "dataset"),
+        lambda c, width: c.arch != "burgess" or width == 64,
+        "--arch=burgess takes images of 64 px: use amr, acai or amr_fixed",
+    ),
+    Rule(
+        ("arch", "dataset"),
+        lambda c, width: (c.arch == "mlp") == (width == 1),
+        "--arch=mlp is for the points of --dataset=spiral, the convolutional networks are for images",
+    ),
+    Rule(
+        ("arch", "dataset", "latent_width"),
+        lambda c, width: (
+            c.arch not in CONV_ARCHS or c.latent_width == encoded_width(c.arch, width, c.latent_width)
+        ),
+        "The networks halve the image until it is latent_width wide, which they cannot here: use --latent_width=4",
+    ),
+)

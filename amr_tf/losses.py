@@ -1,0 +1,57 @@
+"""Reconstruction and GAN losses, one value per example: [B]. Who trains reduces and weighs them (METHOD 1)."""
+
+import tensorflow as tf
+
+
+def l1(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference over everything but the batch: two [B, ...] -> [B]."""
+    return _mean(tf.abs(target - output))
+
+
+def l2(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Mean squared difference over everything but the batch: two [B, ...] -> [B]."""
+    return _mean(tf.math.squared_difference(target, output))
+
+
+def bce(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Mean binary cross-entropy of pixels in [-1, 1], taken as probabilities (x + 1) / 2: two [B, ...] -> [B]."""
+    return _mean(_pixel_cross_entropy(target, output))
+
+
+def bce_sum(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """As `bce`, summed over the pixels (dSprites): two [B, ...] -> [B]."""
+    return tf.reduce_sum(_flat(_pixel_cross_entropy(target, output)), axis=1)
+
+
+def gan_bce(score: tf.Tensor, target) -> tf.Tensor:
+    """Binary cross-entropy of sigmoid(score) against a target in [0, 1]: [B] -> [B]. Finite for any logit."""
+    target = tf.broadcast_to(tf.cast(target, score.dtype), tf.shape(score))
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=score)
+
+
+def gan_lsgan(score: tf.Tensor, target) -> tf.Tensor:
+    """Squared distance of the raw score to its target: [B] -> [B]."""
+    return tf.math.squared_difference(score, tf.cast(target, score.dtype))
+
+
+# Below this, a logarithm is as good as that of 0; the reference clamps the logarithm itself, at -100.
+_SMALLEST_PROBABILITY = 1e-12
+
+
+def _pixel_cross_entropy(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    p, q = (target + 1) / 2, (output + 1) / 2
+    log_q = tf.math.log(tf.maximum(q, _SMALLEST_PROBABILITY))
+    log_not_q = tf.math.log(tf.maximum(1 - q, _SMALLEST_PROBABILITY))
+    return -(p * log_q + (1 - p) * log_not_q)
+
+
+def _flat(x: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(x, [tf.shape(x)[0], -1])
+
+
+def _mean(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(_flat(x), axis=1)
+
+
+RECON_LOSSES = {"l1": l1, "l2": l2, "bce": bce, "bce_sum": bce_sum}
+GAN_LOSSES = {"bce": gan_bce, "lsgan": gan_lsgan}

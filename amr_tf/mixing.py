@@ -1,0 +1,129 @@
+"""How codes are mixed: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1, METHOD 2).
+
+Drawing (a mixer's `sample`) is apart from applying (`mix`), so anyone can put in a draw of their own. Parent 1 of
+each mix is the example itself, the others come from independent random permutations of the batch. The number of
+parents k is a dimension of the tensors, so the cost hardly grows with it.
+
+All draws are stateless: the same seed gives the same draw. `gamma` sampling has no XLA kernel, hence the exponentials.
+"""
+
+from typing import Protocol
+
+import tensorflow as tf
+
+# Streams keep the random numbers of one step apart.
+_PERMUTATION, _COEFFICIENT, _MASK = 0, 1, 2
+
+
+def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Weighted sum of parents.
+
+    Args:
+        h: codes [B, ...].
+        indices: int [B, k], which codes are the parents of each mix.
+        weights: [B, k, ...], the code's shape after k with 1s where a weight is shared; they sum to 1 over k.
+
+    Returns:
+        Mixed codes, the shape of h.
+    """
+    return tf.reduce_sum(tf.cast(weights, h.dtype) * tf.gather(h, indices), axis=1)
+
+
+class Mixer(Protocol):
+    """Anything with `sample` mixes."""
+
+    def sample(self, batch_size, code_shape: tuple[int, ...], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws parents and weights.
+
+        Args:
+            batch_size: number of codes B, an int or a scalar tensor.
+            code_shape: shape of one code, (H, W, C) or (C,).
+            seed: int [2].
+
+        Returns:
+            indices int32 [B, k] and weights float32 [B, k, ...], as `mix` takes them.
+        """
+
+
+class Mixup:
+    """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1)."""
+
+    def __init__(self, k: int):
+        self.k = k
+
+    def sample(self, batch_size, code_shape, seed):
+        shape = (batch_size, self.k, *self._shared(code_shape))
+        return _parents(batch_size, self.k, seed), _dirichlet(shape, tf.random.fold_in(seed, _COEFFICIENT))
+
+    def _shared(self, code_shape):
+        return (1,) * len(code_shape)
+
+
+class ChannelMixup(Mixup):
+    """Convex mixing with a draw of its own for every example and feature map (for every unit of a flat code)."""
+
+    def _shared(self, code_shape):
+        return _per_map(code_shape)
+
+
+class UnitBernoulli:
+    """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely."""
+
+    def __init__(self, k: int):
+        self.k = k
+
+    def sample(self, batch_size, code_shape, seed):
+        shape = (batch_size, *_per_map(code_shape))
+        chosen = tf.random.stateless_uniform(shape, tf.random.fold_in(seed, _MASK), maxval=self.k, dtype=tf.int32)
+        return _parents(batch_size, self.k, seed), tf.one_hot(chosen, self.k, axis=1)
+
+
+class Bernoulli(UnitBernoulli):
+    """Discrete mixing (Eq. 5): for k = 2 ONE p ~ U(0, 1) for the whole batch, then m ~ Bern(p) per feature map.
+
+    For k > 2 it is the categorical draw of `UnitBernoulli`.
+    """
+
+    def sample(self, batch_size, code_shape, seed):
+        if self.k > 2:
+            return super().sample(batch_size, code_shape, seed)
+        p = tf.random.stateless_uniform([], tf.random.fold_in(seed, _COEFFICIENT))
+        shape = (batch_size, *_per_map(code_shape))
+        mask = tf.cast(tf.random.stateless_uniform(shape, tf.random.fold_in(seed, _MASK)) < p, tf.float32)
+        return _parents(batch_size, 2, seed), tf.stack([mask, 1 - mask], axis=1)
+
+
+class ReversedMixup:
+    """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2]."""
+
+    def sample(self, batch_size, code_shape, seed):
+        shape = (batch_size, *(1,) * len(code_shape))
+        raw = tf.random.stateless_uniform(shape, tf.random.fold_in(seed, _COEFFICIENT))
+        alpha = 0.5 - tf.abs(raw - 0.5)
+        own = tf.range(batch_size)
+        return tf.stack([own, own[::-1]], axis=1), tf.stack([alpha, 1 - alpha], axis=1)
+
+
+def _parents(batch_size, k: int, seed: tf.Tensor) -> tf.Tensor:
+    """int32 [B, k]: the example itself, then k - 1 independent permutations of the batch."""
+    order = tf.random.stateless_uniform((batch_size, k - 1), tf.random.fold_in(seed, _PERMUTATION))
+    return tf.concat([tf.range(batch_size)[:, None], tf.argsort(order, axis=0)], axis=1)
+
+
+def _dirichlet(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Dirichlet(1, ..., 1) along axis 1: exponential draws divided by their sum."""
+    # The lower end keeps the logarithm finite; 1 - U would make draws of exactly 0, and 0 / 0 where all are.
+    draws = -tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-30, maxval=1.0))
+    return draws / tf.reduce_sum(draws, axis=1, keepdims=True)
+
+
+def _per_map(code_shape) -> tuple[int, ...]:
+    return (*(1,) * (len(code_shape) - 1), code_shape[-1])
+
+
+MIXERS = {
+    "mixup": Mixup,
+    "mixup_channel": ChannelMixup,
+    "bernoulli": Bernoulli,
+    "bernoulli_unit": UnitBernoulli,
+}

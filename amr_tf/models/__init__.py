@@ -1,0 +1,7 @@
+"""The training methods by the name that `--model` takes."""
+
+from amr_tf.models.acai import ACAI, ACAIRerun
+from amr_tf.models.amr import AEGAN, AMR
+from amr_tf.models.autoencoder import Autoencoder
+
+MODELS = {"ae": Autoencoder, "aegan": AEGAN, "amr": AMR, "acai": ACAI, "acai_amr": ACAIRerun}

@@ -1,0 +1,124 @@
+"""The two-player training step: who is updated when, by whose gradient. What the losses are, the models say."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from amr_tf import losses
+from amr_tf.mixing import mix
+from amr_tf.models.autoencoder import Autoencoder, Forward
+from amr_tf.networks.layers import Seeds
+from amr_tf.optimizers import make_adam
+
+
+class Adversarial(Autoencoder):
+    """An autoencoder with a discriminator (METHOD 1, "Order in one AMR step").
+
+    One step: forward once; the generator's update, on every `update_g_every`-th step of an epoch; then the
+    discriminator's, on the images of the forward pass made before the generator moved; then the probe's.
+
+    A sub-class names its losses and gives `generator_losses`, `loss_weights` and `discriminator_losses`.
+    """
+
+    discriminator_loss_names: tuple[str, ...] = ()
+    # Passes of the discriminator in the generator's phase. Each takes a power step, also where no update is due.
+    generator_passes = 0
+    mixes = True
+
+    def _build_players(self, arch, seeds: Seeds) -> None:
+        self.discriminator = arch.discriminator(self.config, self.image_shape, seeds)
+        self.gan_loss = losses.GAN_LOSSES[self.config.gan_loss]
+
+    def _tracked_names(self) -> tuple[str, ...]:
+        consistency = ("consistency",) if self.config.beta else ()
+        return (*super()._tracked_names(), *consistency, *self.discriminator_loss_names, "disc_loss")
+
+    def compile(self, **kwargs) -> None:
+        self.discriminator_optimizer = make_adam(self.config)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        super().compile(**kwargs)
+
+    def forward(self, x: tf.Tensor) -> Forward:
+        forward = super().forward(x)
+        if not self.mixes:
+            return forward
+        indices, weights = self.mixer.sample(tf.shape(x)[0], self.code_shape, self.seeds())
+        h_mix = mix(forward.h, indices, weights)
+        return forward._replace(h_mix=h_mix, mix=self.decoder(h_mix, training=True), weights=weights)
+
+    def generator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
+        """The reconstruction loss and, where beta is not 0, the consistency loss |f(x_mix) - h_mix|.
+
+        Neither side of the latter is held fixed: gradient flows into both, as in the reference.
+        """
+        terms = super().generator_losses(forward, step)
+        if self.config.beta:
+            recoded = self.encoder(forward.mix, training=True)
+            terms["consistency"] = losses.RECON_LOSSES[self.config.consistency_loss](forward.h_mix, recoded)
+        return terms
+
+    def loss_weights(self) -> dict[str, float]:
+        return super().loss_weights() | {"consistency": self.config.beta}
+
+    def discriminator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
+        """The discriminator's losses by name, [B] each; it minimises their plain sum."""
+        raise NotImplementedError
+
+    def discriminate(self, *images: tf.Tensor) -> list[tf.Tensor]:
+        """Scores [B] of each batch of images [B, H, W, C], each a pass of its own within this training step."""
+        return self.discriminator(list(images), training=True)
+
+    def train_step(self, data, update_generator: bool = True):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if update_generator:
+            forward = self.generator_step(lambda: self.forward(x))
+        else:
+            forward = self.forward(x)
+            self.track({"recon": self.recon_loss(x, forward.recon)})
+            self.discriminator.power_steps(self.generator_passes)
+        self.discriminator_step(forward)
+        self.probe_step(forward.h, y)
+        self.step.assign_add(1)
+        return self.get_metrics_result()
+
+    def discriminator_step(self, forward: Forward) -> None:
+        """Updates the discriminator once. The tape starts at the images, so nothing reaches the generator."""
+        with tf.GradientTape() as tape:
+            terms = self.discriminator_losses(forward, self.step)
+            disc_loss = tf.add_n(list(terms.values()))
+            total = self.global_mean(disc_loss)
+        self.minimise(total, tape, self.discriminator_optimizer, self.discriminator.trainable_variables)
+        self.track(terms | {"disc_loss": disc_loss})
+
+    def generator_is_due(self) -> tf.Tensor:
+        """Whether the coming step updates the generator; the count starts again with each epoch."""
+        step = self.distribute_strategy.experimental_local_results(self.step.value)[0]
+        in_epoch = step % self.epoch_length if self.epoch_length else step
+        return in_epoch % self.config.update_g_every == 0
+
+    def make_train_function(self, force: bool = False):
+        """Compiles the step once, with both kinds of step in one graph.
+
+        The choice is made outside the replicas: an optimizer's `apply` inside a `tf.cond` of a replica fails.
+        """
+        if self.train_function is None or force:
+            one_step = self._one_step if self.run_eagerly else tf.function(self._one_step, reduce_retracing=True)
+            self.train_function = lambda iterator: one_step(next(iterator))
+        return self.train_function
+
+    @tf.autograph.experimental.do_not_convert
+    def _one_step(self, data):
+        if self.config.update_g_every == 1:
+            return self._run(data, update_generator=True)
+        return tf.cond(
+            self.generator_is_due(),
+            lambda: self._run(data, update_generator=True),
+            lambda: self._run(data, update_generator=False),
+        )
+
+    def _run(self, data, update_generator: bool) -> dict[str, tf.Tensor]:
+        strategy = self.distribute_strategy
+        step = functools.partial(self.train_step, update_generator=update_generator)
+        logs = strategy.run(step, args=(data,))
+        return {name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None) for name, value in logs.items()}

@@ -1,0 +1,218 @@
+"""Autoencoder: encoder, decoder, online linear probe, and the training step of a model with one player."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from amr_tf import losses
+from amr_tf.mixing import MIXERS
+from amr_tf.networks import ARCHS
+from amr_tf.networks.layers import Seeds
+from amr_tf.optimizers import make_adam, with_l2
+
+
+class Forward(NamedTuple):
+    """What one forward pass of the generator made."""
+
+    x: tf.Tensor  # images [B, H, W, C]
+    h: tf.Tensor  # their codes [B, ...]
+    recon: tf.Tensor  # reconstructions [B, H, W, C]
+    h_mix: tf.Tensor | None = None  # mixed codes [B, ...]
+    mix: tf.Tensor | None = None  # decoded mixes [B, H, W, C]
+    weights: tf.Tensor | None = None  # what they were mixed with [B, k, ...]
+
+
+def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, float]) -> tf.Tensor:
+    """Sum of weight * loss over the names, weight 1 for those without: [B] each -> [B]."""
+    return tf.add_n([weights.get(name, 1.0) * loss for name, loss in terms.items()])
+
+
+class MeanOrNaN(keras.metrics.Mean):
+    """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
+
+    def result(self):
+        return self.total / self.count
+
+
+class Autoencoder(keras.Model):
+    """Images are coded and decoded; a probe learns to classify the codes without any say in them (`--model=ae`).
+
+    Sub-models whose weights are called kernel, bias, gamma, beta, u: `encoder`, `decoder`, `probe`.
+
+    Args:
+        config: a `Config`.
+        image_shape: (H, W, C).
+        classes: number of labels.
+    """
+
+    generator_loss_names = ("recon",)
+
+    def __init__(self, config, image_shape: tuple[int, int, int], classes: int):
+        super().__init__(name=config.model)
+        self.config = config
+        self.image_shape = tuple(image_shape)
+        arch, seeds = ARCHS[config.arch], Seeds(config.seed)
+        self.encoder = arch.encoder(config, self.image_shape, seeds)
+        self.decoder = arch.decoder(config, self.image_shape, seeds)
+        self.code_shape = tuple(self.encoder.output_shape[1:])
+        dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
+        self.probe = keras.Sequential([keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe")
+        self._build_players(arch, seeds)
+        self.mixer = self.default_mixer()
+        self.recon_loss = losses.RECON_LOSSES[config.recon_loss]
+        self.step = self.add_weight(name="step", shape=(), dtype="int64", trainable=False, initializer="zeros")
+        # Steps after which the count that `update_g_every` looks at starts again; None: never.
+        self.epoch_length: int | None = None
+        self.trackers = {name: MeanOrNaN(name=name) for name in self._tracked_names()}
+        self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
+        self.built = True
+
+    def _build_players(self, arch, seeds: Seeds) -> None:
+        """For models with a discriminator."""
+
+    def _tracked_names(self) -> tuple[str, ...]:
+        return (*self.generator_loss_names, "gen_loss", "probe_loss")
+
+    @property
+    def mixer(self):
+        """Draws parents and weights of the mixes: anything with `mixing.Mixer`'s `sample`."""
+        return self._mixer
+
+    @mixer.setter
+    def mixer(self, mixer) -> None:
+        self._mixer = mixer
+        self.train_function = None  # a compiled step holds on to the mixer it was traced with
+
+    def default_mixer(self):
+        """The mixer that the config asks for."""
+        return MIXERS[self.config.mixer](self.config.k)
+
+    def compile(self, **kwargs) -> None:
+        """Makes and builds the optimizers, one for each player, so that a checkpoint can be restored at once."""
+        self.generator_optimizer = make_adam(self.config)
+        self.probe_optimizer = make_adam(self.config)
+        self.generator_optimizer.build(self.generator_variables)
+        self.probe_optimizer.build(self.probe.trainable_variables)
+        super().compile(optimizer=self.generator_optimizer, jit_compile=False, **kwargs)
+
+    @property
+    def generator_variables(self) -> list:
+        """What the generator's loss trains: encoder and decoder."""
+        return self.encoder.trainable_variables + self.decoder.trainable_variables
+
+    @property
+    def metrics(self) -> list:
+        return [*self.trackers.values(), self.accuracy]
+
+    def call(self, x, training=False):
+        return self.decoder(self.encoder(x, training=training), training=training)
+
+    def encode(self, x: tf.Tensor) -> tf.Tensor:
+        """Images [B, H, W, C] in [-1, 1] -> codes [B, ...]."""
+        return self.encoder(x, training=False)
+
+    def decode(self, h: tf.Tensor) -> tf.Tensor:
+        """Codes [B, ...] -> images [B, H, W, C]."""
+        return self.decoder(h, training=False)
+
+    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+        """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
+        return self.decode(self.encode(x))
+
+    def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int, mixer: str = "mixup") -> tf.Tensor:
+        """Decoded codes on the way from x1 to x2, both ends included.
+
+        Args:
+            x1, x2: images [B, H, W, C].
+            steps: points on the way, at least 2.
+            mixer: a convex one goes straight; a Bernoulli one switches feature maps over in their order.
+
+        Returns:
+            Images [B, steps, H, W, C].
+        """
+        codes = tf.stack([self.encode(x1), self.encode(x2)], axis=1)
+        share = tf.linspace(0.0, 1.0, steps)
+        if mixer.startswith("bernoulli"):
+            maps = self.code_shape[-1]
+            switched = tf.range(1, maps + 1, dtype=tf.float32) <= tf.round(share[:, None] * maps)
+            share = tf.reshape(tf.cast(switched, tf.float32), [steps, *[1] * (len(self.code_shape) - 1), maps])
+        else:
+            share = tf.reshape(share, [steps, *[1] * len(self.code_shape)])
+        path = codes[:, None, 0] * (1 - share) + codes[:, None, 1] * share
+        images = self.decode(tf.reshape(path, [-1, *self.code_shape]))
+        return tf.reshape(images, [-1, steps, *self.image_shape])
+
+    def forward(self, x: tf.Tensor) -> Forward:
+        """Codes and reconstructions of images [B, H, W, C] in [-1, 1]."""
+        h = self.encoder(x, training=True)
+        return Forward(x, h, self.decoder(h, training=True))
+
+    def seeds(self) -> tf.Tensor:
+        """This step's random seed, int64 [2]: a function of run seed, step and replica, with no state of its own."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step.value])
+        return tf.random.fold_in(seed, replica)
+
+    def generator_losses(self, forward, step) -> dict[str, tf.Tensor]:
+        """The generator's losses by name, [B] each, before `loss_weights`."""
+        return {"recon": self.recon_loss(forward.x, forward.recon)}
+
+    def loss_weights(self) -> dict[str, float]:
+        """The factors of the generator's losses in `gen_loss`; 1 for those not named."""
+        return {"recon": self.config.lambda_}
+
+    def generator_step(self, forward_pass) -> Forward:
+        """Updates encoder and decoder once; `forward_pass()` is run under the tape and its result returned."""
+        with tf.GradientTape() as tape:
+            forward = forward_pass()
+            terms = self.generator_losses(forward, self.step)
+            gen_loss = weighted_sum(terms, self.loss_weights())
+            total = self.global_mean(gen_loss)
+        self.minimise(total, tape, self.generator_optimizer, self.generator_variables)
+        self.track(terms | {"gen_loss": gen_loss})
+        return forward
+
+    def probe_step(self, h: tf.Tensor, y: tf.Tensor) -> None:
+        """Updates the probe once, on codes [B, ...] and labels [B]; the tape starts at the codes."""
+        with tf.GradientTape() as tape:
+            logits, loss = self._probe_loss(h, y)
+            total = self.global_mean(loss)
+        self.minimise(total, tape, self.probe_optimizer, self.probe.trainable_variables)
+        self._track_probe(logits, loss, y)
+
+    def global_mean(self, loss: tf.Tensor) -> tf.Tensor:
+        """[B] -> the mean over the GLOBAL batch: optimizers sum over replicas, hence the division by their number."""
+        return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def minimise(self, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list) -> None:
+        """Gradient, L2 weight decay, update."""
+        optimizer.apply(with_l2(tape.gradient(total, variables), variables, self.config.weight_decay), variables)
+
+    def track(self, losses_by_name: dict[str, tf.Tensor]) -> None:
+        """Counts [B] values into the epoch's means."""
+        for name, values in losses_by_name.items():
+            self.trackers[name].update_state(values)
+
+    def _probe_loss(self, h, y):
+        logits = self.probe(h)
+        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(y, tf.int64), logits=logits)
+
+    def _track_probe(self, logits, loss, y) -> None:
+        self.track({"probe_loss": loss})
+        self.accuracy.update_state(y, logits)
+
+    def train_step(self, data):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        forward = self.generator_step(lambda: self.forward(x))
+        self.probe_step(forward.h, y)
+        self.step.assign_add(1)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        """Reconstruction and probe on data that nothing learns from."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        h = self.encode(x)
+        self.track({"recon": self.recon_loss(x, self.decode(h))})
+        self._track_probe(*self._probe_loss(h, y), y)
+        return {m.name: m.result() for m in (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)}

@@ -1,0 +1,67 @@
+"""The dSprites networks of Burgess et al. 2018 as the AMR code has them: `burgess` (METHOD 3.1).
+
+64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply.
+"""
+
+import keras
+
+from amr_tf.networks import layers
+from amr_tf.networks.convolutional import ImageShape, torch_dense
+from amr_tf.networks.discriminator import Discriminator
+
+MAPS, UNITS, TOP = 32, 256, 4  # feature maps, hidden units, width of the last feature map
+
+
+def _conv(seeds: layers.Seeds) -> keras.layers.Layer:
+    return keras.layers.Conv2D(
+        MAPS, 4, 2, padding="same", activation="relu", kernel_initializer=layers.he_normal(seeds.next())
+    )
+
+
+def _dense(units: int, seeds: layers.Seeds, activation: str | None = "relu") -> keras.layers.Layer:
+    return keras.layers.Dense(units, activation=activation, kernel_initializer=layers.he_normal(seeds.next()))
+
+
+def _deconv(filters: int, seeds: layers.Seeds, activation: str) -> keras.layers.Layer:
+    limit = (16 * filters) ** -0.5
+    return keras.layers.Conv2DTranspose(
+        filters, 4, 2, padding="same", activation=activation,
+        kernel_initializer=layers.uniform_within(limit, seeds.next()),
+        bias_initializer=layers.uniform_within(limit, seeds.next()),
+    )  # fmt: skip
+
+
+class BurgessArch:
+    """Encoder, decoder, discriminator and probe for 64x64 images."""
+
+    def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, 64, 64, C] -> codes [B, latent]."""
+        stack = [_conv(seeds) for _ in range(4)]
+        stack += [keras.layers.Flatten(), _dense(UNITS, seeds), _dense(UNITS, seeds), _dense(config.latent, seeds, None)]
+        return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
+
+    def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
+        """Codes [B, latent] -> images [B, 64, 64, C] in (-1, 1)."""
+        stack = [_dense(UNITS, seeds), _dense(UNITS, seeds), _dense(TOP * TOP * MAPS, seeds)]
+        stack += [keras.layers.Reshape((TOP, TOP, MAPS))]
+        stack += [_deconv(MAPS, seeds, "relu") for _ in range(3)] + [_deconv(image_shape[-1], seeds, "tanh")]
+        return keras.Sequential([keras.Input((config.latent,)), *stack], name="decoder")
+
+    def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
+        """Images [B, 64, 64, C] -> logits [B]: spectral norm on every layer, power steps in training only."""
+
+        def spectral(kind, *args, **kwargs):
+            return kind(
+                *args, kernel_initializer=layers.fan_in_uniform(seeds.next()), steps_in_eval=False,
+                u_seed=seeds.next(), **kwargs,
+            )  # fmt: skip
+
+        conv = {"strides": 2, "padding": "same", "activation": "relu"}
+        stack = [spectral(layers.SpectralConv2D, MAPS, 4, **conv) for _ in range(4)]
+        stack += [keras.layers.Flatten()]
+        stack += [spectral(layers.SpectralDense, UNITS, activation="relu") for _ in range(2)]
+        return Discriminator([*stack, spectral(layers.SpectralDense, 1)], image_shape, name="discriminator")
+
+    def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
+        """The classifier on codes."""
+        return torch_dense(code_size, classes, seeds)

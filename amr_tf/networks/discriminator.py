@@ -1,0 +1,42 @@
+"""The discriminator: a stack of layers whose mean output is the score."""
+
+import keras
+import tensorflow as tf
+
+from amr_tf.networks.layers import SpectralNorm
+
+
+class Discriminator(keras.Model):
+    """Scores images; METHOD 3: the score is the mean over the last layer's whole output.
+
+    Call it with images [B, H, W, C] for their raw scores [B] (logits where the loss is bce), or with a list of such
+    batches, one for each pass of the step, for a list of scores.
+    """
+
+    def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.trunk = trunk
+        self._build(image_shape)
+
+    def _build(self, image_shape):
+        shape = (None, *image_shape)
+        for layer in self.trunk:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, images, training=False):
+        passes = images if isinstance(images, (list, tuple)) else [images]
+        for layer in self.trunk:
+            if isinstance(layer, SpectralNorm):
+                passes = layer(passes, training=training)
+            else:
+                passes = [layer(x) for x in passes]
+        scores = [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
+        return scores if isinstance(images, (list, tuple)) else scores[0]
+
+    def power_steps(self, passes: int) -> None:
+        """Moves u and v as that many passes would, without any convolution: nothing but the kernels is needed."""
+        for layer in self.trunk:
+            if isinstance(layer, SpectralNorm):
+                layer.power_steps(passes)

@@ -1,0 +1,143 @@
+"""Layers that Keras does not have: reparametrised spectral norm, instance norm, and the papers' initialisers."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# PyTorch's F.normalize and the reference's own normalisation agree to rounding on anything this much above zero.
+_NORM_EPSILON = 1e-12
+
+
+class SpectralNorm:
+    """Divides a layer's kernel by an estimate of its largest singular value (Miyato et al. 2018; METHOD 3.1).
+
+    The optimizer keeps the raw kernel W; the layer computes with W / sigma, and gradient reaches W through sigma.
+    `keras.layers.SpectralNormalization` overwrites W instead, which is another algorithm.
+
+    A layer is called with a list of inputs, one for each pass of the network in one step. Every pass takes its own
+    power step, v = normalise(W^T u), u = normalise(W v), sigma = u^T W v, so pass i divides by its own sigma_i. All of
+    them need W alone, and W does not change between the passes of one call.
+
+    Args:
+        gradient: "own" lets d sigma_i / dW be u_i v_i^T; "last" makes it u_n v_n^T of the last pass for every pass, as
+            the reference's `amr` networks do, whose in-place updates of u and v are seen by the backward pass.
+        steps_in_eval: whether passes outside training take power steps too.
+    """
+
+    def __init__(self, *args, gradient="own", steps_in_eval=True, u_seed=0, **kwargs):
+        if gradient not in ("own", "last"):
+            raise ValueError(f"gradient is 'own' or 'last'. Received: {gradient!r}")
+        super().__init__(*args, **kwargs)
+        self.gradient = gradient
+        self.steps_in_eval = steps_in_eval
+        self.u_seed = u_seed
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.input_spec = None  # the parent's admits one tensor only
+        initial = np.random.default_rng(self.u_seed).normal(size=self.kernel.shape[-1])
+        self.u = self.add_weight(
+            name="u",
+            shape=initial.shape,
+            initializer=lambda shape, dtype=None: tf.constant(initial / np.linalg.norm(initial), tf.float32),
+            dtype="float32",
+            trainable=False,
+            autocast=False,
+        )
+
+    def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Moves u on by one power step a pass; returns the (u, v) of every pass, [outputs, passes] and [rest, passes]."""
+        matrix = tf.stop_gradient(self._matrix())
+        u, us, vs = self.u.value, [], []
+        for _ in range(passes):
+            v = _normalise(tf.linalg.matvec(matrix, u))
+            u = _normalise(tf.linalg.matvec(matrix, v, transpose_a=True))
+            us.append(u)
+            vs.append(v)
+        self.u.assign(u)
+        return tf.stack(us, axis=1), tf.stack(vs, axis=1)
+
+    def kernels(self, passes: int, training: bool) -> list[tf.Tensor]:
+        """W / sigma_i for each pass."""
+        matrix = self._matrix()
+        if training or self.steps_in_eval:
+            u, v = self.power_steps(passes)
+        else:
+            u = tf.repeat(self.u.value[:, None], passes, axis=1)
+            v = tf.repeat(_normalise(tf.linalg.matvec(tf.stop_gradient(matrix), self.u.value))[:, None], passes, axis=1)
+        sigma = tf.reduce_sum(v * tf.linalg.matmul(matrix, u), axis=0)
+        if self.gradient == "last":
+            sigma = tf.stop_gradient(sigma - sigma[-1]) + sigma[-1]
+        return [self.kernel / sigma[i] for i in range(passes)]
+
+    def _matrix(self) -> tf.Tensor:
+        return tf.reshape(self.kernel, [-1, self.kernel.shape[-1]])
+
+    def call(self, passes: list[tf.Tensor], training: bool = False) -> list[tf.Tensor]:
+        kernels = self.kernels(len(passes), training)
+        return [self.activation(self.linear(x, w) + self.bias) for x, w in zip(passes, kernels, strict=True)]
+
+
+class SpectralConv2D(SpectralNorm, keras.layers.Conv2D):
+    """Conv2D with a spectrally normalised kernel: list of [B, H, W, in] -> list of [B, H', W', filters]."""
+
+    def linear(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return self.convolution_op(x, kernel)
+
+
+class SpectralDense(SpectralNorm, keras.layers.Dense):
+    """Dense with a spectrally normalised kernel: list of [B, in] -> list of [B, units]."""
+
+    def linear(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return tf.linalg.matmul(x, kernel)
+
+
+def _normalise(vector: tf.Tensor) -> tf.Tensor:
+    return vector / tf.maximum(tf.norm(vector), _NORM_EPSILON)
+
+
+def instance_norm(gamma: keras.initializers.Initializer) -> keras.layers.Layer:
+    """Normalises each feature map of each example over its pixels (epsilon 1e-5, learnt gamma and beta)."""
+    return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, gamma_initializer=gamma)
+
+
+class KernelRowNormal(keras.initializers.Initializer):
+    """N(0, 1 / ((1 + slope^2) * out * in * height)): the public AMR code's product, which is not the fan-in."""
+
+    def __init__(self, slope: float, seed: int):
+        self.slope, self.seed = slope, seed
+
+    def __call__(self, shape, dtype=None):
+        height, _, inputs, outputs = shape
+        stddev = ((1 + self.slope**2) * outputs * inputs * height) ** -0.5
+        return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=self.seed)
+
+
+def fan_in_normal(slope: float, seed: int) -> keras.initializers.Initializer:
+    """N(0, 1 / ((1 + slope^2) * fan_in)), ACAI's initialiser."""
+    return keras.initializers.VarianceScaling(1 / (1 + slope**2), "fan_in", "untruncated_normal", seed=seed)
+
+
+def he_normal(seed: int) -> keras.initializers.Initializer:
+    """N(0, 2 / fan_in)."""
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seed=seed)
+
+
+def fan_in_uniform(seed: int) -> keras.initializers.Initializer:
+    """Uniform within +-1/sqrt(fan_in), PyTorch's default for kernels."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed)
+
+
+def uniform_within(limit: float, seed: int) -> keras.initializers.Initializer:
+    """Uniform within +-limit (PyTorch's default for biases, with limit 1/sqrt(fan_in))."""
+    return keras.initializers.RandomUniform(-limit, limit, seed=seed)
+
+
+class Seeds:
+    """Hands out one fresh integer seed per initialiser, all of them a function of the run's seed."""
+
+    def __init__(self, seed: int):
+        self._rng = np.random.default_rng(seed)
+
+    def next(self) -> int:
+        return int(self._rng.integers(2**31))
