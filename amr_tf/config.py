@@ -57,6 +57,7 @@ PUBLISHED_DEFAULTS = (
     ),
     # The AMR paper's rerun of ACAI knows no other reconstruction loss, whatever the networks.
     Default({"model": "acai_amr"}, {"recon_loss": "l1"}),
+    Default({"model": "acai_amr"}, {"recon_loss": "l1"}),
     Default({"model": "acai", "dataset": "svhn"}, {"depth": 64}),
     Default({"model": "acai", "dataset": "cifar10"}, {"depth": 64}),
     Default({"model": "acai", "dataset": "spiral"}, {"arch": "mlp"}),
@@ -231,7 +232,7 @@ class Rule(NamedTuple):
 def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
     """Width of the code that `arch` makes of images this wide, or 0 where no whole number of halvings leads there.
 
-    `amr` and `amr_fixed` pad the image by one pixel on each side first (METHOD: 32 -> 34 -> 17 -> 8 -> 4), and the
+    `amr` and `amr_fixed` pad the image by one pixel on each side first (32 -> 34 -> 17 -> 8 -> 4), and the
     odd widths on the way are rounded down.
     """
     halvings = image_width / latent_width

@@ -1,7 +1,22 @@
 """The one place where config, data, model and callbacks meet."""
 
-from amr_tf.config import Config
+import os
+import pathlib
+import platform
+import subprocess
+
+import keras
+import rich.console
+import rich.table
+import tensorflow as tf
+
+import amr_tf
+from amr_tf import callbacks, command_line, data, runs
+from amr_tf.config import DATASET_WIDTHS, Config
+from amr_tf.data import pipeline
 from amr_tf.models import MODELS
+
+EVALUATION_BATCH = 256
 
 
 def build_model(config: Config, image_shape: tuple[int, int, int], classes: int):
@@ -19,3 +34,126 @@ def build_model(config: Config, image_shape: tuple[int, int, int], classes: int)
     model = MODELS[config.model](config, tuple(image_shape), classes)
     model.compile()
     return model
+
+
+def run(config: Config, sources: dict[str, str] | None = None) -> pathlib.Path:
+    """Trains to the end, or goes on where the run folder's newest checkpoint stands, and returns the folder.
+
+    Args:
+        config: a resolved `Config`.
+        sources: where each value came from, by field name, as `command_line.parse` gives it.
+
+    Raises:
+        UserError: impossible settings, missing or damaged data, a folder that cannot be used, diverged training.
+    """
+    console = rich.console.Console(highlight=False, soft_wrap=True)
+    config.check_networks(DATASET_WIDTHS[config.dataset])
+    sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
+    folder = runs.RunFolder(config)
+    folder.check()
+    _print_settings(console, config, sources)
+    splits = data.load(config)
+    folder.start(sources)
+    model = build_model(config, splits.train.spec.image_shape, splits.train.spec.classes)
+    steps = config.steps_per_epoch or len(splits.train) // config.batch_size
+    model.epoch_length = steps
+    checkpoint = callbacks.Checkpoint(model, folder.checkpoints)
+    checkpoint.restore()
+    first_step = int(model.step.numpy())
+    _print_start(console, config, splits, folder, first_step, steps)
+    results = callbacks.Results(
+        folder,
+        pipeline.ordered(splits.test, EVALUATION_BATCH),
+        _about(config, sources, splits),
+        first_step // steps,
+    )
+    model.fit(
+        pipeline.batches(splits.train, config.batch_size, config.seed, first_step),
+        validation_data=pipeline.ordered(splits.validation, EVALUATION_BATCH),
+        epochs=config.epochs,
+        initial_epoch=first_step // steps,
+        steps_per_epoch=steps,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            callbacks.Progress(config.batch_size, steps, console),
+            callbacks.StopOnNaN(),
+            results,
+            checkpoint,
+            callbacks.Pictures(folder, splits.validation),
+            keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
+        ],
+    )
+    _print_end(console, folder, results)
+    return folder.path
+
+
+def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
+    table = rich.table.Table("flag", "value", "source", box=None, pad_edge=False)
+    for row in command_line.describe(config, sources):
+        table.add_row(*row)
+    console.print(table)
+    if config.update_g_every > 1:
+        console.print(
+            f"\nThe generator learns on every {config.update_g_every}th step only, as in the paper's scripts "
+            "(--update_g_every=1: on every step).\n"
+        )
+
+
+def _print_start(console, config: Config, splits: data.Splits, folder, first_step: int, steps: int) -> None:
+    train, validation, test = (f"{len(part):,}" for part in splits)
+    console.print(f"{config.dataset}: {train} training, {validation} validation, {test} test examples")
+    console.print(f"run folder: {folder.path}")
+    if first_step:
+        console.print(f"resuming after epoch {first_step // steps} (step {first_step:,})")
+
+
+def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> None:
+    if not results.rows:
+        return
+    best = results.best()
+    picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}.png"
+    console.print(
+        f"\nprobe accuracy: {best['val_probe_accuracy']:.2%} validation (best, epoch {int(best['epoch'])}), "
+        f"{best['test_probe_accuracy']:.2%} test at that epoch"
+    )
+    console.print(f"results:     {folder.results}")
+    console.print(f"picture:     {picture}")
+    console.print(f"TensorBoard: python -m tensorboard.main --logdir {folder.tensorboard}")
+
+
+def _about(config: Config, sources: dict[str, str], splits: data.Splits) -> dict:
+    """How a result came about, for results.json."""
+    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in _gpus()]
+    return {
+        "config": config.hyperparameters(),
+        "sources": {name: source for name, source in sources.items() if source != command_line.DEFAULT},
+        "examples": {name: len(part) for name, part in splits._asdict().items()},
+        "device": gpus or [f"{platform.machine()} CPU, {os.cpu_count()} cores"],
+        "versions": {
+            "amr_tf": amr_tf.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "python": platform.python_version(),
+        },
+        "commit": _commit(),
+    }
+
+
+def _gpus() -> list:
+    return tf.config.list_physical_devices("GPU")
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this runs from; None where it is an installed package."""
+    here = pathlib.Path(__file__).resolve().parents[1]
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 (git, wherever the user's shell would find it)
+            cwd=here, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except OSError:
+        return None
+    return found.stdout.strip() or None

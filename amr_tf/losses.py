@@ -1,4 +1,4 @@
-"""Reconstruction and GAN losses, one value per example: [B]. Who trains reduces and weighs them (METHOD 1)."""
+"""Reconstruction and GAN losses, one value per example: [B]. Who trains reduces and weighs them."""
 
 import tensorflow as tf
 

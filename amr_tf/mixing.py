@@ -1,4 +1,4 @@
-"""How codes are mixed: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1, METHOD 2).
+"""How codes are mixed: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1).
 
 Drawing (a mixer's `sample`) is apart from applying (`mix`), so anyone can put in a draw of their own. Parent 1 of
 each mix is the example itself, the others come from independent random permutations of the batch. The number of
@@ -74,7 +74,9 @@ class UnitBernoulli:
 
     def sample(self, batch_size, code_shape, seed):
         shape = (batch_size, *_per_map(code_shape))
-        chosen = tf.random.stateless_uniform(shape, tf.random.fold_in(seed, _MASK), maxval=self.k, dtype=tf.int32)
+        chosen = tf.random.stateless_uniform(
+            shape, tf.random.fold_in(seed, _MASK), maxval=self.k, dtype=tf.int32
+        )
         return _parents(batch_size, self.k, seed), tf.one_hot(chosen, self.k, axis=1)
 
 

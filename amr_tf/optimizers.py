@@ -1,4 +1,4 @@
-"""Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon (METHOD 1)."""
+"""Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon."""
 
 import keras
 from keras import ops
@@ -31,7 +31,7 @@ def with_l2(gradients, variables, weight_decay: float) -> list:
 
 
 def make_adam(config) -> keras.optimizers.Adam:
-    """An Adam with the config's settings: Keras's own formula for ACAI, which came from TensorFlow 1, else PyTorch's."""
+    """An Adam with the config's settings: Keras's formula for ACAI, which came from TensorFlow 1, else PyTorch's."""
     kind = keras.optimizers.Adam if config.model == "acai" else TorchAdam
     return kind(
         config.learning_rate, beta_1=config.adam_beta1, beta_2=config.adam_beta2, epsilon=config.adam_epsilon

@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parent
 # The dSprites recording is too large for the repository.
@@ -15,13 +16,18 @@ PLACES = (HERE / "golden", HERE.parents[1] / "shared" / "golden")
 
 
 class Fixed:
-    """A mixer whose draw is given."""
+    """A mixer whose draw is given; `set` changes it without a new trace of the step."""
 
     def __init__(self, indices, weights):
-        self.indices, self.weights = np.asarray(indices, "int32"), np.asarray(weights, "float32")
+        self.indices = tf.Variable(np.asarray(indices, "int32"), trainable=False)
+        self.weights = tf.Variable(np.asarray(weights, "float32"), trainable=False)
+
+    def set(self, indices, weights):
+        self.indices.assign(np.asarray(indices, "int32"))
+        self.weights.assign(np.asarray(weights, "float32"))
 
     def sample(self, batch_size, code_shape, seed):
-        return self.indices, self.weights
+        return self.indices.value(), self.weights.value()
 
 
 def load(name: str) -> tuple[dict[str, np.ndarray], dict]:
@@ -63,7 +69,9 @@ def pairs(arrays: dict, moment: str, networks: dict, channel_first: tuple[int, i
             for weight, variable in variables.items():
                 value = values[weight]
                 if channel_first and rank == 2 and weight != "u":
-                    value = _from_channel_first(value, channel_first, rows=weight == "kernel" and rank_before != 2)
+                    value = _from_channel_first(
+                        value, channel_first, rows=weight == "kernel" and rank_before != 2
+                    )
                 assert tuple(variable.shape) == value.shape, (name, variable.path)
                 yield name, variable, value
             rank_before = rank

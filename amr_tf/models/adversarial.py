@@ -13,7 +13,7 @@ from amr_tf.optimizers import make_adam
 
 
 class Adversarial(Autoencoder):
-    """An autoencoder with a discriminator (METHOD 1, "Order in one AMR step").
+    """An autoencoder with a discriminator (paper Eq. 2 and 3; BUILD_NOTES 1 to 4).
 
     One step: forward once; the generator's update, on every `update_g_every`-th step of an epoch; then the
     discriminator's, on the images of the forward pass made before the generator moved; then the probe's.
@@ -103,7 +103,9 @@ class Adversarial(Autoencoder):
         The choice is made outside the replicas: an optimizer's `apply` inside a `tf.cond` of a replica fails.
         """
         if self.train_function is None or force:
-            one_step = self._one_step if self.run_eagerly else tf.function(self._one_step, reduce_retracing=True)
+            one_step = (
+                self._one_step if self.run_eagerly else tf.function(self._one_step, reduce_retracing=True)
+            )
             self.train_function = lambda iterator: one_step(next(iterator))
         return self.train_function
 
@@ -121,4 +123,7 @@ class Adversarial(Autoencoder):
         strategy = self.distribute_strategy
         step = functools.partial(self.train_step, update_generator=update_generator)
         logs = strategy.run(step, args=(data,))
-        return {name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None) for name, value in logs.items()}
+        return {
+            name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+            for name, value in logs.items()
+        }

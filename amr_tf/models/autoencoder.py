@@ -57,11 +57,15 @@ class Autoencoder(keras.Model):
         self.decoder = arch.decoder(config, self.image_shape, seeds)
         self.code_shape = tuple(self.encoder.output_shape[1:])
         dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
-        self.probe = keras.Sequential([keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe")
+        self.probe = keras.Sequential(
+            [keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe"
+        )
         self._build_players(arch, seeds)
         self.mixer = self.default_mixer()
         self.recon_loss = losses.RECON_LOSSES[config.recon_loss]
-        self.step = self.add_weight(name="step", shape=(), dtype="int64", trainable=False, initializer="zeros")
+        self.step = self.add_weight(
+            name="step", shape=(), dtype="int64", trainable=False, initializer="zeros"
+        )
         # Steps after which the count that `update_g_every` looks at starts again; None: never.
         self.epoch_length: int | None = None
         self.trackers = {name: MeanOrNaN(name=name) for name in self._tracked_names()}
@@ -136,7 +140,9 @@ class Autoencoder(keras.Model):
         if mixer.startswith("bernoulli"):
             maps = self.code_shape[-1]
             switched = tf.range(1, maps + 1, dtype=tf.float32) <= tf.round(share[:, None] * maps)
-            share = tf.reshape(tf.cast(switched, tf.float32), [steps, *[1] * (len(self.code_shape) - 1), maps])
+            share = tf.reshape(
+                tf.cast(switched, tf.float32), [steps, *[1] * (len(self.code_shape) - 1), maps]
+            )
         else:
             share = tf.reshape(share, [steps, *[1] * len(self.code_shape)])
         path = codes[:, None, 0] * (1 - share) + codes[:, None, 1] * share
@@ -187,7 +193,9 @@ class Autoencoder(keras.Model):
 
     def minimise(self, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list) -> None:
         """Gradient, L2 weight decay, update."""
-        optimizer.apply(with_l2(tape.gradient(total, variables), variables, self.config.weight_decay), variables)
+        optimizer.apply(
+            with_l2(tape.gradient(total, variables), variables, self.config.weight_decay), variables
+        )
 
     def track(self, losses_by_name: dict[str, tf.Tensor]) -> None:
         """Counts [B] values into the epoch's means."""
@@ -196,7 +204,9 @@ class Autoencoder(keras.Model):
 
     def _probe_loss(self, h, y):
         logits = self.probe(h)
-        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(y, tf.int64), logits=logits)
+        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=tf.cast(y, tf.int64), logits=logits
+        )
 
     def _track_probe(self, logits, loss, y) -> None:
         self.track({"probe_loss": loss})
@@ -215,4 +225,6 @@ class Autoencoder(keras.Model):
         h = self.encode(x)
         self.track({"recon": self.recon_loss(x, self.decode(h))})
         self._track_probe(*self._probe_loss(h, y), y)
-        return {m.name: m.result() for m in (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)}
+        return {
+            m.name: m.result() for m in (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
+        }

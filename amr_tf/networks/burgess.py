@@ -1,4 +1,4 @@
-"""The dSprites networks of Burgess et al. 2018 as the AMR code has them: `burgess` (METHOD 3.1).
+"""The dSprites networks of Burgess et al. 2018 as the AMR code has them: `burgess`.
 
 64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply.
 """
@@ -37,7 +37,12 @@ class BurgessArch:
     def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
         """Images [B, 64, 64, C] -> codes [B, latent]."""
         stack = [_conv(seeds) for _ in range(4)]
-        stack += [keras.layers.Flatten(), _dense(UNITS, seeds), _dense(UNITS, seeds), _dense(config.latent, seeds, None)]
+        stack += [
+            keras.layers.Flatten(),
+            _dense(UNITS, seeds),
+            _dense(UNITS, seeds),
+            _dense(config.latent, seeds, None),
+        ]
         return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
 
     def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:

@@ -1,4 +1,4 @@
-"""The networks of ACAI and of the AMR paper: `acai`, `amr` and `amr_fixed` (METHOD 3).
+"""The networks of ACAI and of the AMR paper: `acai`, `amr` and `amr_fixed`.
 
 Both papers halve the image until it is `latent_width` wide, with `depth` feature maps at the first scale and twice as
 many at each following one. What differs is in `Style`.
@@ -83,7 +83,11 @@ class Builder:
     def encoder(self, depth: int, halvings: int, latent: int) -> list[keras.layers.Layer]:
         stack = self.entry(depth)
         for scale in range(halvings):
-            stack += [*self.hidden(depth << scale), *self.hidden(depth << scale), keras.layers.AveragePooling2D(2)]
+            stack += [
+                *self.hidden(depth << scale),
+                *self.hidden(depth << scale),
+                keras.layers.AveragePooling2D(2),
+            ]
         return [*stack, *self.hidden(depth << halvings), self.conv(latent)]
 
     def critic(self, depth: int, halvings: int, latent: int) -> list[keras.layers.Layer]:
@@ -99,7 +103,11 @@ class Builder:
     def decoder(self, depth: int, halvings: int, colours: int) -> list[keras.layers.Layer]:
         stack: list[keras.layers.Layer] = []
         for scale in reversed(range(halvings)):
-            stack += [*self.hidden(depth << scale), *self.hidden(depth << scale), keras.layers.UpSampling2D(2)]
+            stack += [
+                *self.hidden(depth << scale),
+                *self.hidden(depth << scale),
+                keras.layers.UpSampling2D(2),
+            ]
         return [*stack, *self.hidden(depth), self.conv(colours)]
 
 
@@ -127,7 +135,11 @@ class ConvolutionalArch:
 
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
         """The classifier on flattened codes."""
-        return torch_dense(code_size, classes, seeds) if self.style.torch_uniform else glorot_dense(classes, seeds)
+        return (
+            torch_dense(code_size, classes, seeds)
+            if self.style.torch_uniform
+            else glorot_dense(classes, seeds)
+        )
 
 
 def torch_dense(inputs: int, units: int, seeds: layers.Seeds) -> keras.layers.Dense:

@@ -7,7 +7,7 @@ from amr_tf.networks.layers import SpectralNorm
 
 
 class Discriminator(keras.Model):
-    """Scores images; METHOD 3: the score is the mean over the last layer's whole output.
+    """Scores images by the mean over the last layer's whole output.
 
     Call it with images [B, H, W, C] for their raw scores [B] (logits where the loss is bce), or with a list of such
     batches, one for each pass of the step, for a list of scores.
@@ -28,10 +28,8 @@ class Discriminator(keras.Model):
     def call(self, images, training=False):
         passes = images if isinstance(images, (list, tuple)) else [images]
         for layer in self.trunk:
-            if isinstance(layer, SpectralNorm):
-                passes = layer(passes, training=training)
-            else:
-                passes = [layer(x) for x in passes]
+            spectral = isinstance(layer, SpectralNorm)
+            passes = layer(passes, training=training) if spectral else [layer(x) for x in passes]
         scores = [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
         return scores if isinstance(images, (list, tuple)) else scores[0]
 

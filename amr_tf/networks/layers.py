@@ -9,7 +9,7 @@ _NORM_EPSILON = 1e-12
 
 
 class SpectralNorm:
-    """Divides a layer's kernel by an estimate of its largest singular value (Miyato et al. 2018; METHOD 3.1).
+    """Divides a layer's kernel by an estimate of its largest singular value (Miyato et al. 2018).
 
     The optimizer keeps the raw kernel W; the layer computes with W / sigma, and gradient reaches W through sigma.
     `keras.layers.SpectralNormalization` overwrites W instead, which is another algorithm.
@@ -46,7 +46,11 @@ class SpectralNorm:
         )
 
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Moves u on by one power step a pass; returns the (u, v) of every pass, [outputs, passes] and [rest, passes]."""
+        """Moves u on by one power step a pass.
+
+        Returns:
+            u [outputs, passes] and v [inputs * pixels, passes] of every pass.
+        """
         matrix = tf.stop_gradient(self._matrix())
         u, us, vs = self.u.value, [], []
         for _ in range(passes):
@@ -64,7 +68,9 @@ class SpectralNorm:
             u, v = self.power_steps(passes)
         else:
             u = tf.repeat(self.u.value[:, None], passes, axis=1)
-            v = tf.repeat(_normalise(tf.linalg.matvec(tf.stop_gradient(matrix), self.u.value))[:, None], passes, axis=1)
+            v = tf.repeat(
+                _normalise(tf.linalg.matvec(tf.stop_gradient(matrix), self.u.value))[:, None], passes, axis=1
+            )
         sigma = tf.reduce_sum(v * tf.linalg.matmul(matrix, u), axis=0)
         if self.gradient == "last":
             sigma = tf.stop_gradient(sigma - sigma[-1]) + sigma[-1]
@@ -75,7 +81,10 @@ class SpectralNorm:
 
     def call(self, passes: list[tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         kernels = self.kernels(len(passes), training)
-        return [self.activation(self.linear(x, w) + self.bias) for x, w in zip(passes, kernels, strict=True)]
+        return [
+            self.activation(tf.nn.bias_add(self.linear(x, w), self.bias))
+            for x, w in zip(passes, kernels, strict=True)
+        ]
 
 
 class SpectralConv2D(SpectralNorm, keras.layers.Conv2D):

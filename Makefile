@@ -1,0 +1,40 @@
+# make train ARGS="--dataset=svhn --mixer=mixup --k=4"
+# Everything runs in .venv, which is made on first use. PYTHON names the interpreter to make it from.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+.PHONY: train test test-all lint clean
+
+train: $(VENV)/.installed
+	$(BIN)/python -m amr_tf.train $(ARGS)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "" $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are touched last: an install that was cut short is taken up again, a finished one is left alone. An
+# environment in which pip does not run was itself cut short and is made anew.
+$(VENV)/.installed: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	    2>/dev/null || { echo "amr_tf needs Python 3.11 to 3.13 with venv (Debian: apt install python3-venv)." \
+	    "Received: PYTHON=$(PYTHON). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,97 @@
+"""Data sets as arrays: `load(config)` gives the training, validation and test split of any data set.
+
+config -> tfds_source or generated -> raw order -> split -> Arrays -> pipeline -> batches
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amr_tf.data import generated, pixels
+from amr_tf.data.catalog import DATASETS, DatasetSpec
+from amr_tf.errors import DataError
+
+Examples = generated.Examples
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """Examples in memory.
+
+    Attributes:
+        images: uint8 [N, H, W, C]; for points, float32 [N, 1, 1, 2] in [-1, 1].
+        labels: int64 [N] in 0 .. spec.classes - 1.
+        spec: the data set they come from.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    spec: DatasetSpec
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class Splits(NamedTuple):
+    """The three parts of a data set. Nothing is ever chosen by the test part."""
+
+    train: Arrays
+    validation: Arrays
+    test: Arrays
+
+
+def load(config: Any) -> Splits:
+    """Reads or makes the data set of a run.
+
+    Args:
+        config: read are `dataset, data_dir, raw_dir, image_fit, train_examples, seed`.
+
+    Raises:
+        DataError: the data are neither there nor to be had, a file is damaged, or there are fewer training
+            examples than `train_examples` asks for.
+    """
+    spec = DATASETS[config.dataset]
+    if spec.tfds_name:
+        # Only here is TensorFlow needed.
+        from amr_tf.data import tfds_source
+
+        official, test = tfds_source.read(spec, config.data_dir, config.raw_dir)
+        train, validation = hold_out(official, spec.validation)
+    else:
+        train, validation, test = generated.GENERATORS[spec.name]()
+    train = _draw(train, config.train_examples, config.seed, spec.name)
+    return Splits(*(_arrays(part, spec, config.image_fit) for part in (train, validation, test)))
+
+
+def hold_out(examples: Examples, share: float) -> tuple[Examples, Examples]:
+    """Divides the official training split, given in raw order, as the public AMR code does: shuffled once by
+    RandomState(0), the last `share` of it (at least 1 example) is the validation split.
+
+    Returns:
+        The training and the validation part.
+    """
+    images, labels = examples
+    order = np.arange(len(images))
+    np.random.RandomState(0).shuffle(order)
+    train = len(images) - max(1, round(share * len(images)))
+    return (images[order[:train]], labels[order[:train]]), (images[order[train:]], labels[order[train:]])
+
+
+def _draw(examples: Examples, count: int, seed: int, name: str) -> Examples:
+    """A random `count` of the examples (0: all of them), another one for every seed and count."""
+    images, labels = examples
+    if count == 0:
+        return examples
+    if count > len(images):
+        raise DataError(
+            f"{name} has {len(images)} training examples, --train_examples={count} asks for more: lower it, or "
+            "use 0 for all of them"
+        )
+    chosen = np.random.default_rng((seed, count)).choice(len(images), count, replace=False)
+    return images[chosen], labels[chosen]
+
+
+def _arrays(examples: Examples, spec: DatasetSpec, image_fit: str) -> Arrays:
+    images, labels = examples
+    return Arrays(pixels.fit(images, spec.width, image_fit), labels, spec)

@@ -1,0 +1,93 @@
+"""Data sets that are made and not read: the lines of ACAI and the spiral of AMR's Figure 12. NumPy only.
+
+Their seeds are constants, not the run's: every run is trained and judged on the same examples.
+"""
+
+import numpy as np
+
+WIDTH = 32
+LINE_LENGTH = 15.0
+LINE_WIDTH = 2.0
+SPIRAL_TURNS = 2.0
+LABELS = 10
+
+_LINES_SEED = 20180718
+_SPIRAL_SEED = 20190306
+# Images drawn at a time: bounds the float copies to some 10 MB.
+_CHUNK = 1_000
+
+Examples = tuple[np.ndarray, np.ndarray]
+
+
+def lines() -> list[Examples]:
+    """ACAI's lines: (images uint8 [N, 32, 32, 1], labels int64 [N]) for 50,000 / 5,000 / 5,000 examples.
+
+    The angle is uniform in [0, 2 pi); the label says in which of 10 equal sectors it lies.
+    """
+    splits = []
+    for number, size in enumerate((50_000, 5_000, 5_000)):
+        turns = np.random.default_rng((_LINES_SEED, number)).random(size)
+        splits.append((render_lines(2 * np.pi * turns), _tenth(turns)))
+    return splits
+
+
+def render_lines(angles: np.ndarray) -> np.ndarray:
+    """Draws one white line on black per angle, from the centre to 1 pixel inside the largest circle in the image.
+
+    Brightness goes by the distance of a pixel's centre from the line and falls from white to black over one pixel
+    at the line's edge; the ends are round.
+
+    Args:
+        angles: float [N] in radians, counter-clockwise from the right.
+
+    Returns:
+        uint8 [N, 32, 32, 1].
+    """
+    offsets = np.arange(WIDTH, dtype=np.float32) + 0.5 - WIDTH / 2
+    x, y = offsets[None, None, :], -offsets[None, :, None]
+    images = np.empty((len(angles), WIDTH, WIDTH, 1), np.uint8)
+    for start in range(0, len(angles), _CHUNK):
+        chunk = np.asarray(angles[start : start + _CHUNK], np.float32)[:, None, None]
+        cos, sin = np.cos(chunk), np.sin(chunk)
+        along = np.clip(x * cos + y * sin, 0.0, LINE_LENGTH)
+        distance = np.hypot(x - along * cos, y - along * sin)
+        brightness = np.clip(LINE_WIDTH / 2 + 0.5 - distance, 0.0, 1.0)
+        images[start : start + _CHUNK, :, :, 0] = np.rint(255 * brightness)
+    return images
+
+
+def spiral() -> list[Examples]:
+    """A 2-D spiral: (points float32 [N, 1, 1, 2] in [-1, 1], labels int64 [N]), 10,000 / 1,000 / 1,000 of them.
+
+    Points lie on the curve without noise, so a point off it is never a sample; the label says on which of 10
+    equal stretches of the curve a point lies.
+    """
+    splits = []
+    for number, size in enumerate((10_000, 1_000, 1_000)):
+        share = np.random.default_rng((_SPIRAL_SEED, number)).random(size)
+        splits.append((spiral_points(share), _tenth(share)))
+    return splits
+
+
+def spiral_points(share: np.ndarray) -> np.ndarray:
+    """Points of an Archimedean spiral (radius proportional to angle) of 2 turns, from the centre to radius 1.
+
+    Args:
+        share: float [N] in [0, 1], the share of the curve that lies before the point. The length of the curve
+            grows with the square of the radius, but for a correction near the centre that is left out.
+
+    Returns:
+        float32 [N, 1, 1, 2] in [-1, 1].
+    """
+    radius = np.sqrt(share)
+    angle = 2 * np.pi * SPIRAL_TURNS * radius
+    points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    return points[:, None, None, :].astype(np.float32)
+
+
+def _tenth(share: np.ndarray) -> np.ndarray:
+    """[0, 1) -> int64 label 0 .. 9."""
+    return np.floor(LABELS * share).astype(np.int64)
+
+
+GENERATORS = {"lines": lines, "spiral": spiral}

@@ -1,0 +1,71 @@
+"""Images as numbers: 28 pixels to 32, bytes to [-1, 1] and back. NumPy only."""
+
+import numpy as np
+
+# Images resized at a time: bounds the float copies to about 40 MB.
+_CHUNK = 5_000
+
+
+def fit(images: np.ndarray, width: int, image_fit: str) -> np.ndarray:
+    """Makes small square images `width` pixels wide; images of that width are returned as they are.
+
+    Args:
+        images: uint8 [N, S, S, C], S <= width.
+        width: width and height wanted.
+        image_fit: `resize`, as the AMR code does it, or `pad` with black on all sides, as ACAI does it.
+
+    Returns:
+        uint8 [N, width, width, C].
+
+    Raises:
+        ValueError: `image_fit` is something else.
+    """
+    if images.shape[1] == width:
+        return images
+    if image_fit == "pad":
+        before = (width - images.shape[1]) // 2
+        after = width - images.shape[1] - before
+        return np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
+    if image_fit == "resize":
+        return resize(images, width)
+    raise ValueError(f"image_fit is 'resize' or 'pad'. Received: {image_fit!r}")
+
+
+def resize(images: np.ndarray, width: int) -> np.ndarray:
+    """Enlarges square images, bilinear, to the very bytes that torchvision gives for a PIL image.
+
+    PIL filters the rows first and the columns after, and rounds to a byte after each of the two passes.
+    The weights of 28 -> 32 are whole sixteenths, so that float32 is exact.
+
+    Args:
+        images: uint8 [N, S, S, C], S <= width.
+
+    Returns:
+        uint8 [N, width, width, C].
+    """
+    weights = _triangle_weights(images.shape[1], width)
+    enlarged = np.empty((len(images), width, width, images.shape[3]), np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        rows = images[start : start + _CHUNK].transpose(0, 3, 1, 2).astype(np.float32)
+        wide = np.floor(rows @ weights.T + 0.5)
+        square = np.floor(weights @ wide + 0.5)
+        enlarged[start : start + _CHUNK] = square.transpose(0, 2, 3, 1)
+    return enlarged
+
+
+def _triangle_weights(source: int, target: int) -> np.ndarray:
+    """float32 [target, source]: what each old pixel adds to each new one. Rows sum to 1."""
+    centres = (np.arange(target) + 0.5) * source / target
+    distances = np.abs(centres[:, None] - (np.arange(source) + 0.5))
+    weights = np.maximum(0.0, 1.0 - distances)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def to_float(images: np.ndarray) -> np.ndarray:
+    """uint8 of any shape -> float32 in [-1, 1], as the models see it."""
+    return images.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+
+def to_uint8(x: np.ndarray) -> np.ndarray:
+    """float in [-1, 1] (values outside are clipped) of any shape -> uint8: the inverse of `to_float`."""
+    return np.rint((np.clip(x, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)

@@ -1,0 +1,151 @@
+"""Tiny official archives, which TFDS's real builders read as they would the large ones."""
+
+import dataclasses
+import functools
+import gzip
+import hashlib
+import io
+import json
+import struct
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.io
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import resource
+
+from amr_tf.data.catalog import DATASETS
+
+SHARED_MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Makes a config of the fields that `data.load` reads, with a data_dir of the test's own."""
+
+    def make(dataset, **fields):
+        defaults = {
+            "data_dir": str(tmp_path / "data"),
+            "raw_dir": "",
+            "train_examples": 0,
+            "image_fit": "resize",
+            "seed": 0,
+        }
+        return SimpleNamespace(dataset=dataset, **(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def put_in_cache(tmp_path):
+    """Puts files into TFDS's download cache under the names at which it looks for them."""
+
+    def put(tfds_name, files, data_dir=None):
+        folder = Path(data_dir or tmp_path / "data") / "downloads" / tfds_name
+        folder.mkdir(parents=True, exist_ok=True)
+        for url, info in tfds.builder_cls(tfds_name).url_infos.items():
+            if info.filename in files:
+                path = folder / resource.get_dl_fname(url, info.checksum)
+                path.write_bytes(files[info.filename])
+                note = {"urls": [url], "original_fname": info.filename}
+                path.with_name(path.name + ".INFO").write_text(json.dumps(note))
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def svhn_files():
+    """SVHN with 30 training and 12 test images. Image i of both holds i in every pixel; its digit is i % 10."""
+
+    def mat(count):
+        numbers = np.arange(count)
+        file = io.BytesIO()
+        pixels = np.broadcast_to(numbers.astype(np.uint8), (32, 32, 3, count))
+        # SVHN writes the digit 0 as 10.
+        scipy.io.savemat(file, {"X": pixels, "y": np.where(numbers % 10 == 0, 10, numbers % 10)[:, None]})
+        return file.getvalue()
+
+    return {"train_32x32.mat": mat(30), "test_32x32.mat": mat(12)}
+
+
+@pytest.fixture(scope="session")
+def cifar_files():
+    """CIFAR-10 with 5 files of 4 training images and one of 4 test images, numbered as SVHN's are."""
+
+    def rows(numbers):
+        return b"".join(bytes([number % 10]) + bytes([number]) * 3072 for number in numbers)
+
+    members = {f"data_batch_{n}.bin": rows(range(4 * n - 4, 4 * n)) for n in range(1, 6)}
+    members |= {"test_batch.bin": rows(range(4)), "batches.meta.txt": "\n".join("abcdefghij").encode()}
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return {"cifar-10-binary.tar.gz": file.getvalue()}
+
+
+def _idx(values, shape):
+    return struct.pack(f">4B{len(shape)}i", 0, 0, 8, len(shape), *shape) + values.tobytes()
+
+
+@functools.cache
+def idx_contents(offset):
+    """The four IDX files of an MNIST-like set of full size (TFDS insists on it), not packed: pixel (0, 0) of image i
+    holds i % 200 + offset, the rest 0; its label is i % 10."""
+    files = {}
+    for prefix, count in (("train", 60_000), ("t10k", 10_000)):
+        images = np.zeros((count, 28, 28), np.uint8)
+        images[:, 0, 0] = np.arange(count) % 200 + offset
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        files[f"{prefix}-images-idx3-ubyte"] = _idx(images, images.shape)
+        files[f"{prefix}-labels-idx1-ubyte"] = _idx(labels, labels.shape)
+    return files
+
+
+@pytest.fixture(scope="session")
+def idx_files():
+    """`idx_contents`, packed under the official names: `idx_files(offset)`."""
+
+    @functools.cache
+    def make(offset=0):
+        packed = {name: gzip.compress(content, 1) for name, content in idx_contents(offset).items()}
+        return {f"{name}.gz": content for name, content in packed.items()}
+
+    return make
+
+
+@pytest.fixture
+def raw_folder(tmp_path, monkeypatch):
+    """Writes an MNIST-like set into a folder for --raw_dir, not packed, and makes its contents the official ones."""
+
+    def make(dataset, offset=0):
+        contents = idx_contents(offset)
+        digests = {f"{name}.gz": hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        monkeypatch.setitem(DATASETS, dataset, dataclasses.replace(DATASETS[dataset], idx_sha256=digests))
+        folder = tmp_path / f"raw_{dataset}"
+        folder.mkdir()
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def forty_examples(monkeypatch):
+    """Lets TFDS write the first 40 examples of a split only: the MNIST family's builders insist on 60,000."""
+    limited = functools.partial(tfds.download.DownloadConfig, max_examples_per_split=40)
+    monkeypatch.setattr(tfds.download, "DownloadConfig", limited)
+
+
+@pytest.fixture
+def shared_mnist():
+    """Folder with the genuine MNIST."""
+    if not SHARED_MNIST.is_dir():
+        pytest.skip(f"the genuine MNIST is not in {SHARED_MNIST}")
+    return SHARED_MNIST

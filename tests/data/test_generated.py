@@ -1,0 +1,77 @@
+"""The lines and the spiral."""
+
+import math
+
+import numpy as np
+import pytest
+
+from amr_tf.data import generated
+from amr_tf.data.catalog import DATASETS
+
+
+@pytest.mark.parametrize("name", ["lines", "spiral"])
+def test_generated_sets_are_the_same_on_every_call_and_fit_their_spec(name):
+    """Every run is judged on the same examples, whatever its seed."""
+    first, second = generated.GENERATORS[name](), generated.GENERATORS[name]()
+    sizes = (50_000, 5_000, 5_000) if name == "lines" else (10_000, 1_000, 1_000)
+    for (images, labels), (again, labels_again), size in zip(first, second, sizes, strict=True):
+        np.testing.assert_array_equal(images, again)
+        np.testing.assert_array_equal(labels, labels_again)
+        assert images.shape == (size, *DATASETS[name].image_shape)
+        assert images.dtype == (np.uint8 if name == "lines" else np.float32)
+        assert labels.dtype == np.int64
+        assert np.bincount(labels).shape == (10,)
+        assert np.bincount(labels).min() > 0.08 * size
+
+
+@pytest.mark.parametrize("name", ["lines", "spiral"])
+def test_splits_of_generated_sets_are_drawn_apart(name):
+    points = [images.reshape(len(images), -1) for images, _ in generated.GENERATORS[name]()]
+    rows = [{row.tobytes() for row in part} for part in points]
+    # The lines have one degree of freedom and 8 bits: close angles draw the same bytes. Equal seeds would share all.
+    allowed = 0.3 if name == "lines" else 0.0
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert len(rows[i] & rows[j]) <= allowed * len(rows[j])
+
+
+def test_a_line_to_the_right_covers_the_two_rows_at_the_centre():
+    """Drawn from the centre to 1 pixel inside the border circle, 2 pixels wide, white on black."""
+    image = generated.render_lines(np.array([0.0]))[0, :, :, 0]
+    np.testing.assert_array_equal(np.flatnonzero(image.max(axis=1)), [15, 16])
+    assert (image[15:17, 16:31] == 255).all()
+    assert (image[:, :15] == 0).all()
+
+
+def test_angles_turn_counter_clockwise():
+    up = generated.render_lines(np.array([math.pi / 2]))[0, :, :, 0]
+    assert up[:16].sum() > 20 * up[17:].sum()
+    eighth = generated.render_lines(np.array([math.pi / 4]))[0, :, :, 0]
+    assert eighth[:16, 16:].sum() > 0.9 * eighth.sum()
+
+
+def test_brightness_of_a_line_hardly_depends_on_its_angle():
+    """Anti-aliasing: a rotated line is as long and as wide as any other."""
+    totals = generated.render_lines(np.linspace(0, 2 * np.pi, 500)).sum(axis=(1, 2, 3)) / 255
+    assert totals.min() > 0.97 * totals.max()
+
+
+def test_line_labels_are_sectors():
+    """The mean direction of the bright pixels lies in the sector that the label names."""
+    images, labels = (part[:300] for part in generated.lines()[1])
+    offsets = np.arange(32) + 0.5 - 16
+    x = (images[..., 0] * offsets[None, None, :]).sum(axis=(1, 2))
+    y = (images[..., 0] * -offsets[None, :, None]).sum(axis=(1, 2))
+    sector = np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 10
+    distance = np.abs((sector - labels - 0.5 + 5) % 10 - 5)
+    assert distance.max() < 0.53
+
+
+def test_spiral_points_lie_on_the_curve_and_labels_rise_along_it():
+    points, labels = generated.spiral()[0]
+    x, y = points.reshape(-1, 2).T.astype(float)
+    radius = np.hypot(x, y)
+    assert radius.max() <= 1 + 1e-6
+    turns_left = (np.arctan2(y, x) / (2 * np.pi) - generated.SPIRAL_TURNS * radius + 0.5) % 1 - 0.5
+    assert np.abs(turns_left * radius).max() < 1e-5
+    for label in range(9):
+        assert radius[labels == label].max() <= radius[labels == label + 1].min()

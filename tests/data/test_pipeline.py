@@ -1,0 +1,115 @@
+"""Batches: a pure function of (seed, step), every example at most once in a pass."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr_tf.data import Arrays, pipeline, pixels
+from amr_tf.data.catalog import DATASETS
+from amr_tf.errors import DataError
+
+
+def numbered(n):
+    """n examples of which label and pixels both tell the number."""
+    numbers = np.arange(n)
+    images = np.zeros((n, 2, 2, 1), np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % 256, numbers // 256
+    return Arrays(images, numbers.astype(np.int64), DATASETS["lines"])
+
+
+def take(dataset, count):
+    return [(x, y) for x, y in itertools.islice(dataset.as_numpy_iterator(), count)]
+
+
+def labels(n, batch_size, count, **keywords):
+    dataset = pipeline.batches(numbered(n), batch_size, **({"seed": 0} | keywords))
+    return np.stack([y for _, y in take(dataset, count)])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(0, 2**31 - 1), st.integers(0, 10**6))
+def test_a_pass_holds_no_example_twice(n, batch_size, seed, passed):
+    """For any size, seed and pass: n // B batches, all distinct, all within the data."""
+    batch_size = min(n, batch_size)
+    per_pass = n // batch_size
+    drawn = labels(n, batch_size, per_pass, seed=seed, start_step=passed * per_pass).ravel()
+    assert len(set(drawn)) == per_pass * batch_size
+    assert set(drawn) <= set(range(n))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 40))
+def test_starting_at_step_s_equals_leaving_out_s_batches(start):
+    """A resumed run sees what an unbroken one saw, in the middle of a pass too."""
+    whole = labels(50, 8, 50)
+    np.testing.assert_array_equal(labels(50, 8, 10, start_step=start), whole[start : start + 10])
+
+
+def test_order_depends_on_seed_and_pass():
+    first, second = labels(64, 64, 2)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, labels(64, 64, 1, seed=1)[0])
+    np.testing.assert_array_equal(first, labels(64, 64, 1)[0])
+
+
+def test_orders_of_passes_are_unrelated_and_do_not_repeat():
+    """index_shuffle as it comes repeats its orders every 256 passes, and at this size correlates passes by 0.7."""
+    n = 50_000
+    passes = [labels(n, n, 1, start_step=number)[0] for number in (0, 1, 2, 256)]
+    assert np.abs(np.corrcoef(passes) - np.eye(4)).max() < 0.03
+    # The mean of a batch scatters as that of a random draw, not less, as if each batch were spread over the data.
+    means = passes[0][: n // 50 * 50].reshape(-1, 50).mean(axis=1)
+    assert 0.9 < means.std() / (n / np.sqrt(12 * 50)) < 1.1
+
+
+def test_what_a_pass_leaves_over_changes():
+    left_over = [
+        set(range(10)) - set(labels(10, 4, 2, start_step=2 * number).ravel()) for number in range(30)
+    ]
+    assert set().union(*left_over) == set(range(10))
+
+
+def test_images_stay_with_their_labels_and_become_floats():
+    """x = uint8 / 127.5 - 1, float32, of the example that y names."""
+    arrays = numbered(700)
+    dataset = pipeline.batches(arrays, 64, seed=3)
+    assert [tuple(spec.shape) for spec in dataset.element_spec] == [(64, 2, 2, 1), (64,)]
+    x, y = take(dataset, 1)[0]
+    assert (x.dtype, y.dtype) == (np.float32, np.int64)
+    np.testing.assert_allclose(x, pixels.to_float(arrays.images[y]), atol=1e-7)
+
+
+def test_ordered_gives_every_example_once_in_order_with_the_last_partial_batch():
+    arrays = numbered(10)
+    dataset = pipeline.ordered(arrays, 4)
+    assert dataset.cardinality() == 3
+    parts = take(dataset, 5)
+    assert [len(y) for _, y in parts] == [4, 4, 2]
+    np.testing.assert_array_equal(np.concatenate([y for _, y in parts]), np.arange(10))
+    np.testing.assert_allclose(
+        np.concatenate([x for x, _ in parts]), pixels.to_float(arrays.images), atol=1e-7
+    )
+
+
+def test_points_pass_through_unchanged():
+    points = np.random.default_rng(0).uniform(-1, 1, (20, 1, 1, 2)).astype(np.float32)
+    arrays = Arrays(points, np.arange(20), DATASETS["spiral"])
+    np.testing.assert_array_equal(take(pipeline.ordered(arrays, 20), 1)[0][0], points)
+    x, y = take(pipeline.batches(arrays, 5, seed=0), 1)[0]
+    np.testing.assert_array_equal(x, points[y])
+
+
+def test_images_are_in_no_graph():
+    """A graph holds at most 2 GB: the images must be captured by reference."""
+    arrays = Arrays(np.zeros((100, 32, 32, 3), np.uint8), np.zeros(100, np.int64), DATASETS["svhn"])
+    for dataset in (pipeline.batches(arrays, 10, seed=0), pipeline.ordered(arrays, 10)):
+        mapped = dataset._input_dataset._input_dataset
+        assert mapped._map_func.function.graph.as_graph_def().ByteSize() < 50_000
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(DataError, match=r"batch needs 9 examples, lines has 8.*--batch_size"):
+        pipeline.batches(numbered(8), 9, seed=0)

@@ -1,0 +1,68 @@
+"""28 pixels to 32, and bytes to floats and back."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amr_tf.data import pixels
+
+
+def slow_resize(image, width):
+    """torchvision's bilinear enlargement of one [S, S] image, pixel by pixel: rows, then columns, rounded each."""
+
+    def stretch(line):
+        out = []
+        for j in range(width):
+            centre = (j + 0.5) * len(line) / width
+            pairs = [(max(0.0, 1 - abs(i + 0.5 - centre)), value) for i, value in enumerate(line)]
+            total = sum(weight for weight, _ in pairs)
+            out.append(math.floor(sum(weight * value for weight, value in pairs) / total + 0.5))
+        return out
+
+    wide = [stretch(line) for line in image.tolist()]
+    return np.array([stretch(column) for column in zip(*wide, strict=True)]).T
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_resize_equals_a_slow_implementation_byte_for_byte(seed):
+    """The vectorised resize is torchvision's rule, on images that hit every rounding case."""
+    image = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        pixels.resize(image[None, :, :, None], 32)[0, :, :, 0], slow_resize(image, 32)
+    )
+
+
+def test_resize_in_chunks_treats_every_image_alike():
+    """No image is lost or mixed up where one chunk ends and the next begins, colours included."""
+    images = np.random.default_rng(0).integers(0, 256, (pixels._CHUNK + 3, 7, 7, 3), dtype=np.uint8)
+    resized = pixels.resize(images, 8)
+    for i in (0, pixels._CHUNK - 1, pixels._CHUNK, pixels._CHUNK + 2):
+        for colour in range(3):
+            np.testing.assert_array_equal(resized[i, :, :, colour], slow_resize(images[i, :, :, colour], 8))
+
+
+def test_pad_frames_the_image_with_black():
+    images = np.full((2, 28, 28, 1), 9, np.uint8)
+    padded = pixels.fit(images, 32, "pad")
+    assert padded.shape == (2, 32, 32, 1)
+    assert (padded[:, 2:30, 2:30] == 9).all()
+    assert padded.sum() == images.sum()
+
+
+def test_images_that_fit_are_left_alone_and_other_rules_refused():
+    images = np.ones((2, 32, 32, 3), np.uint8)
+    assert pixels.fit(images, 32, "resize") is images
+    with pytest.raises(ValueError, match="stretch"):
+        pixels.fit(images, 40, "stretch")
+
+
+def test_bytes_survive_the_way_to_floats_and_back():
+    images = np.arange(256, dtype=np.uint8)
+    x = pixels.to_float(images)
+    assert x.dtype == np.float32
+    assert (x.min(), x.max()) == (-1, 1)
+    np.testing.assert_array_equal(pixels.to_uint8(x), images)
+    np.testing.assert_array_equal(pixels.to_uint8(np.array([-7.0, 7.0])), [0, 255])

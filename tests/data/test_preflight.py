@@ -1,0 +1,211 @@
+"""Without a network: at once, and with all that is needed to go on."""
+
+import functools
+import hashlib
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.checksums import UrlInfo
+
+from amr_tf import data
+from amr_tf.data import preflight
+from amr_tf.data.svhn import SvhnTrainTest
+from amr_tf.errors import DataError
+
+REPO = Path(__file__).resolve().parents[2]
+OFFLINE = ("unshare", "--map-root-user", "--net")
+LOAD = """
+import sys
+from types import SimpleNamespace
+from amr_tf import data
+from amr_tf.errors import DataError
+try:
+    data.load(SimpleNamespace(dataset=sys.argv[1], data_dir=sys.argv[2], raw_dir="", train_examples=0,
+                              image_fit="resize", seed=0))
+except DataError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_to_this_machine(monkeypatch):
+    """The servers of these tests are asked themselves, whatever proxy the machine goes through."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def closed_port():
+    """A port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port():
+    """A port that takes connections and never says a word, as a network that drops packets seems to."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def no_network(monkeypatch, closed_port):
+    """Every URL fails at once, wherever the test runs."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
+
+
+@pytest.mark.parametrize("port", ["closed_port", "silent_port"])
+def test_a_run_without_network_stops_within_15_seconds_naming_every_file(port, request, tmp_path):
+    """From the start of the process, imports included, whether connections are refused or never answered."""
+    proxy = f"http://127.0.0.1:{request.getfixturevalue(port)}"
+    environment = {**os.environ, "http_proxy": proxy, "https_proxy": proxy, "no_proxy": ""}
+    started = time.monotonic()
+    run = subprocess.run(
+        [sys.executable, "-c", LOAD, "svhn", tmp_path / "data"],
+        env=environment, cwd=REPO, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert time.monotonic() - started < 15
+    assert run.returncode == 3, run.stderr
+    infos = tfds.builder_cls("svhn_cropped").url_infos
+    for url, info in infos.items():
+        line = f"{info.filename}  {int(info.size)} bytes  sha256 {info.checksum}  {url}"
+        assert (line in run.stdout) == (not info.filename.startswith("extra"))
+    for folder in ("svhn_cropped/3.1.0/", "svhn_cropped_train_test/3.1.0/", "downloads/manual"):
+        assert str(tmp_path / "data" / folder) in run.stdout
+    assert "rsync" in run.stdout
+    assert "--raw_dir" in run.stdout
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_prepared_set_needs_no_network_at_all(config, tmp_path, put_in_cache, cifar_files):
+    """A GPU node without any network trains on a copied data_dir."""
+    if subprocess.run([*OFFLINE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip(f"this user may not make a network namespace ({' '.join(OFFLINE)})")
+    put_in_cache("cifar10", cifar_files)
+    data.load(config("cifar10"))
+    run = subprocess.run(
+        [*OFFLINE, sys.executable, "-c", LOAD, "cifar10", tmp_path / "data"],
+        cwd=REPO, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Preparing" not in run.stdout
+
+
+def test_probe_keeps_its_deadline_and_tells_the_reasons(closed_port, silent_port):
+    """One deadline for all, not one each."""
+    urls = [f"http://127.0.0.1:{silent_port}/{n}" for n in range(5)] + [f"http://127.0.0.1:{closed_port}/"]
+    started = time.monotonic()
+    failures = preflight.probe(urls, seconds=0.5)
+    assert time.monotonic() - started < 2
+    assert set(failures) == set(urls)
+    assert "refused" in failures[urls[-1]]
+
+
+def answering(status):
+    """The URL of a server that gives one answer and is gone."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with server:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}/file"
+
+
+def test_probe_takes_an_answer_as_reachable_and_an_http_error_as_not():
+    good, gone = answering("206 Partial Content"), answering("404 Not Found")
+    assert preflight.probe([good, gone], seconds=3) == {gone: f"HTTP 404 from {gone}"}
+
+
+@pytest.fixture
+def svhn_server(tmp_path, monkeypatch, svhn_files):
+    """A web server with a tiny SVHN in place of the official one, and the folder that it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        infos = {}
+        for name, content in svhn_files.items():
+            (folder / name).write_bytes(content)
+            info = UrlInfo(size=len(content), checksum=hashlib.sha256(content).hexdigest(), filename=name)
+            infos[f"http://127.0.0.1:{server.server_port}/{name}"] = info
+        monkeypatch.setattr(SvhnTrainTest, "url_infos", infos)
+        yield folder
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("svhn_server")
+def test_with_a_network_the_files_are_downloaded_and_used(config, capfd):
+    splits = data.load(config("svhn"))
+    assert [len(part) for part in splits] == [27, 3, 12]
+    out = capfd.readouterr().out
+    assert out.count("\n") == 1
+    assert "Preparing svhn" in out
+    assert "MB to download" in out
+
+
+def test_a_download_with_another_checksum_is_refused(config, svhn_server, tmp_path):
+    """SVHN comes over plain http: only the sha256 protects."""
+    path = svhn_server / "test_32x32.mat"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(
+        DataError, match=r"^svhn could not be prepared in [^\n]*test_32x32.mat[^\n]*wrong checksum"
+    ):
+        data.load(config("svhn"))
+    assert not (tmp_path / "data" / "svhn_cropped_train_test" / "3.1.0").exists()
+
+
+def test_raw_dir_that_lacks_a_file_names_it_and_leaves_no_trace(config, raw_folder, tmp_path):
+    """No network is tried: who names a folder means the folder."""
+    folder = raw_folder("mnist")
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match=r"lacks t10k-labels-idx1-ubyte.gz of mnist") as error:
+        data.load(config("mnist", raw_dir=str(folder)))
+    assert "sha256 f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6" in str(error.value)
+    assert "train-images" not in str(error.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_one_bad_file_among_good_ones_and_nothing_is_imported(config, raw_folder, tmp_path):
+    """The test images given as the training images: named, and none of the other three gets in."""
+    folder = raw_folder("mnist")
+    wrong = folder / "train-images-idx3-ubyte"
+    wrong.write_bytes((folder / "t10k-images-idx3-ubyte").read_bytes())
+    with pytest.raises(DataError, match=rf"{wrong} is not the official train-images-idx3-ubyte.gz"):
+        data.load(config("mnist", raw_dir=str(folder)))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_the_manual_folder_is_checked_too(config, tmp_path):
+    """A file of the official size with other contents is an error; one of another size is another data set's."""
+    manual = tmp_path / "data" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    path = manual / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(bytes(28_881))
+    with pytest.raises(DataError, match=r"damaged|not the official"):
+        data.load(config("mnist"))
+    path.write_bytes(bytes(29_515))
+    with pytest.raises(
+        DataError, match=r"cannot be downloaded .*\n[^$]*train-labels[^\n]*of another size there"
+    ):
+        data.load(config("mnist"))
+    assert list(manual.parent.iterdir()) == [manual]

@@ -1,0 +1,213 @@
+"""The contract of a training step: who moves when, and at what cost."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from amr_tf import experiment
+from amr_tf.config import ARCHS, MODELS, Config
+
+SHAPES = {"burgess": (64, 64, 1), "mlp": (1, 1, 2)}
+RNG = np.random.default_rng(0)
+
+
+def make(model="amr", arch=None, batch=4, **settings):
+    """A small model and a batch for it."""
+    arch = arch or "amr_fixed"
+    # A code of 8 pixels' width keeps the networks short, and their compilation.
+    settings = {"latent": 2, "latent_width": 8, "depth": 4, "batch_size": batch} | settings
+    config = Config(model=model, arch=arch, **settings)
+    shape = SHAPES.get(arch, (32, 32, 1))
+    x = RNG.uniform(-1, 1, (batch, *shape)).astype("float32")
+    return experiment.build_model(config, shape, 10), x, RNG.integers(10, size=batch)
+
+
+def snapshot(*networks):
+    return [v.numpy() for network in networks for v in network.trainable_variables]
+
+
+def moved(before, *networks):
+    return [bool(np.any(a != b)) for a, b in zip(before, snapshot(*networks), strict=True)]
+
+
+@pytest.mark.parametrize(("model", "arch"), list(itertools.product(MODELS, ARCHS)))
+def test_every_model_trains_with_every_architecture(model, arch):
+    """Two steps, finite losses, every network moves."""
+    network, x, y = make(model, arch, update_g_every=1)
+    players = [network.encoder, network.decoder, network.probe]
+    players += [network.discriminator] if model != "ae" else []
+    before = snapshot(*players)
+    for _ in range(2):
+        logs = network.train_on_batch(x, y, return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
+    assert np.mean(moved(before, *players)) > 0.9
+    assert int(network.step) == 2
+
+
+def test_generator_learns_on_every_nth_step_of_an_epoch_only():
+    """update_g_every=3 with epochs of 5 steps: steps 0, 3, then 5, 8 again; the others always learn."""
+    network, x, y = make(update_g_every=3)
+    network.epoch_length = 5
+    updated = []
+    for _ in range(10):
+        generator, others = (
+            snapshot(network.encoder, network.decoder),
+            snapshot(network.discriminator, network.probe),
+        )
+        logs = network.train_on_batch(x, y, return_dict=True)
+        updated.append(any(moved(generator, network.encoder, network.decoder)))
+        assert any(moved(others, network.discriminator, network.probe))
+        assert np.isfinite(logs["gan_mix"]) == updated[-1], "a loss that was not computed is NaN, not 0"
+        assert np.isfinite(logs["recon"])
+    assert [step for step, moves in enumerate(updated) if moves] == [0, 3, 5, 8]
+
+
+@pytest.mark.parametrize(("model", "generator_passes", "discriminator_passes"),
+                         [("aegan", 2, 2), ("amr", 2, 3), ("acai_amr", 1, 3)])  # fmt: skip
+@pytest.mark.parametrize("update_g_every", [1, 2])
+def test_power_vectors_move_once_a_pass_also_where_no_update_is_due(
+    model, generator_passes, discriminator_passes, update_g_every
+):
+    """u after a step equals that many power iterations of the kernel as it was, run in NumPy."""
+    network, x, y = make(model, "amr", update_g_every=update_g_every)
+    network.train_on_batch(x, y)
+    layer = next(layer for layer in network.discriminator.trunk if hasattr(layer, "u"))
+    matrix = layer.kernel.numpy().reshape(-1, layer.kernel.shape[-1]).astype("float64")
+    u = layer.u.numpy().astype("float64")
+    network.train_on_batch(x, y)
+    for _ in range(generator_passes + discriminator_passes):
+        v = matrix @ u / np.linalg.norm(matrix @ u)
+        u = matrix.T @ v / np.linalg.norm(matrix.T @ v)
+    np.testing.assert_allclose(layer.u.numpy(), u, atol=1e-5)
+
+
+def test_players_do_not_move_each_other():
+    """With weight decay off, a phase moves its own networks and no others."""
+    network, x, y = make(weight_decay=0.0)
+    generator = (network.encoder, network.decoder)
+
+    before = snapshot(network.discriminator, network.probe)
+    forward = network.generator_step(lambda: network.forward(tf.constant(x)))
+    assert not any(moved(before, network.discriminator, network.probe))
+
+    before = snapshot(*generator, network.probe)
+    network.discriminator_step(forward)
+    assert not any(moved(before, *generator, network.probe))
+
+    before = snapshot(*generator, network.discriminator)
+    network.probe_step(forward.h, y)
+    assert not any(moved(before, *generator, network.discriminator))
+
+
+def test_evaluation_moves_nothing():
+    network, x, y = make(arch="amr")
+    before = [v.numpy() for v in network.weights]
+    network.evaluate(x, y, batch_size=3, verbose=0)
+    assert not any(np.any(a != v.numpy()) for a, v in zip(before, network.weights, strict=True))
+
+
+def test_evaluation_counts_the_last_partial_batch_right():
+    """4 examples in batches of 3 and 1 give the same means as one batch of 4."""
+    network, x, y = make()
+    whole = network.evaluate(x, y, batch_size=4, verbose=0, return_dict=True)
+    parts = network.evaluate(x, y, batch_size=3, verbose=0, return_dict=True)
+    assert whole == pytest.approx(parts, rel=1e-5)
+
+
+def test_a_step_without_update_computes_no_gradient_of_the_generator():
+    """Filter gradients in each branch of the compiled step: the discriminator's alone where no update is due."""
+    network, x, y = make(update_g_every=2)
+
+    def filter_gradients(update):
+        step = tf.function(lambda: network.train_step((x, y), update_generator=update))
+        return sum(
+            op.type == "Conv2DBackpropFilter" for op in pruned_operations(step.get_concrete_function())
+        )
+
+    convolutions = {n: sum(v.name == "kernel" and len(v.shape) == 4 for v in getattr(network, n).trainable_variables)
+                    for n in ("encoder", "decoder", "discriminator")}  # fmt: skip
+    without, with_update = filter_gradients(False), filter_gradients(True)
+    assert without == 3 * convolutions["discriminator"]
+    # The encoder is used once, the decoder for reconstructions and mixes.
+    assert with_update == without + convolutions["encoder"] + 2 * convolutions["decoder"]
+
+
+def pruned_operations(function):
+    """The operations that the state updates and outputs of a traced function depend on, as the runtime keeps them."""
+    graph, wanted = function.graph, []
+    queue = [*(t.op for t in graph.outputs), *graph.control_outputs]
+    seen = set()
+    while queue:
+        op = queue.pop()
+        if op.name not in seen:
+            seen.add(op.name)
+            wanted.append(op)
+            queue += [t.op for t in op.inputs] + list(op.control_inputs)
+    return wanted
+
+
+def test_the_step_is_traced_once():
+    """Whichever kind of step comes first, and however many follow."""
+    network, x, y = make(update_g_every=3)
+    traces = []
+    forward = network.forward
+    network.forward = lambda images: traces.append(1) or forward(images)
+    for _ in range(7):
+        network.train_on_batch(x, y)
+    assert len(traces) == 2, "one for each of the two kinds of step"
+
+
+def test_consistency_loss_reaches_the_total_and_both_its_sides():
+    """beta scales it into gen_loss; the encoder gets gradient from h_mix as well as from f(x_mix)."""
+    network, x, y = make(beta=2.0, update_g_every=1)
+    logs = network.train_on_batch(x, y, return_dict=True)
+    terms = 10 * logs["recon"] + logs["gan_recon"] + logs["gan_mix"] + 2 * logs["consistency"]
+    assert logs["gen_loss"] == pytest.approx(terms, rel=1e-5)
+
+    with tf.GradientTape() as tape:
+        forward = network.forward(tf.constant(x))
+        h_mix = tf.identity(forward.h_mix)
+        tape.watch(h_mix)
+        loss = network.generator_losses(forward._replace(h_mix=h_mix), 0)["consistency"]
+    assert np.any(tape.gradient(loss, h_mix))
+
+
+def test_same_seed_same_numbers_and_another_seed_others():
+    runs = {}
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        network, x, y = make(seed=seed)
+        x, y = np.linspace(-1, 1, x.size, dtype="float32").reshape(x.shape), np.arange(len(y))
+        runs[name] = [network.train_on_batch(x, y, return_dict=True)["disc_loss"] for _ in range(3)]
+    assert runs["first"] == runs["again"]
+    assert runs["first"] != runs["other"]
+
+
+def test_each_step_draws_anew():
+    network, x, _ = make()
+    first = network.forward(tf.constant(x)).weights
+    network.step.assign_add(1)
+    assert np.any(first != network.forward(tf.constant(x)).weights)
+
+
+@pytest.mark.parametrize("mixer", ["mixup", "bernoulli"])
+def test_interpolation_starts_and_ends_at_the_reconstructions(mixer):
+    network, x, _ = make()
+    path = network.interpolate(x[:2], x[2:], 5, mixer)
+    assert path.shape == (2, 5, 32, 32, 1)
+    np.testing.assert_allclose(path[:, 0], network.reconstruct(x[:2]), atol=1e-5)
+    np.testing.assert_allclose(path[:, -1], network.reconstruct(x[2:]), atol=1e-5)
+
+
+def test_acai_losses_are_those_of_the_paper():
+    """MSE + 0.5 mean D(x_m)^2, and the discriminator's squared errors, from the definition."""
+    network, x, y = make("acai", "acai")
+    forward = network.forward(tf.constant(x))
+    score = network.discriminator(forward.mix)
+    blend = network.discriminator(0.2 * x + 0.8 * forward.recon)
+    alpha = np.ravel(forward.weights[:, 0])
+    logs = network.train_on_batch(x, y, return_dict=True)
+    mse = np.mean((x - forward.recon) ** 2)
+    assert logs["gen_loss"] == pytest.approx(mse + 0.5 * np.mean(score**2), rel=1e-4)
+    assert logs["disc_loss"] == pytest.approx(np.mean((score - alpha) ** 2) + np.mean(blend**2), rel=1e-4)

@@ -1,0 +1,40 @@
+"""Pictures hold the images they were given, where they should be."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from amr_tf import images
+
+
+def test_grid_places_images_row_by_row():
+    rows = [np.full((3, 4, 4, 1), value, "float32") for value in (-1.0, 1.0)]
+    picture = images.grid(rows)
+    assert picture.shape == (2 * 6 + 2, 3 * 6 + 2, 3)
+    assert np.all(picture[2:6, 2:6] == 0)
+    assert np.all(picture[8:12, 14:18] == 255)
+
+
+def test_values_beyond_the_range_are_clipped():
+    picture = images.grid([np.array([[[[-9.0]]], [[[9.0]]]], "float32")])
+    assert picture[2, 2].tolist() == [0, 0, 0]
+    assert picture[2, 5].tolist() == [255, 255, 255]
+
+
+def test_scatter_puts_points_where_they_are_and_mixes_on_top():
+    """x to the right, y upwards; a point at the origin is in the middle; what lies outside is left out."""
+    real = np.array([[0.0, 0.0], [1.0, 1.0], [50.0, 0.0]])
+    picture = images.scatter(real, np.array([[0.0, 0.0]]), size=101)
+    assert tuple(picture[50, 50]) == images.ORANGE
+    blue = np.argwhere(np.all(picture == images.BLUE, axis=-1))
+    assert blue[:, 0].max() < 50, "up is towards row 0"
+    assert blue[:, 1].min() > 50
+
+
+def test_enlarge_repeats_pixels_and_png_keeps_them():
+    picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    large = images.enlarge(picture, 3)
+    assert large.shape == (6, 6, 3)
+    np.testing.assert_array_equal(large[::3, ::3], picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(images.png(large)))), large)

@@ -1,0 +1,132 @@
+"""Mixers: what they draw and what `mix` makes of it (habit: weights sum to 1, parents reach the output)."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr_tf.mixing import MIXERS, ReversedMixup, mix
+
+CODES = [(4, 4, 3), (10,)]
+SEED = tf.constant([3, 7], tf.int64)
+
+
+def every_mixer():
+    return [pytest.param(name, k, shape) for name in MIXERS for k in (2, 3, 8) for shape in CODES]
+
+
+@pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
+def test_weights_sum_to_one_and_have_the_broadcast_shape(name, k, code_shape):
+    indices, weights = MIXERS[name](k).sample(16, code_shape, SEED)
+    inner = (1,) * (len(code_shape) - 1)
+    shared = (*inner, 1) if name == "mixup" else (*inner, code_shape[-1])
+    assert weights.shape == (16, k, *shared)
+    assert indices.shape == (16, k)
+    np.testing.assert_allclose(tf.reduce_sum(weights, axis=1), np.ones((16, *shared)), atol=1e-6)
+    assert np.min(weights) >= 0
+    if name.startswith("bernoulli"):
+        assert set(np.unique(weights)) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
+def test_parents_are_the_example_and_permutations_of_the_batch(name, k, code_shape):
+    indices = MIXERS[name](k).sample(16, code_shape, SEED)[0].numpy()
+    np.testing.assert_array_equal(indices[:, 0], np.arange(16))
+    for parent in range(1, k):
+        np.testing.assert_array_equal(np.sort(indices[:, parent]), np.arange(16))
+    columns = {tuple(indices[:, parent]) for parent in range(k)}
+    assert len(columns) == k, "two parents share one permutation"
+
+
+@pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
+def test_same_seed_same_draw_and_another_seed_another(name, k, code_shape):
+    mixer = MIXERS[name](k)
+    first, again = mixer.sample(16, code_shape, SEED), mixer.sample(16, code_shape, SEED)
+    other = mixer.sample(16, code_shape, SEED + 1)
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert np.any(first[0] != other[0])
+    assert np.any(first[1] != other[1])
+
+
+@pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
+def test_every_parent_reaches_the_output(name, k, code_shape):
+    """With parent i's code set to 1 and the others to 0, the mix shows i's weight, for each i."""
+    indices, weights = MIXERS[name](k).sample(64, code_shape, SEED)
+    total = 0.0
+    for parent in range(k):
+        slots = np.tile(np.arange(k), (64, 1))
+        h = np.zeros((k, *code_shape), "float32")
+        h[parent] = 1
+        shown = mix(tf.constant(h), tf.constant(slots), weights)
+        assert np.max(shown) > 0
+        total = total + shown
+    np.testing.assert_allclose(total, np.ones((64, *code_shape)), atol=1e-6)
+    assert indices.shape[1] == k
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 6), st.integers(2, 5), st.integers(0, 2**31 - 1))
+def test_mix_is_the_weighted_sum_over_parents(batch, k, seed):
+    """Against a loop in plain NumPy."""
+    rng = np.random.default_rng(seed)
+    h = rng.normal(size=(batch, 2, 2, 3)).astype("float32")
+    indices = rng.integers(batch, size=(batch, k))
+    weights = rng.dirichlet(np.ones(k), size=batch).astype("float32")[..., None, None, None]
+    expected = np.stack([sum(weights[b, i] * h[indices[b, i]] for i in range(k)) for b in range(batch)])
+    np.testing.assert_allclose(mix(h, indices, weights), expected, atol=1e-5)
+
+
+def test_one_hot_weights_give_a_parent_back():
+    h = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    indices = np.stack([np.arange(5), np.arange(5)[::-1]], axis=1)
+    weights = np.tile(np.array([0.0, 1.0], "float32")[None, :, None], (5, 1, 1))
+    np.testing.assert_array_equal(mix(h, indices, weights), h[::-1])
+
+
+def test_mixup_pair_is_uniform_and_one_scalar_per_example():
+    alpha = MIXERS["mixup"](2).sample(20_000, (4, 4, 2), SEED)[1].numpy()[:, 0].ravel()
+    assert alpha.size == 20_000
+    np.testing.assert_allclose(
+        np.quantile(alpha, [0.1, 0.25, 0.5, 0.75, 0.9]), [0.1, 0.25, 0.5, 0.75, 0.9], atol=0.02
+    )
+
+
+@pytest.mark.parametrize("k", [3, 8])
+def test_larger_mixes_are_dirichlet(k):
+    """Moments of Dirichlet(1, ..., 1): mean 1/k, variance (k - 1) / (k^2 (k + 1))."""
+    weights = MIXERS["mixup"](k).sample(20_000, (2,), SEED)[1].numpy()[..., 0]
+    np.testing.assert_allclose(weights.mean(axis=0), 1 / k, atol=0.01)
+    np.testing.assert_allclose(weights.var(axis=0), (k - 1) / (k**2 * (k + 1)), rtol=0.1)
+
+
+def test_bernoulli_pair_shares_one_p_over_the_batch_and_unit_bernoulli_does_not():
+    """The share of ones varies from draw to draw like U(0, 1) for the first, and stays at 1/2 for the second."""
+    shares = {
+        name: [
+            MIXERS[name](2).sample(500, (8,), tf.constant([0, s], tf.int64))[1][:, 0].numpy().mean()
+            for s in range(60)
+        ]
+        for name in ("bernoulli", "bernoulli_unit")
+    }
+    assert 0.2 < np.std(shares["bernoulli"]) < 0.38
+    assert np.std(shares["bernoulli_unit"]) < 0.02
+    np.testing.assert_allclose(np.mean(shares["bernoulli_unit"]), 0.5, atol=0.01)
+
+
+def test_acai_pairs_with_the_reversed_batch_and_small_alpha():
+    indices, weights = ReversedMixup().sample(1000, (4, 4, 2), SEED)
+    np.testing.assert_array_equal(indices[:, 1], np.arange(1000)[::-1])
+    alpha = weights[:, 0].numpy()
+    assert alpha.min() >= 0
+    assert alpha.max() <= 0.5
+    assert 0.2 < alpha.mean() < 0.3
+    np.testing.assert_allclose(weights[:, 0] + weights[:, 1], np.ones((1000, 1, 1, 1)), atol=1e-6)
+
+
+def test_draws_run_under_xla():
+    for mixer in (MIXERS[name](3) for name in MIXERS):
+        indices, weights = tf.function(mixer.sample, jit_compile=True)(8, (4, 4, 2), SEED)
+        assert indices.shape == (8, 3)
+        assert np.all(np.isfinite(weights))

@@ -1,0 +1,56 @@
+"""Names of run folders, and files that are whole or not there."""
+
+import pathlib
+
+import pytest
+
+from amr_tf import runs
+from amr_tf.config import Config
+
+
+def test_folder_names_tell_runs_apart():
+    assert str(runs.default_path(Config())) == "runs/lines/amr_mixup_k2_lambda10_s0"
+    assert str(runs.default_path(Config(dataset="svhn", k=4, seed=3))) == "runs/svhn/amr_mixup_k4_lambda10_s3"
+    assert str(runs.default_path(Config(model="aegan"))) == "runs/lines/aegan_lambda10_s0"
+    assert str(runs.default_path(Config(model="acai"))) == "runs/lines/acai_lambda1_s0"
+    name = runs.default_path(Config(latent=2, beta=50.0, epochs=7)).name
+    assert name == "amr_mixup_k2_lambda10_beta-50.0_latent-2_s0"
+
+
+def test_places_do_not_name_the_folder():
+    assert runs.default_path(Config(data_dir="/a", raw_dir="b")) == runs.default_path(Config())
+
+
+def test_write_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "file.txt"
+    runs.write(path, "first")
+    runs.write(path, b"second")
+    assert path.read_text() == "second"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file.txt"
+    runs.write(path, "old")
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(runs.os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        runs.write(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_never_holds_what_json_does_not_know(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        runs.write_json(tmp_path / "x.json", {"loss": float("nan")})
+    assert not pathlib.Path(tmp_path / "x.json").exists()
+
+
+def test_rows_survive_a_round_trip(tmp_path):
+    rows = [{"epoch": 1.0, "recon": 0.25}, {"epoch": 2.0, "recon": 1e-7}]
+    runs.write_rows(tmp_path / "metrics.csv", rows)
+    assert runs.read_rows(tmp_path / "metrics.csv") == rows
+    assert runs.read_rows(tmp_path / "absent.csv") == []
