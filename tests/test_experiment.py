@@ -13,7 +13,14 @@ from PIL import Image
 from amr_tf import command_line, experiment, runs
 from amr_tf.config import Config, ConfigError
 
-TINY = {"depth": 2, "latent": 2, "latent_width": 8, "batch_size": 8, "steps_per_epoch": 4, "update_g_every": 3}
+TINY = {
+    "depth": 2,
+    "latent": 2,
+    "latent_width": 8,
+    "batch_size": 8,
+    "steps_per_epoch": 4,
+    "update_g_every": 3,
+}
 
 
 def tiny(folder, **settings):
@@ -23,7 +30,9 @@ def tiny(folder, **settings):
 def weights(folder):
     """All variables of the newest checkpoint by name."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder / "checkpoints"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "save_counter"}
+    return {
+        name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "save_counter"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +81,9 @@ def test_tensorboard_files_hold_scalars_and_pictures(unbroken):
         events = EventAccumulator(str(unbroken / "tensorboard" / part))
         events.Reload()
         tags[part] = {**events.Tags(), "tensor_names": events.Tags()["tensors"]}
-    assert {"epoch_recon", "epoch_gen_loss", "epoch_disc_loss", "epoch_probe_accuracy"} <= set(tags["train"]["tensor_names"])
+    assert {"epoch_recon", "epoch_gen_loss", "epoch_disc_loss", "epoch_probe_accuracy"} <= set(
+        tags["train"]["tensor_names"]
+    )
     assert "epoch_probe_accuracy" in tags["validation"]["tensor_names"]
     assert tags["images"]["tensor_names"] == ["inputs, reconstructions, partners, mixes"]
 
@@ -87,7 +98,9 @@ def test_a_run_taken_up_again_ends_where_an_unbroken_one_does(unbroken, tmp_path
     assert len(expected) > 50
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
-    for before, after in zip(runs.read_rows(unbroken / "metrics.csv"), runs.read_rows(folder / "metrics.csv"), strict=True):
+    for before, after in zip(
+        runs.read_rows(unbroken / "metrics.csv"), runs.read_rows(folder / "metrics.csv"), strict=True
+    ):
         before.pop("images_per_second")
         after.pop("images_per_second")
         assert before == after
@@ -132,8 +145,12 @@ def test_diverged_training_stops_and_keeps_no_checkpoint_of_that_epoch(tmp_path)
 
 def test_spiral_is_drawn_as_a_plot(tmp_path):
     """2-D points train with their own networks; the picture shows both colours."""
-    folder = experiment.run(Config(dataset="spiral", steps_per_epoch=3, epochs=1, run_dir=str(tmp_path / "spiral")))
-    colours = {tuple(pixel) for pixel in np.asarray(Image.open(folder / "images" / "epoch_00001.png")).reshape(-1, 3)}
+    folder = experiment.run(
+        Config(dataset="spiral", steps_per_epoch=3, epochs=1, run_dir=str(tmp_path / "spiral"))
+    )
+    colours = {
+        tuple(pixel) for pixel in np.asarray(Image.open(folder / "images" / "epoch_00001.png")).reshape(-1, 3)
+    }
     assert (31, 119, 180) in colours
     assert (255, 127, 14) in colours
 
@@ -152,7 +169,9 @@ def test_the_demonstration_preset_is_what_runs_without_flags():
 
 def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     """Away from a terminal: no bar, no start-up chatter, no traceback."""
-    arguments = [f"--{name}={value}" for name, value in (TINY | {"epochs": 1, "run_dir": tmp_path / "run"}).items()]
+    arguments = [
+        f"--{name}={value}" for name, value in (TINY | {"epochs": 1, "run_dir": tmp_path / "run"}).items()
+    ]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     root = experiment.pathlib.Path(experiment.__file__).parents[1]
     done = subprocess.run(

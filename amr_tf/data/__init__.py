@@ -41,6 +41,19 @@ class Splits(NamedTuple):
     test: Arrays
 
 
+def check(config: Any) -> None:
+    """Refuses a run whose data `load` will not find, before anything that takes time.
+
+    Raises:
+        DataError: names each missing or damaged file.
+    """
+    spec = DATASETS[config.dataset]
+    if spec.tfds_name:
+        from amr_tf.data import tfds_source
+
+        tfds_source.check(spec, config.data_dir, config.raw_dir)
+
+
 def load(config: Any) -> Splits:
     """Reads or makes the data set of a run.
 

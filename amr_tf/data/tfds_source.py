@@ -26,6 +26,17 @@ _DOWNLOAD_RETRIES = 3
 _READ_BATCH = 1_000
 
 
+def check(spec: DatasetSpec, data_dir: str, raw_dir: str | None = None) -> None:
+    """Finds out within seconds, and without TensorFlow, whether `read` will have its files.
+
+    Raises:
+        DataError: see `preflight.gather`.
+    """
+    root = Path(data_dir).expanduser()
+    if _prepared_builder(spec, root) is None:
+        _gather(spec, root, raw_dir)
+
+
 def read(spec: DatasetSpec, data_dir: str, raw_dir: str | None = None) -> tuple[Examples, Examples]:
     """Reads the official train and test split, preparing the data set first where that was not done yet.
 
@@ -43,7 +54,7 @@ def read(spec: DatasetSpec, data_dir: str, raw_dir: str | None = None) -> tuple[
     """
     root = Path(data_dir).expanduser()
     if _prepared_builder(spec, root) is None:
-        _prepare(spec, root, Path(raw_dir).expanduser() if raw_dir else None)
+        _prepare(spec, root, raw_dir)
     cls = _prepared_builder(spec, root)
     # Whatever a damaged set makes TensorFlow, protobuf or TFDS raise, the remedy is the same.
     try:
@@ -80,20 +91,27 @@ def _folder(cls: type[tfds.core.DatasetBuilder], root: Path) -> Path:
     return root / cls.name / str(cls.VERSION)
 
 
-def _prepare(spec: DatasetSpec, root: Path, raw_dir: Path | None) -> None:
-    classes = _builder_classes(spec)
-    downloads = root / "downloads"
-    target = preflight.Target(
-        spec.name, [_folder(cls, root) for cls in classes], downloads / "manual", raw_dir
-    )
-    found, missing = preflight.gather(target, _archives(spec, classes[-1], downloads))
+def _gather(
+    spec: DatasetSpec, root: Path, raw_dir: str | None
+) -> tuple[list[archives.Checked], list[Archive]]:
+    """The checked files to import and the archives to download: `preflight.gather` for this data set."""
+    classes, downloads = _builder_classes(spec), root / "downloads"
+    folders = [_folder(cls, root) for cls in classes]
+    raw_folder = Path(raw_dir).expanduser() if raw_dir else None
+    target = preflight.Target(spec.name, folders, downloads / "manual", raw_folder)
+    return preflight.gather(target, _archives(spec, classes[-1], downloads))
+
+
+def _prepare(spec: DatasetSpec, root: Path, raw_dir: str | None) -> None:
+    builder_class, downloads = _builder_classes(spec)[-1], root / "downloads"
+    found, missing = _gather(spec, root, raw_dir)
     size = sum(archive.size for archive in missing)
     download = f", {size / 1e6:.1f} MB to download" if missing else ""
     print(f"Preparing {spec.name} in {root} (once{download})", flush=True)
     with _workspace(downloads) as extract_dir:
         try:
             archives.store(found)
-            _build(classes[-1](data_dir=root), extract_dir)
+            _build(builder_class(data_dir=root), extract_dir)
         # Disk, network, archive readers and TFDS each have errors of their own; to the user it is one failure.
         except Exception as error:
             # Another process may have prepared the same set meanwhile: then all is well.

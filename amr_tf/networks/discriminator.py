@@ -15,19 +15,21 @@ class Discriminator(keras.Model):
 
     def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, int, int], **kwargs):
         super().__init__(**kwargs)
-        self.trunk = trunk
+        # Not as a list: what Keras keeps in one, u among it, would be left out of tf.train.Checkpoint silently.
+        for number, layer in enumerate(trunk):
+            setattr(self, f"layer_{number}", layer)
         self._build(image_shape)
 
     def _build(self, image_shape):
         shape = (None, *image_shape)
-        for layer in self.trunk:
+        for layer in self.layers:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self.built = True
 
     def call(self, images, training=False):
         passes = images if isinstance(images, (list, tuple)) else [images]
-        for layer in self.trunk:
+        for layer in self.layers:
             spectral = isinstance(layer, SpectralNorm)
             passes = layer(passes, training=training) if spectral else [layer(x) for x in passes]
         scores = [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
@@ -35,6 +37,6 @@ class Discriminator(keras.Model):
 
     def power_steps(self, passes: int) -> None:
         """Moves u and v as that many passes would, without any convolution: nothing but the kernels is needed."""
-        for layer in self.trunk:
+        for layer in self.layers:
             if isinstance(layer, SpectralNorm):
                 layer.power_steps(passes)
