@@ -50,6 +50,7 @@ class Progress(keras.callbacks.Callback):
         self.epoch, self.epoch_begin, self.counted_from = epoch, time.monotonic(), None
         if self.first_step is None:
             self.first_step = epoch * self.steps_per_epoch
+            self.bar.reset(self.task, completed=self.first_step)
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()

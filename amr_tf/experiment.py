@@ -7,7 +7,6 @@ import subprocess
 
 import keras
 import rich.console
-import rich.table
 import tensorflow as tf
 
 import amr_tf
@@ -46,7 +45,7 @@ def run(config: Config, sources: dict[str, str] | None = None) -> pathlib.Path:
     Raises:
         UserError: impossible settings, missing or damaged data, a folder that cannot be used, diverged training.
     """
-    console = rich.console.Console(highlight=False, soft_wrap=True)
+    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
     config.check_networks(DATASET_WIDTHS[config.dataset])
     sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
     folder = runs.RunFolder(config)
@@ -89,13 +88,13 @@ def run(config: Config, sources: dict[str, str] | None = None) -> pathlib.Path:
 
 
 def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
-    table = rich.table.Table("flag", "value", "source", box=None, pad_edge=False)
-    for row in command_line.describe(config, sources):
-        table.add_row(*row)
-    console.print(table)
+    rows = command_line.describe(config, sources)
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for flag, value, source in rows:
+        console.print(f"{flag:<{widths[0]}}  {value:<{widths[1]}}  {source}")
     if config.update_g_every > 1:
         console.print(
-            f"\nThe generator learns on every {config.update_g_every}th step only, as in the paper's scripts "
+            f"\nThe generator learns on one step in {config.update_g_every} only; the paper's scripts ran with 5 "
             "(--update_g_every=1: on every step).\n"
         )
 

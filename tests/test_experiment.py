@@ -181,5 +181,5 @@ def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     assert done.stderr == ""
     tail = done.stdout.splitlines()[-4:]
     assert [line.split(":")[0] for line in tail] == ["probe accuracy", "results", "picture", "TensorBoard"]
-    assert "The generator learns on every 3th step only" in done.stdout
+    assert "The generator learns on one step in 3 only" in done.stdout
     assert "\r" not in done.stdout
