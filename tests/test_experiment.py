@@ -21,6 +21,8 @@ TINY = {
     "steps_per_epoch": 4,
     "update_g_every": 3,
 }
+# Networks that compile in a second, for what does not depend on them.
+SHORT = {"arch": "acai", "latent_width": 16, "update_g_every": 1}
 
 
 def tiny(folder, **settings):
@@ -120,11 +122,11 @@ def test_a_folder_with_other_settings_is_refused_naming_the_difference(unbroken)
 
 def test_a_damaged_checkpoint_is_one_line(unbroken, tmp_path):
     folder = tmp_path / "damaged"
-    experiment.run(tiny(folder, epochs=1))
+    experiment.run(tiny(folder, epochs=1, **SHORT))
     data = next((folder / "checkpoints").glob("*.data*"))
     data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(runs.RunError, match="checkpoint cannot be restored") as error:
-        experiment.run(tiny(folder))
+        experiment.run(tiny(folder, **SHORT))
     assert "\n" not in str(error.value)
 
 
@@ -138,7 +140,7 @@ def test_diverged_training_stops_and_keeps_no_checkpoint_of_that_epoch(tmp_path)
     from amr_tf.callbacks import DivergedError
 
     with pytest.raises(DivergedError, match="epoch 1"):
-        experiment.run(tiny(tmp_path / "nan", learning_rate=1e30))
+        experiment.run(tiny(tmp_path / "nan", learning_rate=1e30, **SHORT))
     assert not list((tmp_path / "nan" / "checkpoints").iterdir())
 
 
@@ -168,9 +170,8 @@ def test_the_demonstration_preset_is_what_runs_without_flags():
 
 def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     """Away from a terminal: no bar, no start-up chatter, no traceback."""
-    arguments = [
-        f"--{name}={value}" for name, value in (TINY | {"epochs": 1, "run_dir": tmp_path / "run"}).items()
-    ]
+    settings = TINY | SHORT | {"epochs": 1, "update_g_every": 3, "run_dir": tmp_path / "run"}
+    arguments = [f"--{name}={value}" for name, value in settings.items()]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     root = experiment.pathlib.Path(experiment.__file__).parents[1]
     done = subprocess.run(
