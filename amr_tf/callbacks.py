@@ -34,12 +34,12 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.batch_size, self.steps_per_epoch, self.console = batch_size, steps_per_epoch, console
         self.rate = math.nan
-
-    def on_train_begin(self, logs=None):
         self.bar = rich.progress.Progress(
             "{task.description}", rich.progress.BarColumn(), "{task.percentage:3.0f}%", "{task.fields[rate]}",
             rich.progress.TimeRemainingColumn(), "left", console=self.console, disable=not self.console.is_terminal,
         )  # fmt: skip
+
+    def on_train_begin(self, logs=None):
         self.total = self.params["epochs"] * self.steps_per_epoch
         self.task = self.bar.add_task("", total=self.total, rate="")
         self.bar.start()
@@ -84,7 +84,8 @@ class Progress(keras.callbacks.Callback):
             self.last_line = time.monotonic()
             self.console.print(summary)
 
-    def on_train_end(self, logs=None):
+    def stop(self) -> None:
+        """Gives the terminal back, also after an error, when Keras calls no `on_train_end`."""
         self.bar.stop()
 
 
@@ -93,15 +94,28 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
+class EvaluateTest(keras.callbacks.Callback):
+    """Adds reconstruction and probe on the test split to the epoch's logs, for the record: nothing looks at them."""
+
+    def __init__(self, test_batches: tf.data.Dataset):
+        super().__init__()
+        self.test_batches = test_batches
+
+    def on_epoch_end(self, epoch, logs=None):
+        test = self.model.evaluate(self.test_batches, verbose=0, return_dict=True)
+        logs.update({f"test_{name}": value for name, value in test.items()})
+
+
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends a run whose losses are not finite, before anything of that epoch is kept."""
+    """Ends a run whose losses or weights are not finite, before anything of that epoch is kept."""
 
     def on_epoch_end(self, epoch, logs=None):
         broken = [name for name, value in logs.items() if not math.isfinite(value)]
+        broken += [w.path for w in self.model.weights if not np.all(np.isfinite(w.numpy()))]
         if broken:
             raise DivergedError(
-                f"Training diverged in epoch {epoch + 1}: {', '.join(broken)} no longer finite. The checkpoint of the "
-                "epoch before is kept; try a lower --learning_rate"
+                f"Training diverged in epoch {epoch + 1}: {', '.join(broken[:5])} no longer finite. Nothing of that "
+                "epoch is kept; try a lower --learning_rate in another --run_dir"
             )
 
 
@@ -110,17 +124,26 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, model, folder):
         super().__init__()
-        self.manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model), str(folder), max_to_keep=3
-        )
+        self.folder = folder
+        try:
+            checkpoint = tf.train.Checkpoint(model=model)
+            self.manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
+        except ValueError as error:
+            raise runs.RunError(
+                f"The index of the checkpoints is damaged: {folder / 'checkpoint'}"
+            ) from error
 
     def restore(self) -> bool:
         """Loads the newest checkpoint into the model; False where there is none.
 
         Raises:
-            RunError: it is damaged or of another model.
+            RunError: it is damaged or of another model, or the index that names it is gone.
         """
         if self.manager.latest_checkpoint is None:
+            if list(self.folder.glob("ckpt-*")):
+                raise runs.RunError(
+                    f"Checkpoints without their index: {self.folder / 'checkpoint'} is missing"
+                )
             return False
         try:
             self.manager.checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
@@ -173,19 +196,17 @@ class Pictures(keras.callbacks.Callback):
 class Results(keras.callbacks.Callback):
     """Keeps metrics.csv and results.json up to date, a row and a rewrite per epoch.
 
-    The epoch with the best VALIDATION accuracy of the probe is the one reported; the test split is measured
-    for the record and decides nothing.
+    The epoch with the best VALIDATION accuracy of the probe is the one reported; the test split
+    decides nothing.
     """
 
-    def __init__(self, run: runs.RunFolder, test_batches: tf.data.Dataset, about: dict, first_epoch: int):
+    def __init__(self, run: runs.RunFolder, about: dict, first_epoch: int):
         super().__init__()
-        self.run, self.test_batches, self.about = run, test_batches, about
+        self.run, self.about = run, about
         # Rows of an epoch that was written down but whose checkpoint was not are made again.
         self.rows = [row for row in runs.read_rows(run.metrics) if row["epoch"] <= first_epoch]
 
     def on_epoch_end(self, epoch, logs=None):
-        test = self.model.evaluate(self.test_batches, verbose=0, return_dict=True)
-        logs.update({f"test_{name}": value for name, value in test.items()})
         self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)
         runs.write_rows(self.run.metrics, self.rows)
         runs.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)

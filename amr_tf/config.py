@@ -48,7 +48,7 @@ PUBLISHED_DEFAULTS = (
     Default({"dataset": "cifar10"}, {"epochs": 3000}),
     Default({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
     # A plain autoencoder has no second player to wait for.
-    Default({"model": "ae"}, {"update_g_every": 1}),
+    Default({"model": "ae"}, {"update_g_every": 1, "lambda_": 1.0}),
     Default(
         {"model": "acai"},
         {"arch": "acai", "lambda_": 1.0, "recon_loss": "l2", "gan_loss": "lsgan", "update_g_every": 1,
@@ -57,13 +57,11 @@ PUBLISHED_DEFAULTS = (
     ),
     # The AMR paper's rerun of ACAI knows no other reconstruction loss, whatever the networks.
     Default({"model": "acai_amr"}, {"recon_loss": "l1"}),
-    Default({"model": "acai_amr"}, {"recon_loss": "l1"}),
     Default({"model": "acai", "dataset": "svhn"}, {"depth": 64}),
     Default({"model": "acai", "dataset": "cifar10"}, {"depth": 64}),
     Default({"model": "acai", "dataset": "spiral"}, {"arch": "mlp"}),
-    # ACAI's model of the lines is one whole (width 2, latent 16, depth 16): with another latent or depth asked for,
-    # it is no longer that model, and the general latent_width stands.
-    Default({"model": "acai", "dataset": "lines", "latent": None, "depth": None}, {"latent_width": 2}),
+    # ACAI's model of the lines is one whole: with another latent or depth it is no longer that model.
+    Default({"model": "acai", "dataset": "lines", "latent": 16, "depth": 16}, {"latent_width": 2}),
     Default({"recon_loss": "l2"}, {"consistency_loss": "l2"}),
 )
 # fmt: on
@@ -112,9 +110,9 @@ class Config:
         "not say so; 1 trains it on every step",
         low=1,
     )
-    latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
     latent: int = option(16, "feature maps of the code; d_h = latent_width^2 * latent", low=1)
     depth: int = option(16, "feature maps at the first scale, doubled at each following one", low=1)
+    latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
     data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", place=True)
     raw_dir: str = option("", "folder of official archives, imported without a network", place=True)
     image_fit: str = option("resize", "how 28 px become 32 px: AMR resizes, ACAI pads", choices=IMAGE_FITS)

@@ -52,39 +52,48 @@ def run(config: Config, sources: dict[str, str] | None = None) -> pathlib.Path:
     folder.check()
     _print_settings(console, config, sources)
     splits = data.load(config)
+    per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
     folder.start(sources)
     model = build_model(config, splits.train.spec.image_shape, splits.train.spec.classes)
-    steps = config.steps_per_epoch or len(splits.train) // config.batch_size
-    model.epoch_length = steps
+    model.epoch_length = config.steps_per_epoch or per_pass
     checkpoint = callbacks.Checkpoint(model, folder.checkpoints)
     checkpoint.restore()
-    first_step = int(model.step.numpy())
-    _print_start(console, config, splits, folder, first_step, steps)
-    results = callbacks.Results(
-        folder,
-        pipeline.ordered(splits.test, EVALUATION_BATCH),
-        _about(config, sources, splits),
-        first_step // steps,
-    )
+    first_epoch = int(model.step.numpy()) // model.epoch_length
+    _print_start(console, config, splits, folder, first_epoch)
+    results = callbacks.Results(folder, _about(config, sources, splits), first_epoch)
+    progress = callbacks.Progress(config.batch_size, model.epoch_length, console)
+    try:
+        _fit(model, splits, folder, first_epoch, [progress, results, checkpoint])
+    except OSError as error:
+        raise runs.RunError(f"The run folder cannot be written: {error}. The same command goes on") from error
+    finally:
+        progress.stop()
+    _print_end(console, folder, results)
+    return folder.path
+
+
+def _fit(model, splits: data.Splits, folder: runs.RunFolder, first_epoch: int, keepers: list) -> None:
+    """Trains from `first_epoch` to the end. Each callback adds to or uses what those before it put into the logs."""
+    config, (progress, results, checkpoint) = model.config, keepers
+    first_step = first_epoch * model.epoch_length
     model.fit(
         pipeline.batches(splits.train, config.batch_size, config.seed, first_step),
         validation_data=pipeline.ordered(splits.validation, EVALUATION_BATCH),
         epochs=config.epochs,
-        initial_epoch=first_step // steps,
-        steps_per_epoch=steps,
+        initial_epoch=first_epoch,
+        steps_per_epoch=model.epoch_length,
         shuffle=False,
         verbose=0,
         callbacks=[
-            callbacks.Progress(config.batch_size, steps, console),
+            progress,
+            callbacks.EvaluateTest(pipeline.ordered(splits.test, EVALUATION_BATCH)),
             callbacks.StopOnNaN(),
             results,
-            checkpoint,
             callbacks.Pictures(folder, splits.validation),
             keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
+            checkpoint,
         ],
     )
-    _print_end(console, folder, results)
-    return folder.path
 
 
 def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
@@ -99,12 +108,14 @@ def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
         )
 
 
-def _print_start(console, config: Config, splits: data.Splits, folder, first_step: int, steps: int) -> None:
+def _print_start(console, config: Config, splits: data.Splits, folder, first_epoch: int) -> None:
     train, validation, test = (f"{len(part):,}" for part in splits)
     console.print(f"{config.dataset}: {train} training, {validation} validation, {test} test examples")
     console.print(f"run folder: {folder.path}")
-    if first_step:
-        console.print(f"resuming after epoch {first_step // steps} (step {first_step:,})")
+    if first_epoch >= config.epochs:
+        console.print(f"this run is finished ({first_epoch} epochs); more of them continue it: --epochs")
+    elif first_epoch:
+        console.print(f"resuming after epoch {first_epoch}")
 
 
 def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> None:

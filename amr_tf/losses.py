@@ -1,5 +1,6 @@
 """Reconstruction and GAN losses, one value per example: [B]. Who trains reduces and weighs them."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -34,15 +35,18 @@ def gan_lsgan(score: tf.Tensor, target) -> tf.Tensor:
     return tf.math.squared_difference(score, tf.cast(target, score.dtype))
 
 
-# Below this, a logarithm is as good as that of 0; the reference clamps the logarithm itself, at -100.
-_SMALLEST_PROBABILITY = 1e-12
+# What the reference takes for the logarithm of 0.
+_LOG_OF_ZERO = -100.0
 
 
 def _pixel_cross_entropy(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     p, q = (target + 1) / 2, (output + 1) / 2
-    log_q = tf.math.log(tf.maximum(q, _SMALLEST_PROBABILITY))
-    log_not_q = tf.math.log(tf.maximum(1 - q, _SMALLEST_PROBABILITY))
-    return -(p * log_q + (1 - p) * log_not_q)
+    return -(p * _safe_log(q) + (1 - p) * _safe_log(1 - q))
+
+
+def _safe_log(q: tf.Tensor) -> tf.Tensor:
+    # The inner maximum keeps the gradient of the branch not taken finite.
+    return tf.where(q > 0, tf.math.log(tf.maximum(q, np.finfo(np.float32).tiny)), _LOG_OF_ZERO)
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:

@@ -17,9 +17,6 @@ from amr_tf import command_line
 from amr_tf.config import Config, flag_name
 from amr_tf.errors import UserError
 
-# Named in the folder in this order, whatever their values; others where they are not the published ones.
-_NAMED = ("dataset", "model", "mixer", "k", "lambda_", "seed")
-
 
 class RunError(UserError):
     """A run folder that cannot be used."""
@@ -37,6 +34,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.images = self.path / "images"
+        self.epochs_before: int | None = None  # how many `flags.txt` asks for, once `check` has looked
 
     def check(self) -> None:
         """Refuses a folder that holds a run with other hyper-parameters. More epochs are a continuation.
@@ -51,6 +49,7 @@ class RunFolder:
             raise RunError(f"The run folder cannot be read: {error}. Choose another --run_dir") from error
         before, _ = command_line.parse([f"--flagfile={self.flags.resolve()}"])
         old, new = before.hyperparameters(), self.config.hyperparameters()
+        self.epochs_before = before.epochs
         changed = [name for name in new if new[name] != old[name] and name != "epochs"]
         if new["epochs"] < old["epochs"]:
             changed.append("epochs")
@@ -69,23 +68,28 @@ class RunFolder:
         try:
             for folder in (self.path, self.checkpoints, self.tensorboard, self.images):
                 folder.mkdir(parents=True, exist_ok=True)
-            if not self.flags.exists() or f"--epochs={self.config.epochs}" not in self.flags.read_text():
+            if self.config.epochs != self.epochs_before:
                 write(self.flags, command_line.flagfile_text(self.config, sources))
         except OSError as error:
             raise RunError(f"The run folder cannot be written: {error}. Choose another --run_dir") from error
 
 
 def default_path(config: Config) -> pathlib.Path:
-    """runs/<dataset>/<model>_<mixer>_k<k>_lambda<lambda>[_<flag>-<value> that is not published ...]_s<seed>."""
-    published = Config(model=config.model, dataset=config.dataset)
+    """runs/<dataset>/<model>_<mixer>_k<k>_lambda<lambda>[_<flag>-<value> that is not published ...]_s<seed>.
+
+    Mixer and k are among the latter for models that mix in one way or not at all.
+    """
+    named = {"dataset", "model", "lambda_", "epochs", "seed"}
     parts = [config.model]
-    if config.model in ("amr", "acai_amr"):
+    if config.model == "amr":
         parts += [config.mixer, f"k{config.k}"]
+        named |= {"mixer", "k"}
     parts.append(f"lambda{config.lambda_:g}")
-    for name, value in config.hyperparameters().items():
-        field = next(f.name for f in dataclasses.fields(config) if flag_name(f.name) == name)
-        if field not in (*_NAMED, "epochs") and value != getattr(published, field):
-            parts.append(f"{name}-{value}")
+    published = Config(model=config.model, dataset=config.dataset)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not (field.name in named or field.metadata["place"] or value == getattr(published, field.name)):
+            parts.append(f"{flag_name(field.name)}-{value}")
     return pathlib.Path("runs") / config.dataset / "_".join([*parts, f"s{config.seed}"])
 
 
@@ -113,11 +117,19 @@ def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a metrics.csv, or none where it is absent."""
+    """The rows of a metrics.csv by epoch, or none where it is absent.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return sorted(rows, key=lambda row: row["epoch"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"The metrics cannot be read: {path}: {error}") from error
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:

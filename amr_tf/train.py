@@ -6,7 +6,7 @@ explains, 130 interrupted.
 
 import sys
 
-from amr_tf import command_line, data, startup
+from amr_tf import command_line, data, runs, startup
 from amr_tf.errors import UserError
 
 DEMO = "--flagfile=flags/demo.flags"
@@ -21,7 +21,8 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         config, sources = command_line.parse(arguments or [DEMO])
-        # TensorFlow takes seconds to import: bad flags and missing data are refused before.
+        # TensorFlow takes seconds to import: bad flags, another run's folder and missing data are refused before.
+        runs.RunFolder(config).check()
         data.check(config)
         startup.import_tensorflow()
         from amr_tf import experiment

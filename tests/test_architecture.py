@@ -31,7 +31,7 @@ LAYERS = (
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
-    "train", "command_line", "config", "errors", "startup", "",
+    "train", "command_line", "config", "errors", "runs", "startup", "",
     "data", "data.catalog", "data.generated", "data.pixels",
 )  # fmt: skip
 # What a package on PyPI is called where that differs from what is imported.

@@ -210,7 +210,7 @@ ACAI = {
         ({}, {}),
         ({"model": "aegan"}, {}),
         ({"model": "acai_amr"}, {}),
-        ({"model": "ae"}, {"update_g_every": 1}),
+        ({"model": "ae"}, {"update_g_every": 1, "lambda": 1.0}),
         ({"model": "acai"}, {**ACAI, "latent_width": 2, "epochs": 256, "steps_per_epoch": 1024}),
         ({"model": "acai", "dataset": "mnist"}, {**ACAI, "epochs": 256, "steps_per_epoch": 1024}),
         ({"model": "acai", "dataset": "svhn"}, {**ACAI, "depth": 64, "epochs": 256, "steps_per_epoch": 1024}),
@@ -234,9 +234,13 @@ def test_acai_trains_for_the_published_number_of_examples():
     assert config.epochs * config.steps_per_epoch * config.batch_size == 2**24
 
 
-@pytest.mark.parametrize("changed", [{"latent": 16}, {"depth": 16}, {"latent": 32, "depth": 8}])
+@pytest.mark.parametrize("changed", [{"latent": 2}, {"depth": 8}, {"latent": 32, "depth": 8}])
 def test_acais_lines_model_is_taken_whole_or_not_at_all(changed):
     assert Config(model="acai", **changed).latent_width == 4
+
+
+def test_stating_a_default_changes_nothing():
+    assert Config(model="acai", latent=16, depth=16) == Config(model="acai")
 
 
 def test_the_named_choices_alone_never_contradict_each_other():

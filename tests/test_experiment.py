@@ -12,6 +12,7 @@ from PIL import Image
 
 from amr_tf import command_line, experiment, runs
 from amr_tf.config import Config, ConfigError
+from amr_tf.errors import DataError
 
 TINY = {
     "depth": 2,
@@ -125,9 +126,23 @@ def test_a_damaged_checkpoint_is_one_line(unbroken, tmp_path):
     experiment.run(tiny(folder, epochs=1, **SHORT))
     data = next((folder / "checkpoints").glob("*.data*"))
     data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(runs.RunError, match="checkpoint cannot be restored") as error:
-        experiment.run(tiny(folder, **SHORT))
-    assert "\n" not in str(error.value)
+    index = folder / "checkpoints" / "checkpoint"
+    for damage, message in (
+        (lambda: None, "checkpoint cannot be restored"),
+        (lambda: index.write_text(""), "index of the checkpoints is damaged"),
+        (index.unlink, "Checkpoints without their index"),
+    ):
+        damage()
+        with pytest.raises(runs.RunError, match=message) as error:
+            experiment.run(tiny(folder, **SHORT))
+        assert "\n" not in str(error.value)
+    assert [row["epoch"] for row in runs.read_rows(folder / "metrics.csv")] == [1], "nothing was lost"
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(DataError, match="A batch needs 60000"):
+        experiment.run(tiny(tmp_path / "run", batch_size=60_000))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):

@@ -13,6 +13,7 @@ def test_folder_names_tell_runs_apart():
     assert str(runs.default_path(Config(dataset="svhn", k=4, seed=3))) == "runs/svhn/amr_mixup_k4_lambda10_s3"
     assert str(runs.default_path(Config(model="aegan"))) == "runs/lines/aegan_lambda10_s0"
     assert str(runs.default_path(Config(model="acai"))) == "runs/lines/acai_lambda1_s0"
+    assert runs.default_path(Config(model="aegan", k=3)).name == "aegan_lambda10_k-3_s0"
     name = runs.default_path(Config(latent=2, beta=50.0, epochs=7)).name
     assert name == "amr_mixup_k2_lambda10_beta-50.0_latent-2_s0"
 
@@ -54,3 +55,11 @@ def test_rows_survive_a_round_trip(tmp_path):
     runs.write_rows(tmp_path / "metrics.csv", rows)
     assert runs.read_rows(tmp_path / "metrics.csv") == rows
     assert runs.read_rows(tmp_path / "absent.csv") == []
+
+
+@pytest.mark.parametrize("text", ["epoch,recon\n1\n", "recon\n1\n", "epoch\none\n", "epoch\n\xff\n"])
+def test_damaged_rows_are_one_line(tmp_path, text):
+    (tmp_path / "metrics.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(runs.RunError, match="cannot be read") as error:
+        runs.read_rows(tmp_path / "metrics.csv")
+    assert "\n" not in str(error.value)

@@ -10,6 +10,20 @@ from amr_tf.data import Arrays
 from amr_tf.errors import DataError
 
 
+def batches_per_pass(arrays: Arrays, batch_size: int) -> int:
+    """How many whole batches one pass over the examples gives.
+
+    Raises:
+        DataError: fewer examples than a batch holds.
+    """
+    if len(arrays) < batch_size:
+        raise DataError(
+            f"A batch needs {batch_size} examples, {arrays.spec.name} has {len(arrays)} to train on: lower "
+            "--batch_size or raise --train_examples"
+        )
+    return len(arrays) // batch_size
+
+
 def batches(arrays: Arrays, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
     """Endless training batches, in a new order on every pass over the examples.
 
@@ -27,12 +41,7 @@ def batches(arrays: Arrays, batch_size: int, seed: int, start_step: int = 0) -> 
     Raises:
         DataError: fewer examples than a batch holds.
     """
-    n, per_pass = len(arrays), len(arrays) // batch_size
-    if per_pass == 0:
-        raise DataError(
-            f"A batch needs {batch_size} examples, {arrays.spec.name} has {n}: lower --batch_size or raise "
-            "--train_examples"
-        )
+    n, per_pass = len(arrays), batches_per_pass(arrays, batch_size)
     images, labels = _on_cpu(arrays)
 
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

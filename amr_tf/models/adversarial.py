@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import tensorflow as tf
 
 from amr_tf import losses
@@ -31,8 +30,11 @@ class Adversarial(Autoencoder):
         self.gan_loss = losses.GAN_LOSSES[self.config.gan_loss]
 
     def _tracked_names(self) -> tuple[str, ...]:
-        consistency = ("consistency",) if self.config.beta else ()
-        return (*super()._tracked_names(), *consistency, *self.discriminator_loss_names, "disc_loss")
+        losses_by_name = (*self._tracked_generator_losses(), *self.discriminator_loss_names)
+        return (*losses_by_name, "gen_loss", "disc_loss", "probe_loss")
+
+    def _tracked_generator_losses(self) -> tuple[str, ...]:
+        return (*self.generator_loss_names, "consistency") if self.config.beta else self.generator_loss_names
 
     def compile(self, **kwargs) -> None:
         self.discriminator_optimizer = make_adam(self.config)
@@ -70,7 +72,7 @@ class Adversarial(Autoencoder):
         return self.discriminator(list(images), training=True)
 
     def train_step(self, data, update_generator: bool = True):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y = self.unpack(data)
         if update_generator:
             forward = self.generator_step(lambda: self.forward(x))
         else:
@@ -90,6 +92,15 @@ class Adversarial(Autoencoder):
             total = self.global_mean(disc_loss)
         self.minimise(total, tape, self.discriminator_optimizer, self.discriminator.trainable_variables)
         self.track(terms | {"disc_loss": disc_loss})
+
+    def train_on_batch(self, x, y=None, **kwargs):
+        """One step, as Keras does it, with `return_dict=True` without the losses that this step did not compute."""
+        due = bool(self.generator_is_due())
+        logs = super().train_on_batch(x, y, **kwargs)
+        if due or not kwargs.get("return_dict"):
+            return logs
+        missing = {*self._tracked_generator_losses(), "gen_loss"} - {"recon"}
+        return {name: value for name, value in logs.items() if name not in missing}
 
     def generator_is_due(self) -> tf.Tensor:
         """Whether the coming step updates the generator; the count starts again with each epoch."""

@@ -80,7 +80,11 @@ class Autoencoder(keras.Model):
 
     @property
     def mixer(self):
-        """Draws parents and weights of the mixes: anything with `mixing.Mixer`'s `sample`."""
+        """Draws parents and weights of the mixes: anything with `mixing.Mixer`'s `sample`.
+
+        A compiled step calls `sample` when it is traced. A mixer that hands out other draws later keeps them in
+        `tf.Variable`s, is assigned anew, or goes with `run_eagerly = True`.
+        """
         return self._mixer
 
     @mixer.setter
@@ -179,6 +183,11 @@ class Autoencoder(keras.Model):
         self.track(terms | {"gen_loss": gen_loss})
         return forward
 
+    def unpack(self, data) -> tuple[tf.Tensor, tf.Tensor]:
+        """(images as float32, labels) of what Keras hands to a step."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return tf.cast(x, tf.float32), y
+
     def probe_step(self, h: tf.Tensor, y: tf.Tensor) -> None:
         """Updates the probe once, on codes [B, ...] and labels [B]; the tape starts at the codes."""
         with tf.GradientTape() as tape:
@@ -213,7 +222,7 @@ class Autoencoder(keras.Model):
         self.accuracy.update_state(y, logits)
 
     def train_step(self, data):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y = self.unpack(data)
         forward = self.generator_step(lambda: self.forward(x))
         self.probe_step(forward.h, y)
         self.step.assign_add(1)
@@ -221,7 +230,7 @@ class Autoencoder(keras.Model):
 
     def test_step(self, data):
         """Reconstruction and probe on data that nothing learns from."""
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y = self.unpack(data)
         h = self.encode(x)
         self.track({"recon": self.recon_loss(x, self.decode(h))})
         self._track_probe(*self._probe_loss(h, y), y)
