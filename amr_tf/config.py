@@ -23,6 +23,7 @@ DATASET_WIDTHS = {
     "lines": 32, "spiral": 1, "mnist": 32, "kmnist": 32, "fashion_mnist": 32, "svhn": 32, "cifar10": 32,
 }  # fmt: skip
 DATASETS = tuple(DATASET_WIDTHS)
+GENERATED = ("lines", "spiral")
 CONV_ARCHS = ("amr", "acai", "amr_fixed")
 
 
@@ -280,6 +281,11 @@ RULES = (
         ("train_examples", "batch_size"),
         lambda c: c.train_examples == 0 or c.train_examples >= c.batch_size,
         "An epoch needs one whole batch: raise --train_examples or lower --batch_size",
+    ),
+    Rule(
+        ("raw_dir", "dataset"),
+        lambda c: not c.raw_dir or c.dataset not in GENERATED,
+        "Generated data needs no archives: name the data set of --raw_dir, such as --dataset=mnist",
     ),
 )
 

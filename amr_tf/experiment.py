@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 
 import keras
 import rich.console
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 import amr_tf
 from amr_tf import callbacks, command_line, data, runs
-from amr_tf.config import DATASET_WIDTHS, Config
+from amr_tf.config import DATASET_WIDTHS, Config, flag_name
 from amr_tf.data import pipeline
 from amr_tf.models import MODELS
 
@@ -103,8 +104,8 @@ def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
         console.print(f"{flag:<{widths[0]}}  {value:<{widths[1]}}  {source}")
     if config.update_g_every > 1:
         console.print(
-            f"\nThe generator learns on one step in {config.update_g_every} only; the paper's scripts ran with 5 "
-            "(--update_g_every=1: on every step).\n"
+            f"\nThe generator is updated on one step in {config.update_g_every} only: --update_g_every, of which the "
+            "paper does not speak and which its scripts left at 5.\n"
         )
 
 
@@ -129,7 +130,11 @@ def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> N
     )
     console.print(f"results:     {folder.results}")
     console.print(f"picture:     {picture}")
-    console.print(f"TensorBoard: python -m tensorboard.main --logdir {folder.tensorboard}")
+    # The interpreter that has TensorBoard, as short as it can be typed here.
+    here, python = f"{os.getcwd()}{os.sep}", sys.executable
+    console.print(
+        f"TensorBoard: {python.removeprefix(here)} -m tensorboard.main --logdir {folder.tensorboard}"
+    )
 
 
 def _about(config: Config, sources: dict[str, str], splits: data.Splits) -> dict:
@@ -137,7 +142,7 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits) -> dict
     gpus = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in _gpus()]
     return {
         "config": config.hyperparameters(),
-        "sources": {name: source for name, source in sources.items() if source != command_line.DEFAULT},
+        "sources": {flag_name(n): source for n, source in sources.items() if source != command_line.DEFAULT},
         "examples": {name: len(part) for name, part in splits._asdict().items()},
         "device": gpus or [f"{platform.machine()} CPU, {os.cpu_count()} cores"],
         "versions": {

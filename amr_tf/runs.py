@@ -39,11 +39,13 @@ class RunFolder:
     def check(self) -> None:
         """Refuses a folder that holds a run with other hyper-parameters. More epochs are a continuation.
 
+        A folder in which no epoch was finished holds nothing to lose and is taken over.
+
         Raises:
             RunError: names each difference, or says why the folder cannot be read.
         """
         try:
-            if not self.flags.exists():
+            if not self.flags.exists() or not any(self.checkpoints.glob("ckpt-*")):
                 return
         except OSError as error:
             raise RunError(f"The run folder cannot be read: {error}. Choose another --run_dir") from error
@@ -126,10 +128,14 @@ def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            rows = [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
         return sorted(rows, key=lambda row: row["epoch"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, AttributeError, KeyError) as error:
         raise RunError(f"The metrics cannot be read: {path}: {error}") from error
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdecimal() else float(text)
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:

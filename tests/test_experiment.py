@@ -121,6 +121,16 @@ def test_a_folder_with_other_settings_is_refused_naming_the_difference(unbroken)
     assert "\n" not in str(error.value)
 
 
+def test_a_folder_in_which_no_epoch_was_finished_is_taken_over(tmp_path):
+    folder = runs.RunFolder(tiny(tmp_path / "run", epochs=9))
+    folder.check()
+    folder.start({"epochs": "flag"})
+    other = runs.RunFolder(tiny(tmp_path / "run", lambda_=3.0))
+    other.check()
+    other.start(dict.fromkeys(vars(other.config), "flag"))
+    assert command_line.parse([f"--flagfile={other.flags}"])[0].lambda_ == 3.0
+
+
 def test_a_damaged_checkpoint_is_one_line(unbroken, tmp_path):
     folder = tmp_path / "damaged"
     experiment.run(tiny(folder, epochs=1, **SHORT))
@@ -197,5 +207,5 @@ def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     assert done.stderr == ""
     tail = done.stdout.splitlines()[-4:]
     assert [line.split(":")[0] for line in tail] == ["probe accuracy", "results", "picture", "TensorBoard"]
-    assert "The generator learns on one step in 3 only" in done.stdout
+    assert "The generator is updated on one step in 3 only" in done.stdout
     assert "\r" not in done.stdout

@@ -19,7 +19,8 @@ def test_folder_names_tell_runs_apart():
 
 
 def test_places_do_not_name_the_folder():
-    assert runs.default_path(Config(data_dir="/a", raw_dir="b")) == runs.default_path(Config())
+    elsewhere = Config(dataset="mnist", data_dir="/a", raw_dir="b")
+    assert runs.default_path(elsewhere) == runs.default_path(Config(dataset="mnist"))
 
 
 def test_write_replaces_whole_files_and_leaves_nothing_behind(tmp_path):

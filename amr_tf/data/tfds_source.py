@@ -98,6 +98,8 @@ def _gather(
     classes, downloads = _builder_classes(spec), root / "downloads"
     folders = [_folder(cls, root) for cls in classes]
     raw_folder = Path(raw_dir).expanduser() if raw_dir else None
+    if raw_folder and not raw_folder.is_dir():
+        raise DataError(f"raw_dir is no folder: give the one that holds the archives. Received: {raw_dir}")
     target = preflight.Target(spec.name, folders, downloads / "manual", raw_folder)
     return preflight.gather(target, _archives(spec, classes[-1], downloads))
 
