@@ -20,7 +20,7 @@ POINTS = 1000  # points in a scatter plot
 
 
 class DivergedError(UserError):
-    """Training whose losses are no longer finite."""
+    """Training whose losses or weights are no longer finite."""
 
 
 class Progress(keras.callbacks.Callback):

@@ -27,7 +27,8 @@ class RunFolder:
 
     def __init__(self, config: Config):
         self.config = config
-        self.path = pathlib.Path(config.run_dir or default_path(config)).expanduser()
+        # Unlike pathlib's, this expanduser takes the name of an unknown user for a folder's.
+        self.path = pathlib.Path(os.path.expanduser(config.run_dir or default_path(config)))
         self.flags = self.path / "flags.txt"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"

@@ -43,11 +43,6 @@ def empty_folder(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module")
-def preset_path(tmp_path_factory):
-    return tmp_path_factory.mktemp("presets") / "a.flags"
-
-
 def sources_of(*words: str) -> dict[str, str]:
     """The sources of what does not come from the defaults."""
     _, sources = command_line.parse(list(words))

@@ -13,11 +13,6 @@ ROOT = command_line.PACKAGE.parent
 PRESETS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "flags").rglob("*.flags"))
 
 
-@pytest.fixture(scope="module")
-def preset_path(tmp_path_factory):
-    return tmp_path_factory.mktemp("presets") / "a.flags"
-
-
 def sources_of(*words: str) -> dict[str, str]:
     """The sources of what does not come from the defaults."""
     _, sources = command_line.parse(list(words))

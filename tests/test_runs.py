@@ -23,6 +23,10 @@ def test_places_do_not_name_the_folder():
     assert runs.default_path(elsewhere) == runs.default_path(Config(dataset="mnist"))
 
 
+def test_an_unknown_users_home_is_a_name_like_any_other():
+    assert str(runs.RunFolder(Config(run_dir="~nobody-of-that-name/run")).path) == "~nobody-of-that-name/run"
+
+
 def test_write_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
     path = tmp_path / "file.txt"
     runs.write(path, "first")

@@ -6,6 +6,7 @@ hand (see `preflight`) or from the network; TFDS checks the sha256 of all that i
 
 import contextlib
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ def check(spec: DatasetSpec, data_dir: str, raw_dir: str | None = None) -> None:
     Raises:
         DataError: see `preflight.gather`.
     """
-    root = Path(data_dir).expanduser()
+    root = _path(data_dir)
     if _prepared_builder(spec, root) is None:
         _gather(spec, root, raw_dir)
 
@@ -52,7 +53,7 @@ def read(spec: DatasetSpec, data_dir: str, raw_dir: str | None = None) -> tuple[
     Raises:
         DataError: see `preflight.gather`; also when data_dir cannot be written or holds a damaged set.
     """
-    root = Path(data_dir).expanduser()
+    root = _path(data_dir)
     if _prepared_builder(spec, root) is None:
         _prepare(spec, root, raw_dir)
     cls = _prepared_builder(spec, root)
@@ -65,6 +66,11 @@ def read(spec: DatasetSpec, data_dir: str, raw_dir: str | None = None) -> tuple[
             f"The prepared data set in {_folder(cls, root)} cannot be read ({_brief(error)}). Remove that folder and "
             "run again"
         ) from error
+
+
+def _path(text: str) -> Path:
+    # Unlike pathlib's, this expanduser takes the name of an unknown user for a folder's.
+    return Path(os.path.expanduser(text))
 
 
 def _builder_classes(spec: DatasetSpec) -> list[type[tfds.core.DatasetBuilder]]:
@@ -97,7 +103,7 @@ def _gather(
     """The checked files to import and the archives to download: `preflight.gather` for this data set."""
     classes, downloads = _builder_classes(spec), root / "downloads"
     folders = [_folder(cls, root) for cls in classes]
-    raw_folder = Path(raw_dir).expanduser() if raw_dir else None
+    raw_folder = _path(raw_dir) if raw_dir else None
     if raw_folder and not raw_folder.is_dir():
         raise DataError(f"raw_dir is no folder: give the one that holds the archives. Received: {raw_dir}")
     target = preflight.Target(spec.name, folders, downloads / "manual", raw_folder)

@@ -39,3 +39,12 @@ def test_without_archives_one_message_comes_before_tensorflow_does(tmp_path):
     assert "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8" in done.stderr
     assert "Traceback" not in done.stderr
     assert "oneDNN" not in done.stderr
+
+
+def test_a_data_dir_of_an_unknown_user_is_no_traceback():
+    done = train("--data_dir=~nobody-of-that-name/data", "--raw_dir=~nobody-of-that-name/archives")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "amr_tf.train: raw_dir is no folder: give the one that holds the archives. "
+        "Received: ~nobody-of-that-name/archives"
+    ]
