@@ -36,8 +36,9 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
     """
     fields = {flag_name(field.name): field for field in dataclasses.fields(Config)}
     values = flags.FlagValues()
-    for flag in fields:
-        flags.DEFINE_string(flag, None, "", flag_values=values)
+    for flag, field in fields.items():
+        kind = _Switch if field.type is bool else _Text
+        flags.DEFINE_flag(kind(flag), values)
     sources = {field.name: DEFAULT for field in fields.values()}
     for source, words in _segments(arguments):
         try:
@@ -55,10 +56,33 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
     return config, sources
 
 
+class _Text(flags.Flag):
+    """--name=value, kept as text: what is wrong with it, Config says."""
+
+    def __init__(self, name: str):
+        super().__init__(flags.ArgumentParser(), None, name, None, "")
+
+
+class _Switch(flags.BooleanFlag):
+    """--name, --noname or --name=true; other text is kept for Config to refuse."""
+
+    def __init__(self, name: str):
+        super().__init__(name, None, "")
+        self.parser = _SwitchParser()
+
+
+class _SwitchParser(flags.BooleanParser):
+    def parse(self, argument):
+        try:
+            return super().parse(argument)
+        except ValueError:
+            return argument
+
+
 def _typed(kind: type, text: str | None) -> Any:
     """`text` as a `kind`. What cannot be one stays text: Config refuses it and says why."""
     try:
-        return None if text is None else kind(text)
+        return text if text is None or kind is bool else kind(text)
     except ValueError:
         return text
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from amr_tf.errors import UserError
+from amr_tf.rules import NETWORK_RULES, RULES
 
 MODELS = ("ae", "aegan", "amr", "acai", "acai_amr")
 MIXERS = ("mixup", "mixup_channel", "bernoulli", "bernoulli_unit")
@@ -18,13 +19,13 @@ ARCHS = ("amr", "acai", "amr_fixed", "burgess", "mlp")
 RECON_LOSSES = ("l1", "l2", "bce", "bce_sum")
 GAN_LOSSES = ("bce", "lsgan")
 IMAGE_FITS = ("resize", "pad")
+STRATEGIES = ("auto", "none", "mirrored")
+PRECISIONS = ("none", "bfloat16")
 # Width in pixels of the images that the networks see; the spiral's 2-D points are images of one pixel.
 DATASET_WIDTHS = {
     "lines": 32, "spiral": 1, "mnist": 32, "kmnist": 32, "fashion_mnist": 32, "svhn": 32, "cifar10": 32,
 }  # fmt: skip
 DATASETS = tuple(DATASET_WIDTHS)
-GENERATED = ("lines", "spiral")
-CONV_ARCHS = ("amr", "acai", "amr_fixed")
 
 
 class ConfigError(UserError):
@@ -70,18 +71,18 @@ PUBLISHED_DEFAULTS = (
 LARGEST_INT = 2**31 - 1
 
 
-def option(default: Any, help: str, *, choices=None, low=None, above=None, below=None, place=False) -> Any:
+def option(default: Any, help: str, *, choices=None, low=None, above=None, below=None, runtime=False) -> Any:
     """A field of Config. Unset it is None until the published default for the model and data set fills it in.
 
     `low` is an inclusive limit, `above` and `below` are exclusive ones; whole numbers fit in 32 bits, as TensorFlow's
-    do. `place` marks what says where things are and not what is computed, which may therefore differ between a run
-    and its continuation.
+    do. `runtime` marks what says where and how a run is carried out and not what it computes, which may therefore
+    differ between a run and its continuation.
     """
-    high = LARGEST_INT if isinstance(default, int) else None
+    high = LARGEST_INT if type(default) is int else None
     limits = {"low": low, "high": high, "above": above, "below": below}
     return dataclasses.field(
         default=None,
-        metadata={"default": default, "help": help, "choices": choices, "limits": limits, "place": place},
+        metadata={"default": default, "help": help, "choices": choices, "limits": limits, "runtime": runtime},
     )
 
 
@@ -114,8 +115,8 @@ class Config:
     latent: int = option(16, "feature maps of the code; d_h = latent_width^2 * latent", low=1)
     depth: int = option(16, "feature maps at the first scale, doubled at each following one", low=1)
     latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
-    data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", place=True)
-    raw_dir: str = option("", "folder of official archives, imported without a network", place=True)
+    data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", runtime=True)
+    raw_dir: str = option("", "folder of official archives, imported without a network", runtime=True)
     image_fit: str = option("resize", "how 28 px become 32 px: AMR resizes, ACAI pads", choices=IMAGE_FITS)
     train_examples: int = option(0, "train on that many examples only, drawn with the seed (0: all)", low=0)
     batch_size: int = option(64, "examples per step", low=1)
@@ -127,7 +128,29 @@ class Config:
     adam_epsilon: float = option(1e-8, "Adam's epsilon", above=0.0)
     weight_decay: float = option(1e-5, "L2 penalty, added to the gradient of every trainable weight", low=0.0)
     seed: int = option(0, "seed of weights, order of the examples, mixing and low-data draw", low=0)
-    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", place=True)
+    mixed_precision: str = option(
+        "none", "compute in this type; weights and losses stay float32", choices=PRECISIONS
+    )
+    jit_compile: bool = option(False, "compile the step with XLA, on one device; draws other random numbers")
+    strategy: str = option(
+        "auto",
+        "mirrored: a replica on every GPU (without one: on every CPU device), each with its share of the batch and "
+        "its own draws; auto: mirrored where there is more than one GPU",
+        choices=STRATEGIES,
+        runtime=True,
+    )
+    cpu_devices: int = option(1, "logical CPU devices, to try replicas without GPUs", low=1, runtime=True)
+    steps_per_execution: int = option(1, "steps per call of the compiled function", low=1, runtime=True)
+    checkpoint_minutes: float = option(
+        10.0, "save in the middle of an epoch when the last checkpoint is that old", above=0.0, runtime=True
+    )
+    projector: bool = option(False, "write validation codes for TensorBoard's projector", runtime=True)
+    profile_steps: str = option("", "profile these steps for TensorBoard, such as 10,20", runtime=True)
+    smoke: bool = option(
+        False,
+        "try the command: 4 steps on a few examples, stopped, resumed and evaluated in a temporary folder",
+    )
+    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", runtime=True)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -163,8 +186,8 @@ class Config:
         return f"--{flag_name(name)}={getattr(self, name)}"
 
     def hyperparameters(self) -> dict[str, Any]:
-        """What decides the numbers of a run, by flag name: everything but the places on disk."""
-        fields = (field for field in dataclasses.fields(self) if not field.metadata["place"])
+        """What decides the numbers of a run, by flag name: everything but where and how it is carried out."""
+        fields = (field for field in dataclasses.fields(self) if not field.metadata["runtime"])
         return {flag_name(field.name): getattr(self, field.name) for field in fields}
 
 
@@ -183,7 +206,7 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     received = f"Received: {flag}={_shown(value)}"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < sys.float_info.max else math.inf
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{flag} takes {_KIND_NAMES[kind]}. {received}")
     # flags.txt holds one value a line and is read without the spaces at a line's ends.
     if kind is str and (not value.isprintable() or value != value.strip()):
@@ -208,104 +231,10 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-_KIND_NAMES = {int: "a whole number", float: "a number", str: "text"}
+_KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "low": (lambda value, limit: value >= limit, "at least"),
     "high": (lambda value, limit: value <= limit, "at most"),
     "above": (lambda value, limit: value > limit, "greater than"),
     "below": (lambda value, limit: value < limit, "less than"),
 }
-
-
-class Rule(NamedTuple):
-    """A combination that must hold, the fields it is about, and what to do where it does not."""
-
-    fields: tuple[str, ...]
-    holds: Callable[..., bool]
-    advice: str
-
-    def message(self, config: Config) -> str:
-        return f"{self.advice}. Received: {' '.join(config.flag(name) for name in self.fields)}"
-
-
-def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
-    """Width of the code that `arch` makes of images this wide, or 0 where no whole number of halvings leads there.
-
-    `amr` and `amr_fixed` pad the image by one pixel on each side first (32 -> 34 -> 17 -> 8 -> 4), and the
-    odd widths on the way are rounded down.
-    """
-    halvings = image_width / latent_width
-    if halvings < 2 or not math.log2(halvings).is_integer():
-        return 0
-    return (image_width + (0 if arch == "acai" else 2)) // int(halvings)
-
-
-RULES = (
-    Rule(("k", "batch_size"), lambda c: c.k <= c.batch_size, "A mix of k codes needs a batch of at least k"),
-    Rule(
-        ("model", "k"),
-        lambda c: c.model not in ("acai", "acai_amr") or c.k == 2,
-        "ACAI predicts the coefficient of a pair: use --k=2, or --model=amr for larger mixes",
-    ),
-    Rule(
-        ("model", "mixer"),
-        lambda c: c.model not in ("acai", "acai_amr") or c.mixer == "mixup",
-        "ACAI predicts one coefficient per mix: use --mixer=mixup, or --model=amr for other mixers",
-    ),
-    Rule(
-        ("model", "beta"),
-        lambda c: c.model in ("amr", "acai_amr") or c.beta == 0,
-        "The consistency loss belongs to --model=amr and acai_amr: use --beta=0",
-    ),
-    Rule(
-        ("model", "gan_loss"),
-        lambda c: c.model != "acai" or c.gan_loss == "lsgan",
-        "ACAI's losses are squared errors: use --gan_loss=lsgan, or --model=acai_amr",
-    ),
-    Rule(
-        ("model", "recon_loss"),
-        lambda c: c.model != "acai_amr" or c.recon_loss == "l1",
-        "The AMR paper's rerun of ACAI reconstructs with l1: use --recon_loss=l1, or --model=acai",
-    ),
-    Rule(
-        ("model", "update_g_every"),
-        lambda c: c.model != "ae" or c.update_g_every == 1,
-        "A plain autoencoder has no discriminator to train between its updates: use --update_g_every=1",
-    ),
-    Rule(
-        ("arch", "recon_loss"),
-        lambda c: c.recon_loss in ("l1", "l2") or c.arch == "burgess",
-        "Binary cross-entropy needs outputs within the image range, which only --arch=burgess has: use l1 or l2",
-    ),
-    Rule(
-        ("train_examples", "batch_size"),
-        lambda c: c.train_examples == 0 or c.train_examples >= c.batch_size,
-        "An epoch needs one whole batch: raise --train_examples or lower --batch_size",
-    ),
-    Rule(
-        ("raw_dir", "dataset"),
-        lambda c: not c.raw_dir or c.dataset not in GENERATED,
-        "Generated data needs no archives: name the data set of --raw_dir, such as --dataset=mnist",
-    ),
-)
-
-# These hold for a Config and the width of the images.
-NETWORK_RULES = (
-    Rule(
-        ("arch", "dataset"),
-        lambda c, width: c.arch != "burgess" or width == 64,
-        "--arch=burgess takes images of 64 px: use amr, acai or amr_fixed",
-    ),
-    Rule(
-        ("arch", "dataset"),
-        lambda c, width: (c.arch == "mlp") == (width == 1),
-        "--arch=mlp is for the points of --dataset=spiral, the convolutional networks are for images",
-    ),
-    Rule(
-        ("arch", "dataset", "latent_width"),
-        lambda c, width: (
-            c.arch not in CONV_ARCHS or c.latent_width == encoded_width(c.arch, width, c.latent_width)
-        ),
-        "The networks halve the image until it is latent_width wide, which they cannot here: use --latent_width=4",
-    ),
-)

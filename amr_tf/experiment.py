@@ -1,5 +1,6 @@
 """The one place where config, data, model and callbacks meet."""
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -11,12 +12,13 @@ import rich.console
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import callbacks, command_line, data, runs
+from amr_tf import callbacks, checkpoints, command_line, data, distribution, loop, runs
 from amr_tf.config import DATASET_WIDTHS, Config, flag_name
 from amr_tf.data import pipeline
+from amr_tf.interruption import Interruption
 from amr_tf.models import MODELS
-
-EVALUATION_BATCH = 256
+from amr_tf.pictures import Pictures
+from amr_tf.summaries import TensorBoard
 
 
 def build_model(config: Config, image_shape: tuple[int, int, int], classes: int):
@@ -31,70 +33,82 @@ def build_model(config: Config, image_shape: tuple[int, int, int], classes: int)
         ConfigError: networks that do not fit images of this shape.
     """
     config.check_networks(image_shape[0])
-    model = MODELS[config.model](config, tuple(image_shape), classes)
+    with _dtype_policy(config.mixed_precision):
+        model = MODELS[config.model](config, tuple(image_shape), classes)
     model.compile()
     return model
 
 
-def run(config: Config, sources: dict[str, str] | None = None) -> pathlib.Path:
+@contextlib.contextmanager
+def _dtype_policy(mixed_precision: str):
+    """Layers made within compute in this type; Keras's global policy is back as it was afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if mixed_precision == "none" else f"mixed_{mixed_precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | None = None) -> pathlib.Path:
     """Trains to the end, or goes on where the run folder's newest checkpoint stands, and returns the folder.
 
     Args:
         config: a resolved `Config`.
         sources: where each value came from, by field name, as `command_line.parse` gives it.
+        stop_at: a step after which to save and stop, as a signal would.
 
     Raises:
         UserError: impossible settings, missing or damaged data, a folder that cannot be used, diverged training.
+        Interrupted: by SIGTERM, Ctrl-C or `stop_at`; the run is saved.
     """
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
-    config.check_networks(DATASET_WIDTHS[config.dataset])
-    sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
-    folder = runs.RunFolder(config)
-    folder.check()
-    _print_settings(console, config, sources)
-    splits = data.load(config)
-    per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
-    folder.start(sources)
-    model = build_model(config, splits.train.spec.image_shape, splits.train.spec.classes)
-    model.epoch_length = config.steps_per_epoch or per_pass
-    checkpoint = callbacks.Checkpoint(model, folder.checkpoints)
-    checkpoint.restore()
-    first_epoch = int(model.step.numpy()) // model.epoch_length
-    _print_start(console, config, splits, folder, first_epoch)
-    results = callbacks.Results(folder, _about(config, sources, splits), first_epoch)
-    progress = callbacks.Progress(config.batch_size, model.epoch_length, console)
-    try:
-        _fit(model, splits, folder, first_epoch, [progress, results, checkpoint])
-    except OSError as error:
-        raise runs.RunError(f"The run folder cannot be written: {error}. The same command goes on") from error
-    finally:
-        progress.stop()
+    with Interruption(stop_at) as interruption:
+        strategy = distribution.make_strategy(config)
+        config.check_networks(DATASET_WIDTHS[config.dataset])
+        sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
+        folder = runs.RunFolder(config)
+        folder.check()
+        _print_settings(console, config, sources)
+        splits = data.load(config)
+        per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
+        epoch_length = config.steps_per_epoch or per_pass
+        loop.check_steps_per_execution(config.steps_per_execution, epoch_length)
+        with folder.started(sources):
+            with strategy.scope():
+                model = build_model(config, splits.train.spec.image_shape, splits.train.spec.classes)
+            model.epoch_length = epoch_length
+            results = _train(
+                model, splits, folder, console, interruption, _about(config, sources, splits, strategy)
+            )
     _print_end(console, folder, results)
     return folder.path
 
 
-def _fit(model, splits: data.Splits, folder: runs.RunFolder, first_epoch: int, keepers: list) -> None:
-    """Trains from `first_epoch` to the end. Each callback adds to or uses what those before it put into the logs."""
-    config, (progress, results, checkpoint) = model.config, keepers
-    first_step = first_epoch * model.epoch_length
-    model.fit(
-        pipeline.batches(splits.train, config.batch_size, config.seed, first_step),
-        validation_data=pipeline.ordered(splits.validation, EVALUATION_BATCH),
-        epochs=config.epochs,
-        initial_epoch=first_epoch,
-        steps_per_epoch=model.epoch_length,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            progress,
-            callbacks.EvaluateTest(pipeline.ordered(splits.test, EVALUATION_BATCH)),
-            callbacks.StopOnNaN(),
-            results,
-            callbacks.Pictures(folder, splits.validation),
-            keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
-            checkpoint,
-        ],
-    )
+def _train(model, splits: data.Splits, folder, console, interruption, about: dict) -> callbacks.Results:
+    """From the run folder's newest checkpoint to the end of the last epoch."""
+    config = model.config
+    saved = checkpoints.Checkpoints(folder.checkpoints, model, console.print)
+    resumed = saved.restore()
+    rows = runs.read_rows(folder.metrics)
+    step = int(model.step.numpy())
+    position = loop.Position.of(step, model.epoch_length, len(rows))
+    # An epoch that was written down although its checkpoint is gone is made again.
+    rows = [row for row in rows if row["epoch"] <= position.epoch]
+    results = callbacks.Results(folder, about, rows, saved)
+    _print_start(console, config, splits, folder, position, step)
+    if position.epoch >= config.epochs:
+        return results
+    progress = callbacks.Progress(config.batch_size, model.epoch_length, config.epochs, step, console)
+    summaries = TensorBoard(folder.tensorboard, config, splits.validation, new_run=not resumed)
+    pictures = Pictures(folder, splits.validation, config.epochs)
+    try:
+        loop.Loop(model, splits, saved, [progress, pictures, summaries, results], interruption).run(position)
+    finally:
+        progress.stop()
+        summaries.close()
+        pictures.close()
+    return results
 
 
 def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
@@ -109,14 +123,16 @@ def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
         )
 
 
-def _print_start(console, config: Config, splits: data.Splits, folder, first_epoch: int) -> None:
+def _print_start(
+    console, config: Config, splits: data.Splits, folder, position: loop.Position, step: int
+) -> None:
     train, validation, test = (f"{len(part):,}" for part in splits)
     console.print(f"{config.dataset}: {train} training, {validation} validation, {test} test examples")
     console.print(f"run folder: {folder.path}")
-    if first_epoch >= config.epochs:
-        console.print(f"this run is finished ({first_epoch} epochs); more of them continue it: --epochs")
-    elif first_epoch:
-        console.print(f"resuming after epoch {first_epoch}")
+    if position.epoch >= config.epochs:
+        console.print(f"this run is finished ({position.epoch} epochs); more of them continue it: --epochs")
+    elif step:
+        console.print(f"resuming after step {step:,}, in epoch {position.epoch + 1}")
 
 
 def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> None:
@@ -137,13 +153,14 @@ def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> N
     )
 
 
-def _about(config: Config, sources: dict[str, str], splits: data.Splits) -> dict:
+def _about(config: Config, sources: dict[str, str], splits: data.Splits, strategy) -> dict:
     """How a result came about, for results.json."""
     gpus = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in _gpus()]
     return {
         "config": config.hyperparameters(),
         "sources": {flag_name(n): source for n, source in sources.items() if source != command_line.DEFAULT},
         "examples": {name: len(part) for name, part in splits._asdict().items()},
+        "replicas": strategy.num_replicas_in_sync,
         "device": gpus or [f"{platform.machine()} CPU, {os.cpu_count()} cores"],
         "versions": {
             "amr_tf": amr_tf.__version__,

@@ -1,6 +1,7 @@
-"""Pictures from arrays of images: grids, scatter plots of points, PNG bytes. NumPy and Pillow only."""
+"""Pictures from arrays of images: grids, sprites, scatter plots of points, PNG bytes. NumPy and Pillow only."""
 
 import io
+import math
 
 import numpy as np
 from PIL import Image
@@ -12,18 +13,37 @@ BACKGROUND = 255
 BLUE, ORANGE = (31, 119, 180), (255, 127, 14)
 
 
-def grid(rows: list[np.ndarray]) -> np.ndarray:
-    """Rows of images, each [N, H, W, C] float in [-1, 1] -> one picture uint8 [H', W', 3]."""
+def grid(rows: list[np.ndarray], gap: int = GAP) -> np.ndarray:
+    """Rows of images, each [N, H, W, C] float in [-1, 1] -> one picture uint8 [H', W', 3], `gap` pixels around each."""
     stacked = pixels.to_uint8(np.stack(rows))
     if stacked.shape[-1] == 1:
         stacked = np.repeat(stacked, 3, axis=-1)
     count, columns, height, width, _ = stacked.shape
-    canvas = np.full((count * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), BACKGROUND, np.uint8)
+    canvas = np.full((count * (height + gap) + gap, columns * (width + gap) + gap, 3), BACKGROUND, np.uint8)
     for i in range(count):
         for j in range(columns):
-            top, left = GAP + i * (height + GAP), GAP + j * (width + GAP)
+            top, left = gap + i * (height + gap), gap + j * (width + gap)
             canvas[top : top + height, left : left + width] = stacked[i, j]
     return canvas
+
+
+def stack(pictures: list[np.ndarray], gap: int) -> np.ndarray:
+    """Pictures of one width below each other, `gap` rows of background between them: uint8 [H', W, 3]."""
+    between = np.full((gap, *pictures[0].shape[1:]), BACKGROUND, np.uint8)
+    parts = [part for picture in pictures for part in (between, picture)]
+    return np.concatenate(parts[1:])
+
+
+def sprite(images: np.ndarray) -> np.ndarray:
+    """Images [N, H, W, C] float in [-1, 1] row by row in a square without gaps -> picture uint8 [S H, S W, 3].
+
+    TensorBoard's projector cuts its thumbnails out of such a picture. S is the root of N, rounded up; what is left over
+    stays black.
+    """
+    side = math.ceil(math.sqrt(len(images)))
+    square = np.full((side * side, *images.shape[1:]), -1.0, np.float32)
+    square[: len(images)] = images
+    return grid(list(square.reshape(side, side, *images.shape[1:])), gap=0)
 
 
 def scatter(real: np.ndarray, mixed: np.ndarray, size: int = 400) -> np.ndarray:

@@ -1,21 +1,32 @@
 """The run folder: its name, what lies where in it, and how files get there whole.
 
-flags.txt      starts the same run again            checkpoints/   weights, optimizers, step
-metrics.csv    a row per epoch                      tensorboard/   scalars and images
-results.json   the outcome and how it came about    images/        a picture per epoch
+flags.txt      starts the same run again            checkpoints/   weights, optimizers, step (checkpoints.py)
+metrics.csv    a row per epoch                      tensorboard/   scalars, pictures, settings, graph
+results.json   the outcome and how it came about    images/        pictures of some epochs
+.lock          held by the process that trains      .process.json  which process that is
 """
 
+import contextlib
 import csv
 import dataclasses
+import datetime
 import io
 import json
 import os
 import pathlib
+import shutil
+import socket
+from collections.abc import Iterator
 from typing import Any
+
+import filelock
 
 from amr_tf import command_line
 from amr_tf.config import Config, flag_name
 from amr_tf.errors import UserError
+
+CHECKPOINTS = "step_*"  # names of the checkpoints within their folder
+LEFTOVERS = ".*.tmp"  # what a killed process was writing
 
 
 class RunError(UserError):
@@ -35,24 +46,38 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.images = self.path / "images"
-        self.epochs_before: int | None = None  # how many `flags.txt` asks for, once `check` has looked
+        self.config_before: Config | None = None  # what `flags.txt` says, once it has been compared
 
     def check(self) -> None:
-        """Refuses a folder that holds a run with other hyper-parameters. More epochs are a continuation.
+        """Refuses a folder that is in use or holds a run with other hyper-parameters. More epochs are a continuation.
 
-        A folder in which no epoch was finished holds nothing to lose and is taken over.
+        A folder in which nothing was saved holds nothing to lose and is taken over.
 
         Raises:
-            RunError: names each difference, or says why the folder cannot be read.
+            RunError: names each difference, or the process, or says why the folder cannot be read.
         """
-        try:
-            if not self.flags.exists() or not any(self.checkpoints.glob("ckpt-*")):
-                return
-        except OSError as error:
-            raise RunError(f"The run folder cannot be read: {error}. Choose another --run_dir") from error
+        with _refusing_os_errors("read"):
+            if (self.path / ".lock").exists():
+                self._acquire().release()
+            self._compare()
+
+    def _compare(self) -> None:
+        if not any(self.checkpoints.glob(CHECKPOINTS)):
+            kept = [path.name for path in (self.metrics, self.results) if path.exists()]
+            if kept or any(self.checkpoints.glob("damaged_*")):
+                raise RunError(
+                    f"{self.path} holds the results of a run but no checkpoint to go on from: bring it back, or choose "
+                    f"another --run_dir. Received: {', '.join(kept) or 'damaged checkpoints only'}"
+                )
+            return
+        if not self.flags.exists():
+            raise RunError(
+                f"{self.path} holds checkpoints but no flags.txt that says of what: bring it back, or choose another "
+                "--run_dir"
+            )
         before, _ = command_line.parse([f"--flagfile={self.flags.resolve()}"])
         old, new = before.hyperparameters(), self.config.hyperparameters()
-        self.epochs_before = before.epochs
+        self.config_before = before
         changed = [name for name in new if new[name] != old[name] and name != "epochs"]
         if new["epochs"] < old["epochs"]:
             changed.append("epochs")
@@ -62,19 +87,67 @@ class RunFolder:
                 f"{self.path} holds a run with other settings: choose another --run_dir. Received: {differences}"
             )
 
-    def start(self, sources: dict[str, str]) -> None:
-        """Makes the folder and writes `flags.txt`, before the first step; one that already says so is left alone.
+    @contextlib.contextmanager
+    def started(self, sources: dict[str, str]) -> Iterator[None]:
+        """Makes the folder, holds it against other processes and writes `flags.txt`, before the first step.
+
+        What a killed process was in the middle of writing is swept away.
 
         Raises:
-            RunError: the folder cannot be written to.
+            RunError: the folder cannot be written to, another process holds it, or it holds another run.
         """
+        with _refusing_os_errors("written"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = self._acquire()
         try:
-            for folder in (self.path, self.checkpoints, self.tensorboard, self.images):
-                folder.mkdir(parents=True, exist_ok=True)
-            if self.config.epochs != self.epochs_before:
-                write(self.flags, command_line.flagfile_text(self.config, sources))
-        except OSError as error:
-            raise RunError(f"The run folder cannot be written: {error}. Choose another --run_dir") from error
+            with _refusing_os_errors("written"):
+                self._compare()  # once more: another process may have been here since `check`
+                self._prepare(sources)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                self._process.unlink(missing_ok=True)
+            lock.release()
+
+    def _acquire(self) -> filelock.FileLock:
+        lock = filelock.FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.path} is in use by {self._holder()}: wait for it, or choose another --run_dir"
+            ) from None
+        return lock
+
+    @property
+    def _process(self) -> pathlib.Path:
+        return self.path / ".process.json"
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads(self._process.read_bytes())
+            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    def _prepare(self, sources: dict[str, str]) -> None:
+        since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        for folder in (self.checkpoints, self.tensorboard, self.images):
+            folder.mkdir(exist_ok=True)
+        for folder in (self.path, self.checkpoints, self.tensorboard, self.images):
+            for left in folder.glob(LEFTOVERS):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if self.config != self.config_before:
+            write(self.flags, command_line.flagfile_text(self.config, sources))
+
+
+@contextlib.contextmanager
+def _refusing_os_errors(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"The run folder cannot be {doing}: {error}. Choose another --run_dir") from error
 
 
 def default_path(config: Config) -> pathlib.Path:
@@ -91,7 +164,7 @@ def default_path(config: Config) -> pathlib.Path:
     published = Config(model=config.model, dataset=config.dataset)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if not (field.name in named or field.metadata["place"] or value == getattr(published, field.name)):
+        if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
     return pathlib.Path("runs") / config.dataset / "_".join([*parts, f"s{config.seed}"])
 
@@ -129,7 +202,10 @@ def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            rows = [
+                {name: _number(value) for name, value in row.items() if value != ""}
+                for row in csv.DictReader(file)
+            ]
         return sorted(rows, key=lambda row: row["epoch"])
     except (OSError, ValueError, AttributeError, KeyError) as error:
         raise RunError(f"The metrics cannot be read: {path}: {error}") from error
@@ -140,9 +216,10 @@ def _number(text: str) -> int | float:
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:
-    """Writes rows of equal keys as CSV, whole."""
+    """Writes rows as CSV, whole. What a row does not have stays empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write(path, text.getvalue())

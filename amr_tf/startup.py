@@ -25,7 +25,7 @@ def import_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-        except BaseException:
+        except Exception:
             held_back.seek(0)
             os.write(kept, held_back.read())
             raise

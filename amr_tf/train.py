@@ -1,13 +1,14 @@
 """BINARY. Trains one model: python -m amr_tf.train --dataset=svhn --mixer=mixup --k=4
 
 Without any flag it runs the demonstration, flags/demo.flags. Exit codes: 0 done, 2 a failure that the message
-explains, 130 interrupted.
+explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
 """
 
 import sys
 
-from amr_tf import command_line, data, runs, startup
-from amr_tf.errors import UserError
+from amr_tf import command_line, data, runs, smoke, startup
+from amr_tf.config import Config
+from amr_tf.errors import Interrupted, UserError
 
 DEMO = "--flagfile=flags/demo.flags"
 PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic images"
@@ -21,22 +22,30 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         config, sources = command_line.parse(arguments or [DEMO])
-        # TensorFlow takes seconds to import: bad flags, another run's folder and missing data are refused before.
-        runs.RunFolder(config).check()
-        data.check(config)
-        startup.import_tensorflow()
-        from amr_tf import experiment
-
-        experiment.run(config, sources)
+        if config.smoke:
+            smoke.run(train, config, sources)
+        else:
+            train(config, sources)
     except UserError as error:
         print(f"amr_tf.train: {error}", file=sys.stderr)
         return 2
+    except Interrupted as interrupted:
+        print(f"amr_tf.train: {interrupted}", file=sys.stderr)
+        return interrupted.exit_code
     except KeyboardInterrupt:
-        print(
-            "amr_tf.train: interrupted. The same command goes on after the last whole epoch", file=sys.stderr
-        )
+        print("amr_tf.train: interrupted before training. The same command goes on", file=sys.stderr)
         return 130
     return 0
+
+
+def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -> None:
+    """Refuses what can be refused without TensorFlow, whose import takes seconds, then runs the experiment."""
+    runs.RunFolder(config).check()
+    data.check(config)
+    startup.import_tensorflow()
+    from amr_tf import experiment
+
+    experiment.run(config, sources, stop_at)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,23 @@
 """Quiet logs and the rounding of the recordings, set before TensorFlow is imported; what several tests need."""
 
 import os
+import sys
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def pytest_collection_finish():
+    """Two logical CPU devices for the tests of replicas, before anything asks TensorFlow for its devices.
+
+    Where no collected test imports TensorFlow, neither does this.
+    """
+    if "tensorflow" in sys.modules:
+        tf = sys.modules["tensorflow"]
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 @pytest.fixture(scope="module")

@@ -18,20 +18,24 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # A name stands for a module or for a package with all that is in it, unless a longer name says otherwise.
 LAYERS = (
     ("train",),
+    ("smoke",),
     ("experiment",),
-    ("callbacks",),
-    ("models", "data"),
+    ("callbacks", "summaries", "loop"),
+    ("pictures",),
+    ("checkpoints", "interruption"),
+    ("models", "data", "distribution"),
     ("runs",),
     ("networks", "mixing", "losses", "optimizers", "images"),
     ("networks.layers",),
     ("data.catalog", "data.pixels"),
     ("command_line",),
     ("config",),
+    ("rules",),
     ("errors", "startup", ""),
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
-    "train", "command_line", "config", "errors", "runs", "startup", "",
+    "train", "smoke", "command_line", "config", "rules", "errors", "runs", "startup", "",
     "data", "data.catalog", "data.generated", "data.pixels",
 )  # fmt: skip
 # What a package on PyPI is called where that differs from what is imported.

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr_tf import config as config_lib
-from amr_tf.config import ConfigError, encoded_width, flag_name
+from amr_tf.config import ConfigError, flag_name
+from amr_tf.rules import encoded_width, profiled
 
 Config = config_lib.Config
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -31,6 +32,8 @@ def within_limits(field: dataclasses.Field) -> st.SearchStrategy:
     limits = field.metadata["limits"]
     if field.metadata["choices"]:
         return st.sampled_from(field.metadata["choices"])
+    if field.type is bool:
+        return st.booleans()
     if field.type is int:
         return st.integers(limits["low"], limits["high"]) | st.integers(limits["low"], limits["low"] + 100)
     if field.type is float:
@@ -57,7 +60,7 @@ def assert_valid(config: Config) -> None:
     for name, field in FIELDS.items():
         value, limits = getattr(config, name), field.metadata["limits"]
         assert isinstance(value, field.type)
-        assert not isinstance(value, bool)
+        assert isinstance(value, bool) == (field.type is bool)
         assert not field.metadata["choices"] or value in field.metadata["choices"]
         if field.type is str:
             assert value.isprintable()
@@ -157,6 +160,9 @@ RULE_WITNESSES = (
     {"model": "ae", "update_g_every": 5},
     {"arch": "amr", "recon_loss": "bce"},
     {"train_examples": 63},
+    {"strategy": "mirrored", "jit_compile": True},
+    {"cpu_devices": 2},
+    {"profile_steps": "10"},
     {"raw_dir": "archives"},
 )
 # The same for NETWORK_RULES, with the width of the images.
@@ -197,7 +203,7 @@ AMR = {
     "recon_loss": "l1", "consistency_loss": "l1", "gan_loss": "bce", "update_g_every": 5, "latent_width": 4,
     "latent": 16, "depth": 16, "image_fit": "resize", "train_examples": 0, "batch_size": 64, "epochs": 100,
     "steps_per_epoch": 0, "learning_rate": 1e-4, "adam_beta1": 0.5, "adam_beta2": 0.99, "adam_epsilon": 1e-8,
-    "weight_decay": 1e-5, "seed": 0,
+    "weight_decay": 1e-5, "seed": 0, "mixed_precision": "none", "jit_compile": False, "smoke": False,
 }  # fmt: skip
 ACAI = {
     "arch": "acai", "lambda": 1.0, "recon_loss": "l2", "consistency_loss": "l2", "gan_loss": "lsgan",
@@ -262,11 +268,28 @@ def test_published_defaults_look_only_at_fields_that_are_resolved_before():
         assert max(resolved) < min(position[name] for name in values)
 
 
-def test_hyperparameters_leave_out_the_places_on_disk():
+def test_hyperparameters_leave_out_where_and_how_a_run_is_carried_out():
     here = Config(dataset="mnist")
-    elsewhere = Config(dataset="mnist", run_dir="a", data_dir="b", raw_dir="c")
+    places = {"run_dir": "a", "data_dir": "b", "raw_dir": "c"}
+    means = {"strategy": "mirrored", "cpu_devices": 2, "steps_per_execution": 4, "checkpoint_minutes": 1.0}
+    elsewhere = Config(dataset="mnist", **places, **means, projector=True, profile_steps="1,2")
     assert elsewhere != here
     assert elsewhere.hyperparameters() == here.hyperparameters()
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("10,20", range(10, 21)),
+        ("3,3", range(3, 4)),
+        ("4,3", None),
+        ("0,3", None),
+        ("1,2,3", None),
+        ("\u0661,\u0662", None),
+    ],
+)
+def test_profiled_steps_include_both_ends(text, steps):
+    assert profiled(text) == steps
 
 
 @given(st.integers(1, 6), st.integers(1, 64))

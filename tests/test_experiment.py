@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from amr_tf import command_line, experiment, runs
 from amr_tf.config import Config, ConfigError
-from amr_tf.errors import DataError
+from amr_tf.errors import DataError, DivergedError, Interrupted
 
 TINY = {
     "depth": 2,
@@ -26,15 +27,34 @@ TINY = {
 SHORT = {"arch": "acai", "latent_width": 16, "update_g_every": 1}
 
 
+# Points instead of images: quicker still.
+POINTS = {"dataset": "spiral", "arch": "mlp"}
+
+
 def tiny(folder, **settings):
     return Config(**(TINY | {"epochs": 2, "run_dir": str(folder)} | settings))
 
 
 def weights(folder):
-    """All variables of the newest checkpoint by name."""
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder / "checkpoints"))
+    """All variables of the newest checkpoint by name: weights, power-iteration vectors, optimizers, the step."""
+    reader = tf.train.load_checkpoint(str(max((folder / "checkpoints").glob("step_*")) / "state"))
     names = [name for name in reader.get_variable_to_shape_map() if name.startswith("model/")]
     return {name: reader.get_tensor(name) for name in names}
+
+
+def assert_equal_runs(expected, found):
+    """Every variable bit for bit, and the same rows."""
+    before, after = weights(expected), weights(found)
+    assert before.keys() == after.keys()
+    assert len(before) > 50
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+    assert rows_without_speed(expected) == rows_without_speed(found)
+
+
+def rows_without_speed(folder):
+    rows = runs.read_rows(folder / "metrics.csv")
+    return [{name: value for name, value in row.items() if name != "images_per_second"} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -65,48 +85,34 @@ def test_flags_txt_starts_the_same_run_again(unbroken):
 
 
 def test_pictures_are_written_each_epoch_and_change(unbroken):
-    """Four rows (input, reconstruction, partner, mix) of twelve 32-pixel images, doubled in size."""
-    pictures = [np.asarray(Image.open(unbroken / "images" / f"epoch_0000{n}.png")) for n in (1, 2)]
+    """The mixes: examples, partners, decoded mixes; twelve 32-pixel images a row, doubled in size."""
+    pictures = [np.asarray(Image.open(unbroken / "images" / f"epoch_0000{n}_mixes.png")) for n in (1, 2)]
     for picture in pictures:
-        assert picture.shape == (2 * (4 * 34 + 2), 2 * (12 * 34 + 2), 3)
-        inputs, partners = picture[4 : 4 + 64], picture[4 + 2 * 68 : 4 + 2 * 68 + 64]
+        assert picture.shape == (2 * (3 * 34 + 2), 2 * (12 * 34 + 2), 3)
+        inputs, partners = picture[4 : 4 + 64], picture[4 + 68 : 4 + 68 + 64]
         assert inputs.max() == partners.max() == 255
         assert inputs.min() == 0
     assert np.any(pictures[0] != pictures[1])
 
 
-def test_tensorboard_files_hold_scalars_and_pictures(unbroken):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    tags = {}
-    for part in ("train", "validation", "images"):
-        events = EventAccumulator(str(unbroken / "tensorboard" / part))
-        events.Reload()
-        tags[part] = {**events.Tags(), "tensor_names": events.Tags()["tensors"]}
-    assert {"epoch_recon", "epoch_gen_loss", "epoch_disc_loss", "epoch_probe_accuracy"} <= set(
-        tags["train"]["tensor_names"]
-    )
-    assert "epoch_probe_accuracy" in tags["validation"]["tensor_names"]
-    assert tags["images"]["tensor_names"] == ["inputs, reconstructions, partners, mixes"]
-
-
-def test_a_run_taken_up_again_ends_where_an_unbroken_one_does(unbroken, tmp_path):
-    """One epoch, then the same command with two: every weight and optimizer slot bit for bit, and the same rows."""
+def test_a_run_continued_with_more_epochs_ends_where_an_unbroken_one_does(unbroken, tmp_path):
     folder = tmp_path / "in_two_parts"
     experiment.run(tiny(folder, epochs=1))
     experiment.run(tiny(folder))
-    expected, found = weights(unbroken), weights(folder)
-    assert expected.keys() == found.keys()
-    assert len(expected) > 50
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
-    for before, after in zip(
-        runs.read_rows(unbroken / "metrics.csv"), runs.read_rows(folder / "metrics.csv"), strict=True
-    ):
-        before.pop("images_per_second")
-        after.pop("images_per_second")
-        assert before == after
+    assert_equal_runs(unbroken, folder)
     assert command_line.parse([f"--flagfile={folder / 'flags.txt'}"])[0].epochs == 2
+
+
+def test_a_run_stopped_inside_and_at_the_end_of_an_epoch_ends_where_an_unbroken_one_does(tmp_path):
+    """An epoch has 4 steps, of which the first and the last update the generator; after them it is evaluated."""
+    unbroken = experiment.run(tiny(tmp_path / "unbroken", **POINTS))
+    folder = tmp_path / "stopped"
+    for stop in (1, 4):
+        with pytest.raises(Interrupted, match=f"at step {stop} of 8, which is saved"):
+            experiment.run(tiny(folder, **POINTS), stop_at=stop)
+        assert int(weights(folder)["model/step/.ATTRIBUTES/VARIABLE_VALUE"]) == stop
+    experiment.run(tiny(folder, **POINTS))
+    assert_equal_runs(unbroken, folder)
 
 
 def test_a_finished_run_is_left_as_it_is(unbroken):
@@ -121,32 +127,26 @@ def test_a_folder_with_other_settings_is_refused_naming_the_difference(unbroken)
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_in_which_no_epoch_was_finished_is_taken_over(tmp_path):
+def test_a_folder_in_which_nothing_was_saved_is_taken_over(tmp_path):
     folder = runs.RunFolder(tiny(tmp_path / "run", epochs=9))
     folder.check()
-    folder.start({"epochs": "flag"})
+    with folder.started({"epochs": "flag"}):
+        pass
     other = runs.RunFolder(tiny(tmp_path / "run", lambda_=3.0))
     other.check()
-    other.start(dict.fromkeys(vars(other.config), "flag"))
+    with other.started(dict.fromkeys(vars(other.config), "flag")):
+        pass
     assert command_line.parse([f"--flagfile={other.flags}"])[0].lambda_ == 3.0
 
 
-def test_a_damaged_checkpoint_is_one_line(unbroken, tmp_path):
-    folder = tmp_path / "damaged"
-    experiment.run(tiny(folder, epochs=1, **SHORT))
-    data = next((folder / "checkpoints").glob("*.data*"))
-    data.write_bytes(data.read_bytes()[:100])
-    index = folder / "checkpoints" / "checkpoint"
-    for damage, message in (
-        (lambda: None, "checkpoint cannot be restored"),
-        (lambda: index.write_text(""), "index of the checkpoints is damaged"),
-        (index.unlink, "Checkpoints without their index"),
+def test_results_without_a_checkpoint_are_not_overwritten(unbroken, tmp_path):
+    shutil.copytree(unbroken, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(
+        runs.RunError, match=r"results of a run but no checkpoint.*metrics\.csv, results\.json"
     ):
-        damage()
-        with pytest.raises(runs.RunError, match=message) as error:
-            experiment.run(tiny(folder, **SHORT))
-        assert "\n" not in str(error.value)
-    assert [row["epoch"] for row in runs.read_rows(folder / "metrics.csv")] == [1], "nothing was lost"
+        experiment.run(tiny(tmp_path / "run"))
+    assert len(runs.read_rows(tmp_path / "run" / "metrics.csv")) == 2
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tmp_path):
@@ -161,12 +161,24 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
         experiment.run(tiny(tmp_path / "file" / "run"))
 
 
-def test_diverged_training_stops_and_keeps_no_checkpoint_of_that_epoch(tmp_path):
-    from amr_tf.callbacks import DivergedError
-
-    with pytest.raises(DivergedError, match="epoch 1"):
+def test_diverged_training_stops_at_the_step_names_the_loss_and_keeps_what_was_good(tmp_path):
+    """The first step makes the weights useless, the second one's losses show it."""
+    with pytest.raises(DivergedError, match=r"at step 2: .*recon.* no longer finite") as error:
         experiment.run(tiny(tmp_path / "nan", learning_rate=1e30, **SHORT))
+    assert "\n" not in str(error.value)
     assert not list((tmp_path / "nan" / "checkpoints").iterdir())
+
+
+def test_several_steps_a_call_end_where_single_ones_do(tmp_path):
+    experiment.run(tiny(tmp_path / "single", epochs=1, **POINTS))
+    experiment.run(tiny(tmp_path / "several", epochs=1, steps_per_execution=2, **POINTS))
+    assert_equal_runs(tmp_path / "single", tmp_path / "several")
+
+
+def test_steps_a_call_that_do_not_end_with_the_epoch_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match=r"must divide the 4 steps of an epoch.*--steps_per_execution=3"):
+        experiment.run(tiny(tmp_path / "run", steps_per_execution=3))
+    assert not (tmp_path / "run").exists()
 
 
 def test_spiral_is_drawn_as_a_plot(tmp_path):
@@ -174,9 +186,8 @@ def test_spiral_is_drawn_as_a_plot(tmp_path):
     folder = experiment.run(
         Config(dataset="spiral", steps_per_epoch=3, epochs=1, run_dir=str(tmp_path / "spiral"))
     )
-    colours = {
-        tuple(pixel) for pixel in np.asarray(Image.open(folder / "images" / "epoch_00001.png")).reshape(-1, 3)
-    }
+    picture = Image.open(folder / "images" / "epoch_00001_mixes.png")
+    colours = {tuple(pixel) for pixel in np.asarray(picture).reshape(-1, 3)}
     assert (31, 119, 180) in colours
     assert (255, 127, 14) in colours
 

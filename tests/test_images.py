@@ -38,3 +38,19 @@ def test_enlarge_repeats_pixels_and_png_keeps_them():
     assert large.shape == (6, 6, 3)
     np.testing.assert_array_equal(large[::3, ::3], picture)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(images.png(large)))), large)
+
+
+def test_stack_leaves_a_gap_between_pictures_only():
+    black, white = np.zeros((3, 5, 3), np.uint8), 255
+    picture = images.stack([black, black, black], gap=4)
+    assert picture.shape == (3 * 3 + 2 * 4, 5, 3)
+    assert [bool(row.max() == 0) for row in picture] == 2 * (3 * [True] + 4 * [False]) + 3 * [True]
+    assert np.all(picture[3:7] == white)
+
+
+def test_sprite_is_a_square_without_gaps_in_reading_order():
+    """TensorBoard's projector finds image i at row i // 3, column i % 3 of a sprite of 5; the rest stays black."""
+    tiles = np.stack([np.full((2, 4, 1), value, "float32") for value in (-0.6, -0.2, 0.2, 0.6, 1.0)])
+    picture = images.sprite(tiles)
+    assert picture.shape == (3 * 2, 3 * 4, 3)
+    assert picture[::2, ::4, 0].tolist() == [[51, 102, 153], [204, 255, 0], [0, 0, 0]]

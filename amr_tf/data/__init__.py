@@ -13,6 +13,7 @@ from amr_tf.data.catalog import DATASETS, DatasetSpec
 from amr_tf.errors import DataError
 
 Examples = generated.Examples
+SMOKE_EXAMPLES = 512  # of each split, or a batch where that is more
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def load(config: Any) -> Splits:
     """Reads or makes the data set of a run.
 
     Args:
-        config: read are `dataset, data_dir, raw_dir, image_fit, train_examples, seed`.
+        config: read are `dataset, data_dir, raw_dir, image_fit, train_examples, seed, smoke`.
 
     Raises:
         DataError: the data are neither there nor to be had, a file is damaged, or there are fewer training
@@ -74,6 +75,11 @@ def load(config: Any) -> Splits:
     else:
         train, validation, test = generated.GENERATORS[spec.name]()
     train = _draw(train, config.train_examples, config.seed, spec.name)
+    if config.smoke:
+        count = max(SMOKE_EXAMPLES, config.batch_size)
+        train, validation, test = (
+            (images[:count], labels[:count]) for images, labels in (train, validation, test)
+        )
     return Splits(*(_arrays(part, spec, config.image_fit) for part in (train, validation, test)))
 
 

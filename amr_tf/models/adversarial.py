@@ -31,7 +31,8 @@ class Adversarial(Autoencoder):
 
     def _tracked_names(self) -> tuple[str, ...]:
         losses_by_name = (*self._tracked_generator_losses(), *self.discriminator_loss_names)
-        return (*losses_by_name, "gen_loss", "disc_loss", "probe_loss")
+        norms = ("gen_gradient_norm", "disc_gradient_norm", "probe_gradient_norm")
+        return (*losses_by_name, "gen_loss", "disc_loss", "probe_loss", *norms)
 
     def _tracked_generator_losses(self) -> tuple[str, ...]:
         return (*self.generator_loss_names, "consistency") if self.config.beta else self.generator_loss_names
@@ -47,7 +48,7 @@ class Adversarial(Autoencoder):
             return forward
         indices, weights = self.mixer.sample(tf.shape(x)[0], self.code_shape, self.seeds())
         h_mix = mix(forward.h, indices, weights)
-        return forward._replace(h_mix=h_mix, mix=self.decoder(h_mix, training=True), weights=weights)
+        return forward._replace(h_mix=h_mix, mix=self.generate(h_mix), weights=weights)
 
     def generator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
         """The reconstruction loss and, where beta is not 0, the consistency loss |f(x_mix) - h_mix|.
@@ -56,7 +57,7 @@ class Adversarial(Autoencoder):
         """
         terms = super().generator_losses(forward, step)
         if self.config.beta:
-            recoded = self.encoder(forward.mix, training=True)
+            recoded = self.code(forward.mix)
             terms["consistency"] = losses.RECON_LOSSES[self.config.consistency_loss](forward.h_mix, recoded)
         return terms
 
@@ -72,7 +73,7 @@ class Adversarial(Autoencoder):
         return self.discriminator(list(images), training=True)
 
     def train_step(self, data, update_generator: bool = True):
-        x, y = self.unpack(data)
+        x, y, _ = self.unpack(data)
         if update_generator:
             forward = self.generator_step(lambda: self.forward(x))
         else:
@@ -90,8 +91,9 @@ class Adversarial(Autoencoder):
             terms = self.discriminator_losses(forward, self.step)
             disc_loss = tf.add_n(list(terms.values()))
             total = self.global_mean(disc_loss)
-        self.minimise(total, tape, self.discriminator_optimizer, self.discriminator.trainable_variables)
-        self.track(terms | {"disc_loss": disc_loss})
+        variables = self.discriminator.trainable_variables
+        norm = self.minimise(total, tape, self.discriminator_optimizer, variables)
+        self.track(terms | {"disc_loss": disc_loss, "disc_gradient_norm": norm})
 
     def train_on_batch(self, x, y=None, **kwargs):
         """One step, as Keras does it, with `return_dict=True` without the losses that this step did not compute."""
@@ -99,7 +101,7 @@ class Adversarial(Autoencoder):
         logs = super().train_on_batch(x, y, **kwargs)
         if due or not kwargs.get("return_dict"):
             return logs
-        missing = {*self._tracked_generator_losses(), "gen_loss"} - {"recon"}
+        missing = {*self._tracked_generator_losses(), "gen_loss", "gen_gradient_norm"} - {"recon"}
         return {name: value for name, value in logs.items() if name not in missing}
 
     def generator_is_due(self) -> tf.Tensor:
@@ -108,20 +110,11 @@ class Adversarial(Autoencoder):
         in_epoch = step % self.epoch_length if self.epoch_length else step
         return in_epoch % self.config.update_g_every == 0
 
-    def make_train_function(self, force: bool = False):
-        """Compiles the step once, with both kinds of step in one graph.
+    def train_once(self, data) -> dict[str, tf.Tensor]:
+        """One training step on every replica, with or without the generator's update.
 
         The choice is made outside the replicas: an optimizer's `apply` inside a `tf.cond` of a replica fails.
         """
-        if self.train_function is None or force:
-            one_step = (
-                self._one_step if self.run_eagerly else tf.function(self._one_step, reduce_retracing=True)
-            )
-            self.train_function = lambda iterator: one_step(next(iterator))
-        return self.train_function
-
-    @tf.autograph.experimental.do_not_convert
-    def _one_step(self, data):
         if self.config.update_g_every == 1:
             return self._run(data, update_generator=True)
         return tf.cond(
@@ -131,10 +124,6 @@ class Adversarial(Autoencoder):
         )
 
     def _run(self, data, update_generator: bool) -> dict[str, tf.Tensor]:
-        strategy = self.distribute_strategy
         step = functools.partial(self.train_step, update_generator=update_generator)
-        logs = strategy.run(step, args=(data,))
-        return {
-            name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-            for name, value in logs.items()
-        }
+        self.distribute_strategy.run(step, args=(data,))
+        return self.get_metrics_result()

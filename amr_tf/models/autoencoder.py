@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from amr_tf import losses
 from amr_tf.mixing import MIXERS
+from amr_tf.models.compiled import over_batches
 from amr_tf.networks import ARCHS
 from amr_tf.networks.layers import Seeds
 from amr_tf.optimizers import make_adam, with_l2
@@ -76,7 +77,14 @@ class Autoencoder(keras.Model):
         """For models with a discriminator."""
 
     def _tracked_names(self) -> tuple[str, ...]:
-        return (*self.generator_loss_names, "gen_loss", "probe_loss")
+        """Losses and gradient norms of which an epoch's means are kept."""
+        return (
+            *self.generator_loss_names,
+            "gen_loss",
+            "gen_gradient_norm",
+            "probe_loss",
+            "probe_gradient_norm",
+        )
 
     @property
     def mixer(self):
@@ -102,6 +110,7 @@ class Autoencoder(keras.Model):
         self.probe_optimizer = make_adam(self.config)
         self.generator_optimizer.build(self.generator_variables)
         self.probe_optimizer.build(self.probe.trainable_variables)
+        # XLA and the number of steps a call are `make_train_function`'s business.
         super().compile(optimizer=self.generator_optimizer, jit_compile=False, **kwargs)
 
     @property
@@ -117,12 +126,12 @@ class Autoencoder(keras.Model):
         return self.decoder(self.encoder(x, training=training), training=training)
 
     def encode(self, x: tf.Tensor) -> tf.Tensor:
-        """Images [B, H, W, C] in [-1, 1] -> codes [B, ...]."""
-        return self.encoder(x, training=False)
+        """Images [B, H, W, C] in [-1, 1] -> codes float32 [B, ...]."""
+        return tf.cast(self.encoder(x, training=False), tf.float32)
 
     def decode(self, h: tf.Tensor) -> tf.Tensor:
-        """Codes [B, ...] -> images [B, H, W, C]."""
-        return self.decoder(h, training=False)
+        """Codes [B, ...] -> images float32 [B, H, W, C]."""
+        return tf.cast(self.decoder(h, training=False), tf.float32)
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
         """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
@@ -155,8 +164,16 @@ class Autoencoder(keras.Model):
 
     def forward(self, x: tf.Tensor) -> Forward:
         """Codes and reconstructions of images [B, H, W, C] in [-1, 1]."""
-        h = self.encoder(x, training=True)
-        return Forward(x, h, self.decoder(h, training=True))
+        h = self.code(x)
+        return Forward(x, h, self.generate(h))
+
+    def code(self, x: tf.Tensor) -> tf.Tensor:
+        """Images [B, H, W, C] -> codes float32 [B, ...], within a training step."""
+        return tf.cast(self.encoder(x, training=True), tf.float32)
+
+    def generate(self, h: tf.Tensor) -> tf.Tensor:
+        """Codes [B, ...] -> images float32 [B, H, W, C], within a training step."""
+        return tf.cast(self.decoder(h, training=True), tf.float32)
 
     def seeds(self) -> tf.Tensor:
         """This step's random seed, int64 [2]: a function of run seed, step and replica, with no state of its own."""
@@ -179,50 +196,57 @@ class Autoencoder(keras.Model):
             terms = self.generator_losses(forward, self.step)
             gen_loss = weighted_sum(terms, self.loss_weights())
             total = self.global_mean(gen_loss)
-        self.minimise(total, tape, self.generator_optimizer, self.generator_variables)
-        self.track(terms | {"gen_loss": gen_loss})
+        norm = self.minimise(total, tape, self.generator_optimizer, self.generator_variables)
+        self.track(terms | {"gen_loss": gen_loss, "gen_gradient_norm": norm})
         return forward
 
-    def unpack(self, data) -> tuple[tf.Tensor, tf.Tensor]:
-        """(images as float32, labels) of what Keras hands to a step."""
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return tf.cast(x, tf.float32), y
+    def unpack(self, data) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """(images as float32, labels, weights of the examples or None) of what Keras hands to a step."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        return tf.cast(x, tf.float32), y, weights
 
     def probe_step(self, h: tf.Tensor, y: tf.Tensor) -> None:
         """Updates the probe once, on codes [B, ...] and labels [B]; the tape starts at the codes."""
         with tf.GradientTape() as tape:
             logits, loss = self._probe_loss(h, y)
             total = self.global_mean(loss)
-        self.minimise(total, tape, self.probe_optimizer, self.probe.trainable_variables)
-        self._track_probe(logits, loss, y)
+        norm = self.minimise(total, tape, self.probe_optimizer, self.probe.trainable_variables)
+        self.track({"probe_loss": loss, "probe_gradient_norm": norm})
+        self.accuracy.update_state(y, logits)
 
     def global_mean(self, loss: tf.Tensor) -> tf.Tensor:
         """[B] -> the mean over the GLOBAL batch: optimizers sum over replicas, hence the division by their number."""
         return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
-    def minimise(self, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list) -> None:
-        """Gradient, L2 weight decay, update."""
-        optimizer.apply(
-            with_l2(tape.gradient(total, variables), variables, self.config.weight_decay), variables
-        )
+    def minimise(self, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list) -> tf.Tensor:
+        """Gradient, L2 weight decay, update; returns the global norm of the loss's gradient over the whole batch.
 
-    def track(self, losses_by_name: dict[str, tf.Tensor]) -> None:
-        """Counts [B] values into the epoch's means."""
-        for name, values in losses_by_name.items():
-            self.trackers[name].update_state(values)
+        With several replicas the gradients are summed here, so that norm and decay are those of the sum. The
+        optimizer sums over replicas once more, hence the division.
+        """
+        gradients = tape.gradient(total, variables)
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        if replicas > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm(gradients)
+        gradients = with_l2(gradients, variables, self.config.weight_decay)
+        optimizer.apply([g / replicas for g in gradients] if replicas > 1 else gradients, variables)
+        return norm
+
+    def track(self, values_by_name: dict[str, tf.Tensor], weights: tf.Tensor | None = None) -> None:
+        """Counts values, [B] or one, into the epoch's means, with the weights [B] of the examples."""
+        for name, values in values_by_name.items():
+            self.trackers[name].update_state(values, weights)
 
     def _probe_loss(self, h, y):
-        logits = self.probe(h)
+        logits = tf.cast(self.probe(h), tf.float32)
         return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels=tf.cast(y, tf.int64), logits=logits
         )
 
-    def _track_probe(self, logits, loss, y) -> None:
-        self.track({"probe_loss": loss})
-        self.accuracy.update_state(y, logits)
-
     def train_step(self, data):
-        x, y = self.unpack(data)
+        x, y, _ = self.unpack(data)
         forward = self.generator_step(lambda: self.forward(x))
         self.probe_step(forward.h, y)
         self.step.assign_add(1)
@@ -230,10 +254,41 @@ class Autoencoder(keras.Model):
 
     def test_step(self, data):
         """Reconstruction and probe on data that nothing learns from."""
-        x, y = self.unpack(data)
+        x, y, weights = self.unpack(data)
         h = self.encode(x)
-        self.track({"recon": self.recon_loss(x, self.decode(h))})
-        self._track_probe(*self._probe_loss(h, y), y)
+        logits, loss = self._probe_loss(h, y)
+        self.track({"recon": self.recon_loss(x, self.decode(h)), "probe_loss": loss}, weights)
+        self.accuracy.update_state(y, logits, weights)
+        return self._test_logs()
+
+    def _test_logs(self) -> dict[str, tf.Tensor]:
         return {
             m.name: m.result() for m in (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
         }
+
+    def make_train_function(self, force: bool = False):
+        """Compiles `train_once`, with XLA and several steps a call where the config asks for them."""
+        if self.train_function is None or force:
+            steps, jit = self.config.steps_per_execution, self.config.jit_compile
+            self.train_function = over_batches(self.train_once, steps, self.run_eagerly, jit)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False):
+        """Compiles `test_once`."""
+        if self.test_function is None or force:
+            jit = self.config.jit_compile
+            self.test_function = over_batches(self.test_once, 1, self.run_eagerly, jit)
+        return self.test_function
+
+    def train_once(self, data) -> dict[str, tf.Tensor]:
+        """One training step on every replica; the epoch's means so far, over all of them."""
+        self.distribute_strategy.run(self.train_step, args=(data,))
+        return self.get_metrics_result()
+
+    def test_once(self, data) -> dict[str, tf.Tensor]:
+        """One batch of an evaluation on every replica; the means so far, over all of them.
+
+        A replica's own means would not do: shares of the last batch differ in weight.
+        """
+        self.distribute_strategy.run(self.test_step, args=(data,))
+        return self._test_logs()

@@ -29,9 +29,12 @@ class Discriminator(keras.Model):
 
     def call(self, images, training=False):
         passes = images if isinstance(images, (list, tuple)) else [images]
+        passes = [tf.cast(x, self.compute_dtype) for x in passes]
         for layer in self.layers:
             spectral = isinstance(layer, SpectralNorm)
             passes = layer(passes, training=training) if spectral else [layer(x) for x in passes]
+        # A mean over thousands of numbers needs more digits than bfloat16 has.
+        passes = [tf.cast(x, tf.float32) for x in passes]
         scores = [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
         return scores if isinstance(images, (list, tuple)) else scores[0]
 

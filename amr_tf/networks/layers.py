@@ -27,7 +27,8 @@ class SpectralNorm:
     def __init__(self, *args, gradient="own", steps_in_eval=True, u_seed=0, **kwargs):
         if gradient not in ("own", "last"):
             raise ValueError(f"gradient is 'own' or 'last'. Received: {gradient!r}")
-        super().__init__(*args, **kwargs)
+        # Keras would hand the kernel out in the type of the computation; sigma needs it as it is kept.
+        super().__init__(*args, autocast=False, **kwargs)
         self.gradient = gradient
         self.steps_in_eval = steps_in_eval
         self.u_seed = u_seed
@@ -42,7 +43,6 @@ class SpectralNorm:
             initializer=lambda shape, dtype=None: tf.constant(initial / np.linalg.norm(initial), tf.float32),
             dtype="float32",
             trainable=False,
-            autocast=False,
         )
 
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -82,7 +82,7 @@ class SpectralNorm:
     def call(self, passes: list[tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         kernels = self.kernels(len(passes), training)
         return [
-            self.activation(tf.nn.bias_add(self.linear(x, w), self.bias))
+            self.activation(tf.nn.bias_add(self.linear(x, tf.cast(w, x.dtype)), tf.cast(self.bias, x.dtype)))
             for x, w in zip(passes, kernels, strict=True)
         ]
 

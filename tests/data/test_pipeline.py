@@ -21,7 +21,7 @@ def numbered(n):
 
 
 def take(dataset, count):
-    return [(x, y) for x, y in itertools.islice(dataset.as_numpy_iterator(), count)]
+    return list(itertools.islice(dataset.as_numpy_iterator(), count))
 
 
 def labels(n, batch_size, count, **keywords):
@@ -82,16 +82,15 @@ def test_images_stay_with_their_labels_and_become_floats():
     np.testing.assert_allclose(x, pixels.to_float(arrays.images[y]), atol=1e-7)
 
 
-def test_ordered_gives_every_example_once_in_order_with_the_last_partial_batch():
+def test_ordered_gives_every_example_once_in_order_and_fills_up_with_weight_0():
     arrays = numbered(10)
     dataset = pipeline.ordered(arrays, 4)
     assert dataset.cardinality() == 3
-    parts = take(dataset, 5)
-    assert [len(y) for _, y in parts] == [4, 4, 2]
-    np.testing.assert_array_equal(np.concatenate([y for _, y in parts]), np.arange(10))
-    np.testing.assert_allclose(
-        np.concatenate([x for x, _ in parts]), pixels.to_float(arrays.images), atol=1e-7
-    )
+    x, y, weights = (np.concatenate(part) for part in zip(*take(dataset, 5), strict=True))
+    assert len(x) == len(y) == len(weights) == 12
+    np.testing.assert_array_equal(weights, [1] * 10 + [0] * 2)
+    np.testing.assert_array_equal(y[weights == 1], np.arange(10))
+    np.testing.assert_allclose(x[weights == 1], pixels.to_float(arrays.images), atol=1e-7)
 
 
 def test_points_pass_through_unchanged():

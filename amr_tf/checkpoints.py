@@ -1,0 +1,164 @@
+"""Checkpoints that outlive kills, power cuts and damage.
+
+checkpoints/step_0000001200/    state.index, state.data-...   what tf.train.Checkpoint writes
+                                manifest.json                 the step, and the SHA-256 of each file
+
+A checkpoint is written and synced under a temporary name and then renamed, so it is there whole or not at all. The
+folders themselves are the list of what there is: no index can be damaged or disagree with them.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from amr_tf import runs
+from amr_tf.errors import DivergedError, one_line
+
+NEWEST_KEPT = 3
+MANIFEST = "manifest.json"
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they are kept; it exists.
+        model: a compiled model whose optimizers are built. Its weights, optimizers and step count are saved, and the
+            means of the epoch so far.
+        warn: receives a line for the user when a damaged checkpoint is passed over.
+    """
+
+    def __init__(self, folder: pathlib.Path, model, warn: Callable[[str], None]):
+        self.folder, self.model, self.warn = folder, model, warn
+        # Keras keeps metrics out of tf.train.Checkpoint.
+        means = {v.path: v.value for metric in model.metrics for v in metric.variables}
+        self.state = tf.train.Checkpoint(model=model, means=means)
+
+    def restore(self) -> bool:
+        """Loads the newest intact checkpoint into the model; False where there is none at all.
+
+        Newer ones that are damaged are renamed, with a warning, and training makes them again.
+
+        Raises:
+            RunError: all of them are damaged (and left as they are), or they are another model's.
+        """
+        damaged = {}
+        for path in reversed(self._saved()):
+            reason = damage(path)
+            if not reason:
+                break
+            damaged[path] = reason
+        else:
+            if not damaged:
+                return False
+            reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged.items())
+            raise runs.RunError(
+                f"No checkpoint of {self.folder} is intact: {reasons}. Bring back a copy, or choose another --run_dir"
+            )
+        try:
+            self.state.read(str(path / "state")).assert_consumed()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise runs.RunError(f"The checkpoint cannot be restored: {path}: {one_line(error)}") from error
+        for bad, reason in damaged.items():
+            self.warn(f"warning: {bad} is damaged ({reason}); going on from {path.name}")
+            _set_aside(bad)
+        return True
+
+    def save(self) -> None:
+        """Saves the model as it is now, unless its step has been saved before.
+
+        Raises:
+            DivergedError: a weight is not finite.
+            RunError: the files cannot be written; those saved before are untouched.
+        """
+        step = int(self.model.step.numpy())
+        path = self.folder / f"step_{step:010d}"
+        if path.exists():
+            return
+        self._refuse_diverged(step)
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            temporary.mkdir()
+            self.state.write(str(temporary / "state"))
+            files = sorted(temporary.iterdir())
+            for file in files:
+                _sync(file)
+            hashes = {file.name: _sha256(file) for file in files}
+            runs.write_json(temporary / MANIFEST, {"step": step, "sha256": hashes})
+            _sync(temporary)
+            os.rename(temporary, path)
+            _sync(self.folder)
+        except (OSError, tf.errors.OpError) as error:
+            raise runs.RunError(
+                f"The checkpoint of step {step} cannot be written: {one_line(error)}. Make room or set the permissions "
+                "right; the same command goes on from the checkpoint before"
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def prune(self, best_step: int) -> None:
+        """Deletes all but the newest ones and the best."""
+        for path in self._saved()[:-NEWEST_KEPT]:
+            if _step(path) != best_step:
+                # Renamed first: what a kill leaves of it is swept at the next start, not taken for a checkpoint.
+                gone = path.with_name(f".{path.name}.tmp")
+                os.rename(path, gone)
+                shutil.rmtree(gone)
+
+    def _saved(self) -> list[pathlib.Path]:
+        """The checkpoints by step."""
+        return sorted(self.folder.glob(runs.CHECKPOINTS), key=_step)
+
+    def _refuse_diverged(self, step: int) -> None:
+        floats = [v for v in self.model.variables if v.dtype.startswith(("float", "bfloat"))]
+        broken = [v.path for v in floats if not bool(tf.reduce_all(tf.math.is_finite(v.value)))]
+        if broken:
+            raise DivergedError(
+                f"Training diverged at step {step:,}: {len(broken)} weights are not finite, the first is {broken[0]}. "
+                "Nothing of it is kept; try a lower --learning_rate in another --run_dir"
+            )
+
+
+def damage(path: pathlib.Path) -> str:
+    """What is wrong with the checkpoint in this folder, or "" where its files are those that were written."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        if manifest["step"] != _step(path):
+            return f"{MANIFEST} is of step {manifest['step']}"
+        for name, expected in manifest["sha256"].items():
+            if _sha256(path / name) != expected:
+                return f"{name} is not what was written"
+    except FileNotFoundError as error:
+        return f"{pathlib.Path(error.filename).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{MANIFEST}: {one_line(error)}"
+    return "" if any(name.endswith(".index") for name in manifest["sha256"]) else f"{MANIFEST} names no files"
+
+
+def _step(path: pathlib.Path) -> int:
+    return int(path.name.removeprefix("step_"))
+
+
+def _set_aside(path: pathlib.Path) -> None:
+    """Gives a damaged checkpoint another name, so that its step can be saved again; kept for whoever wants to look."""
+    shutil.rmtree(path.with_name(f"damaged_{path.name}"), ignore_errors=True)
+    os.rename(path, path.with_name(f"damaged_{path.name}"))
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

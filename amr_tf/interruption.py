@@ -1,0 +1,49 @@
+"""SIGTERM and Ctrl-C as a wish that the training loop grants between two steps."""
+
+import signal
+import threading
+from types import FrameType
+
+from amr_tf.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """While it is entered, the first signal is kept for `wanted`; later ones, also during a save, change nothing.
+
+    Until `stepping` is set no step has been taken that could be lost: a signal then raises `Interrupted` at once,
+    through an import or a compilation of half a minute.
+
+    Args:
+        stop_at: number of a step after which the run stops as if a signal had come.
+    """
+
+    def __init__(self, stop_at: int | None = None):
+        self.stop_at, self.stepping = stop_at, False
+        self.signal: signal.Signals | None = None
+        self._before: dict = {}
+
+    def __enter__(self) -> "Interruption":
+        # Python hands signals to the main thread only and lets no other set a handler.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        first, self.signal = self.signal is None, self.signal or signal.Signals(number)
+        if first and not self.stepping:
+            raise self.interrupted("before its first step")
+
+    def wanted(self, step: int) -> bool:
+        """Whether the run should save and end now that `step` steps are done."""
+        return self.signal is not None or step == self.stop_at
+
+    def interrupted(self, where: str) -> Interrupted:
+        """The exception that ends the run, with a message for the user."""
+        by = f"Interrupted by {self.signal.name}" if self.signal else "Stopped as asked"
+        return Interrupted(f"{by} {where}. The same command goes on from there", self.signal)

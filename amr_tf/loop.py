@@ -1,0 +1,200 @@
+"""The training loop: steps, evaluations and saves, from any step of any epoch on.
+
+Keras's `fit` starts at the beginning of an epoch; a run that is taken up again starts where it stopped. So the loop
+is here, around the model's own compiled steps, `evaluate` and callbacks.
+
+An epoch is: its steps; a checkpoint; the evaluation; the callbacks that write it down. Whatever ends the process,
+nothing that was computed before the last checkpoint is computed again except an evaluation that was under way.
+"""
+
+import contextlib
+import math
+import time
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from amr_tf import data, runs
+from amr_tf.checkpoints import Checkpoints
+from amr_tf.config import ConfigError
+from amr_tf.data import pipeline
+from amr_tf.errors import DivergedError, one_line
+from amr_tf.interruption import Interruption
+
+EVALUATION_BATCH = 256
+
+Logs = dict[str, float]
+
+
+class Position(NamedTuple):
+    """Where a run stands: in which epoch, counted from 0, and how many of its steps are done."""
+
+    epoch: int
+    done: int
+
+    @classmethod
+    def of(cls, step: int, epoch_length: int, epochs_written_down: int) -> "Position":
+        """After `step` steps. An epoch whose steps are all done is over once it is evaluated and written down."""
+        epoch, done = divmod(max(step - 1, 0), epoch_length)
+        done += step > 0
+        return cls(epoch + 1, 0) if done == epoch_length and epochs_written_down > epoch else cls(epoch, done)
+
+
+class Loop:
+    """Trains a model to the end of its last epoch.
+
+    Args:
+        model: restored, its `epoch_length` set.
+        splits: the data.
+        checkpoints: where to save.
+        callbacks: `on_epoch_end` gets the means over the epoch, with the prefixes `val_` and `test_` those of the
+            other splits; each callback may add to them for the ones after it.
+        interruption: when to save and leave.
+    """
+
+    def __init__(
+        self,
+        model,
+        splits: data.Splits,
+        checkpoints: Checkpoints,
+        callbacks: list[keras.callbacks.Callback],
+        interruption: Interruption,
+    ):
+        self.model, self.config, self.splits = model, model.config, splits
+        self.checkpoints, self.interruption = checkpoints, interruption
+        self.callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+        # Counted here too: a look at the model's own count would make the host wait for the device.
+        self.step = int(model.step.numpy())
+        self.last_save = time.monotonic()
+        replicas = model.distribute_strategy.num_replicas_in_sync
+        batch_size = math.ceil(EVALUATION_BATCH / replicas) * replicas
+        self.evaluated = {
+            "val_": pipeline.ordered(splits.validation, batch_size),
+            "test_": pipeline.ordered(splits.test, batch_size),
+        }
+
+    def run(self, position: Position) -> None:
+        """Trains from `position` to the end.
+
+        Raises:
+            ConfigError: `steps_per_execution` does not divide the steps that are left of an epoch.
+            DivergedError: a loss or a weight is not finite.
+            Interrupted: by a signal; the state is saved.
+            RunError: a file of the run folder cannot be written.
+        """
+        check_steps_per_execution(self.config.steps_per_execution, self.model.epoch_length, position.done)
+        with _writing():
+            self.callbacks.on_train_begin()
+        batches, done = self._batches(), position.done
+        for epoch in range(position.epoch, self.config.epochs):
+            if not done:
+                self.model.reset_metrics()
+            self.callbacks.on_epoch_begin(epoch)
+            logs = self._steps(batches, done)
+            self._save()
+            self._leave_if_wanted()
+            logs |= self._evaluate()
+            with _writing():
+                self.callbacks.on_epoch_end(epoch, logs)
+            if epoch + 1 < self.config.epochs:
+                self._leave_if_wanted()
+            done = 0
+        self.callbacks.on_train_end()
+
+    def _batches(self):
+        """Training batches from the step on at which the model stands, each shared among the replicas."""
+        batches = pipeline.batches(self.splits.train, self.config.batch_size, self.config.seed, self.step)
+        return iter(self.model.distribute_strategy.experimental_distribute_dataset(batches))
+
+    def _steps(self, batches, done: int) -> Logs:
+        """The steps of an epoch after the first `done`; returns the epoch's means."""
+        train = self.model.make_train_function()
+        length, at_once = self.model.epoch_length, self.config.steps_per_execution
+        logs = _floats(self.model.get_metrics_result())
+        for first in range(done, length, at_once):
+            with _writing():
+                self.callbacks.on_train_batch_begin(first)
+            logs = _floats(train(batches))
+            self.step += at_once
+            self.interruption.stepping = True
+            self._refuse_diverged(logs)
+            last = first + at_once - 1
+            with _writing():
+                self.callbacks.on_train_batch_end(last, logs)
+            if last + 1 < length:
+                if self._is_old() or self.interruption.wanted(self.step):
+                    self._save()
+                self._leave_if_wanted()
+        return logs
+
+    def _evaluate(self) -> Logs:
+        leave = _LeaveEvaluation(self._leave_if_wanted)
+        logs = {}
+        for prefix, batches in self.evaluated.items():
+            means = self.model.evaluate(batches, verbose=0, return_dict=True, callbacks=[leave])
+            logs |= {f"{prefix}{name}": value for name, value in means.items()}
+        return logs
+
+    def _save(self) -> None:
+        self.checkpoints.save()
+        self.last_save = time.monotonic()
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self.last_save >= 60 * self.config.checkpoint_minutes
+
+    def _leave_if_wanted(self) -> None:
+        if self.interruption.wanted(self.step):
+            total = self.config.epochs * self.model.epoch_length
+            raise self.interruption.interrupted(f"at step {self.step:,} of {total:,}, which is saved")
+
+    def _refuse_diverged(self, logs: Logs) -> None:
+        broken = [name for name, value in logs.items() if not math.isfinite(value)]
+        if broken:
+            at_once = self.config.steps_per_execution
+            first = f"one of the steps {self.step - at_once + 1:,} to " if at_once > 1 else "step "
+            raise DivergedError(
+                f"Training diverged at {first}{self.step:,}: {', '.join(broken)} no longer finite. The last checkpoint "
+                "is from before; try a lower --learning_rate in another --run_dir"
+            )
+
+
+class _LeaveEvaluation(keras.callbacks.Callback):
+    """Asks between two batches of an evaluation whether the run should end."""
+
+    def __init__(self, leave_if_wanted):
+        super().__init__()
+        self.leave_if_wanted = leave_if_wanted
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.leave_if_wanted()
+
+
+@contextlib.contextmanager
+def _writing():
+    """Says in one line why the run folder cannot be written."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise runs.RunError(
+            f"The run folder cannot be written: {one_line(error)}. Make room or set the permissions right; the same "
+            "command goes on"
+        ) from error
+
+
+def check_steps_per_execution(steps: int, epoch_length: int, done: int = 0) -> None:
+    """Refuses steps at a time that do not end with the epoch.
+
+    Raises:
+        ConfigError: says of how many steps the number has to be a divisor.
+    """
+    if (epoch_length - done) % steps:
+        left = f"the {epoch_length - done} steps that are left of" if done else f"the {epoch_length} steps of"
+        raise ConfigError(
+            f"--steps_per_execution must divide {left} an epoch: change it, or --steps_per_epoch of a new run. "
+            f"Received: --steps_per_execution={steps}"
+        )
+
+
+def _floats(logs: dict[str, tf.Tensor]) -> Logs:
+    return {name: float(value) for name, value in logs.items()}

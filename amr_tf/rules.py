@@ -1,0 +1,128 @@
+"""The combinations of settings that cannot be run, and what to do instead. `config` applies them.
+
+What depends on the devices of a machine is checked in `distribution`, what depends on the data in `experiment`.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+CONV_ARCHS = ("amr", "acai", "amr_fixed")
+GENERATED = ("lines", "spiral")
+
+
+class Rule(NamedTuple):
+    """A combination that must hold, the fields it is about, and what to do where it does not."""
+
+    fields: tuple[str, ...]
+    holds: Callable[..., bool]
+    advice: str
+
+    def message(self, config: Any) -> str:
+        return f"{self.advice}. Received: {' '.join(config.flag(name) for name in self.fields)}"
+
+
+def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
+    """Width of the code that `arch` makes of images this wide, or 0 where no whole number of halvings leads there.
+
+    `amr` and `amr_fixed` pad the image by one pixel on each side first (32 -> 34 -> 17 -> 8 -> 4), and the
+    odd widths on the way are rounded down.
+    """
+    halvings = image_width / latent_width
+    if halvings < 2 or not math.log2(halvings).is_integer():
+        return 0
+    return (image_width + (0 if arch == "acai" else 2)) // int(halvings)
+
+
+def profiled(text: str) -> range | None:
+    """The steps, counted from 1, that "10,20" names: both ends included. None where it names none."""
+    match = re.fullmatch(r"([1-9]\d{0,9}),([1-9]\d{0,9})", text, re.ASCII)
+    steps = range(int(match[1]), int(match[2]) + 1) if match else range(0)
+    return steps if len(steps) else None
+
+
+RULES = (
+    Rule(("k", "batch_size"), lambda c: c.k <= c.batch_size, "A mix of k codes needs a batch of at least k"),
+    Rule(
+        ("model", "k"),
+        lambda c: c.model not in ("acai", "acai_amr") or c.k == 2,
+        "ACAI predicts the coefficient of a pair: use --k=2, or --model=amr for larger mixes",
+    ),
+    Rule(
+        ("model", "mixer"),
+        lambda c: c.model not in ("acai", "acai_amr") or c.mixer == "mixup",
+        "ACAI predicts one coefficient per mix: use --mixer=mixup, or --model=amr for other mixers",
+    ),
+    Rule(
+        ("model", "beta"),
+        lambda c: c.model in ("amr", "acai_amr") or c.beta == 0,
+        "The consistency loss belongs to --model=amr and acai_amr: use --beta=0",
+    ),
+    Rule(
+        ("model", "gan_loss"),
+        lambda c: c.model != "acai" or c.gan_loss == "lsgan",
+        "ACAI's losses are squared errors: use --gan_loss=lsgan, or --model=acai_amr",
+    ),
+    Rule(
+        ("model", "recon_loss"),
+        lambda c: c.model != "acai_amr" or c.recon_loss == "l1",
+        "The AMR paper's rerun of ACAI reconstructs with l1: use --recon_loss=l1, or --model=acai",
+    ),
+    Rule(
+        ("model", "update_g_every"),
+        lambda c: c.model != "ae" or c.update_g_every == 1,
+        "A plain autoencoder has no discriminator to train between its updates: use --update_g_every=1",
+    ),
+    Rule(
+        ("arch", "recon_loss"),
+        lambda c: c.recon_loss in ("l1", "l2") or c.arch == "burgess",
+        "Binary cross-entropy needs outputs within the image range, which only --arch=burgess has: use l1 or l2",
+    ),
+    Rule(
+        ("train_examples", "batch_size"),
+        lambda c: c.train_examples == 0 or c.train_examples >= c.batch_size,
+        "An epoch needs one whole batch: raise --train_examples or lower --batch_size",
+    ),
+    Rule(
+        ("strategy", "jit_compile"),
+        lambda c: c.strategy != "mirrored" or not c.jit_compile,
+        "XLA cannot compile a step that reaches over several devices: use --strategy=none or --nojit_compile",
+    ),
+    Rule(
+        ("cpu_devices", "strategy"),
+        lambda c: c.cpu_devices == 1 or c.strategy == "mirrored",
+        "Several CPU devices are of use to replicas only: add --strategy=mirrored, or use --cpu_devices=1",
+    ),
+    Rule(
+        ("profile_steps",),
+        lambda c: not c.profile_steps or profiled(c.profile_steps) is not None,
+        "--profile_steps takes the first and the last step to profile, such as 10,20",
+    ),
+    Rule(
+        ("raw_dir", "dataset"),
+        lambda c: not c.raw_dir or c.dataset not in GENERATED,
+        "Generated data needs no archives: name the data set of --raw_dir, such as --dataset=mnist",
+    ),
+)
+
+# These hold for a Config and the width of the images.
+NETWORK_RULES = (
+    Rule(
+        ("arch", "dataset"),
+        lambda c, width: c.arch != "burgess" or width == 64,
+        "--arch=burgess takes images of 64 px: use amr, acai or amr_fixed",
+    ),
+    Rule(
+        ("arch", "dataset"),
+        lambda c, width: (c.arch == "mlp") == (width == 1),
+        "--arch=mlp is for the points of --dataset=spiral, the convolutional networks are for images",
+    ),
+    Rule(
+        ("arch", "dataset", "latent_width"),
+        lambda c, width: (
+            c.arch not in CONV_ARCHS or c.latent_width == encoded_width(c.arch, width, c.latent_width)
+        ),
+        "The networks halve the image until it is latent_width wide, which they cannot here: use --latent_width=4",
+    ),
+)

@@ -1,0 +1,99 @@
+"""SIGTERM and Ctrl-C as a wish: when it is granted at once, when it waits, and whose handlers are there afterwards."""
+
+import contextlib
+import os
+import signal
+import threading
+
+import pytest
+
+from amr_tf.errors import Interrupted
+from amr_tf.interruption import SIGNALS, Interruption
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.fixture(autouse=True)
+def _same_handlers_afterwards():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_before_the_first_step_ends_the_run_at_once(number):
+    with Interruption(), pytest.raises(Interrupted) as raised:
+        send(number)
+    assert str(raised.value).startswith(f"Interrupted by {number.name} before its first step. ")
+    assert (raised.value.by_signal, raised.value.exit_code) == (True, EXIT_CODES[number])
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_between_steps_the_first_signal_is_kept_and_later_ones_change_nothing(number):
+    with Interruption() as interruption:
+        interruption.stepping = True
+        assert not interruption.wanted(3)
+        send(number)
+        for other in SIGNALS * 2:
+            send(other)
+        assert interruption.wanted(3)
+        assert interruption.signal is number
+        raised = interruption.interrupted("at step 3")
+    assert str(raised) == f"Interrupted by {number.name} at step 3. The same command goes on from there"
+    assert raised.exit_code == EXIT_CODES[number]
+
+
+def test_a_second_signal_does_not_cut_off_what_the_first_one_started():
+    with Interruption() as interruption:
+        with pytest.raises(Interrupted):
+            send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        send(signal.SIGINT)
+        assert interruption.signal is signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_libraries_that_catch_every_exception_do_not_catch_this_one(number):
+    """AutoGraph goes on with code that it could not convert, Keras makes another exception of it."""
+    with Interruption(), pytest.raises(Interrupted), contextlib.suppress(Exception):
+        send(number)
+
+
+def test_handlers_are_given_back_also_after_an_error():
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda *_: received.append("outer"))
+    try:
+        with pytest.raises(ZeroDivisionError), Interruption():
+            1 / 0  # noqa: B018
+        send(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == ["outer"]
+
+
+def test_a_step_to_stop_at_needs_no_signal():
+    with Interruption(stop_at=2) as interruption:
+        assert [interruption.wanted(step) for step in (1, 2, 3)] == [False, True, False]
+        raised = interruption.interrupted("at step 2")
+    assert (raised.by_signal, raised.exit_code) == (False, 0)
+    assert str(raised).startswith("Stopped as asked at step 2.")
+
+
+def test_a_thread_trains_without_signals():
+    """Python hands signals to the main thread, so a run in another one leaves the handlers as they are."""
+    found = []
+
+    def train():
+        before = [signal.getsignal(number) for number in SIGNALS]
+        with Interruption(stop_at=1) as interruption:
+            found.append([signal.getsignal(number) for number in SIGNALS] == before)
+            found.append(interruption.wanted(1))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert found == [True, True]
