@@ -16,7 +16,8 @@ LINE_EVERY = 60.0  # seconds between lines where no terminal shows a bar
 class Progress(keras.callbacks.Callback):
     """A bar with images/s and time left; where the output is no terminal, at most one line a minute.
 
-    Adds `images_per_second` to the epoch's logs: training steps alone, without an epoch's first, which may compile.
+    Adds `images_per_second` to the epoch's logs: training steps alone, without those of an epoch's first call, which
+    may compile, unless there is no other.
 
     Args:
         batch_size: images of a step, over all replicas.
@@ -44,16 +45,20 @@ class Progress(keras.callbacks.Callback):
         self.begin = self.last_line = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.epoch_begin, self.counted_from = epoch, time.monotonic(), None
+        self.epoch, self.calls, self.images, self.seconds = epoch, 0, 0, 0.0
         self.description = f"epoch {epoch + 1}/{self.epochs}"
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.first_of_call, self.call_begin = batch, time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
-        if self.counted_from is None:
-            self.rate = self.batch_size / (now - self.epoch_begin)
-            self.epoch_begin, self.counted_from = now, batch
-        elif now > self.epoch_begin:
-            self.rate = (batch - self.counted_from) * self.batch_size / (now - self.epoch_begin)
+        self.calls += 1
+        if self.calls == 2:
+            self.images, self.seconds = 0, 0.0
+        self.images += (batch - self.first_of_call + 1) * self.batch_size
+        self.seconds += now - self.call_begin
+        self.rate = self.images / self.seconds
         done = self.epoch * self.epoch_length + batch + 1
         evaluating = ", evaluating" if batch + 1 == self.epoch_length else ""
         self.bar.update(
@@ -91,7 +96,7 @@ def _clock(seconds: float) -> str:
 
 
 class Results(keras.callbacks.Callback):
-    """Keeps metrics.csv and results.json up to date, a row and a rewrite per epoch; keeps the best checkpoint.
+    """Keeps metrics.csv and results.json up to date, a row and a rewrite per epoch.
 
     The epoch with the best VALIDATION accuracy of the probe is the one reported; the test split
     decides nothing.
@@ -100,18 +105,21 @@ class Results(keras.callbacks.Callback):
         run: the run's folder.
         about: what else results.json says.
         rows: those of the epochs before.
-        checkpoints: pruned once an epoch is written down.
+        checkpoints: told which of them is the best.
     """
 
     def __init__(self, run: runs.RunFolder, about: dict, rows: list[dict], checkpoints: Checkpoints):
         super().__init__()
         self.run, self.about, self.rows, self.checkpoints = run, about, rows, checkpoints
+        if rows:
+            checkpoints.best_step = int(self.best()["step"])
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)
-        runs.write_rows(self.run.metrics, self.rows)
+        self.checkpoints.best_step = int(self.best()["step"])
         runs.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)
-        self.checkpoints.prune(int(self.best()["step"]))
+        # Last: what has its row here is over, and is never done again.
+        runs.write_rows(self.run.metrics, self.rows)
 
     def best(self) -> dict[str, float]:
         """The row of the epoch with the highest validation accuracy, the first of them where several have it."""

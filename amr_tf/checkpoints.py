@@ -8,6 +8,7 @@ folders themselves are the list of what there is: no index can be damaged or dis
 """
 
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -31,10 +32,14 @@ class Checkpoints:
         model: a compiled model whose optimizers are built. Its weights, optimizers and step count are saved, and the
             means of the epoch so far.
         warn: receives a line for the user when a damaged checkpoint is passed over.
+
+    Attributes:
+        best_step: the step of the checkpoint to keep besides the newest, 0 for none.
     """
 
     def __init__(self, folder: pathlib.Path, model, warn: Callable[[str], None]):
         self.folder, self.model, self.warn = folder, model, warn
+        self.best_step = 0
         # Keras keeps metrics out of tf.train.Checkpoint.
         means = {v.path: v.value for metric in model.metrics for v in metric.variables}
         self.state = tf.train.Checkpoint(model=model, means=means)
@@ -48,7 +53,7 @@ class Checkpoints:
             RunError: all of them are damaged (and left as they are), or they are another model's.
         """
         damaged = {}
-        for path in reversed(self._saved()):
+        for path in reversed(runs.checkpoints_in(self.folder)):
             reason = damage(path)
             if not reason:
                 break
@@ -61,7 +66,9 @@ class Checkpoints:
                 f"No checkpoint of {self.folder} is intact: {reasons}. Bring back a copy, or choose another --run_dir"
             )
         try:
-            self.state.read(str(path / "state")).assert_consumed()
+            status = self.state.read(str(path / "state"))
+            # Else TensorFlow would list each value that found no place when the program ends.
+            status.expect_partial().assert_consumed()
         except (tf.errors.OpError, AssertionError, ValueError) as error:
             raise runs.RunError(f"The checkpoint cannot be restored: {path}: {one_line(error)}") from error
         for bad, reason in damaged.items():
@@ -70,7 +77,7 @@ class Checkpoints:
         return True
 
     def save(self) -> None:
-        """Saves the model as it is now, unless its step has been saved before.
+        """Saves the model as it is now, unless its step has been saved before, and deletes what need not be kept.
 
         Raises:
             DivergedError: a weight is not finite.
@@ -93,6 +100,7 @@ class Checkpoints:
             _sync(temporary)
             os.rename(temporary, path)
             _sync(self.folder)
+            self._prune()
         except (OSError, tf.errors.OpError) as error:
             raise runs.RunError(
                 f"The checkpoint of step {step} cannot be written: {one_line(error)}. Make room or set the permissions "
@@ -101,18 +109,14 @@ class Checkpoints:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def prune(self, best_step: int) -> None:
+    def _prune(self) -> None:
         """Deletes all but the newest ones and the best."""
-        for path in self._saved()[:-NEWEST_KEPT]:
-            if _step(path) != best_step:
+        for path in runs.checkpoints_in(self.folder)[:-NEWEST_KEPT]:
+            if runs.step_of(path) != self.best_step:
                 # Renamed first: what a kill leaves of it is swept at the next start, not taken for a checkpoint.
                 gone = path.with_name(f".{path.name}.tmp")
                 os.rename(path, gone)
                 shutil.rmtree(gone)
-
-    def _saved(self) -> list[pathlib.Path]:
-        """The checkpoints by step."""
-        return sorted(self.folder.glob(runs.CHECKPOINTS), key=_step)
 
     def _refuse_diverged(self, step: int) -> None:
         floats = [v for v in self.model.variables if v.dtype.startswith(("float", "bfloat"))]
@@ -128,26 +132,26 @@ def damage(path: pathlib.Path) -> str:
     """What is wrong with the checkpoint in this folder, or "" where its files are those that were written."""
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
-        if manifest["step"] != _step(path):
+        if manifest["step"] != runs.step_of(path):
             return f"{MANIFEST} is of step {manifest['step']}"
         for name, expected in manifest["sha256"].items():
             if _sha256(path / name) != expected:
                 return f"{name} is not what was written"
     except FileNotFoundError as error:
         return f"{pathlib.Path(error.filename).name} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"{MANIFEST}: {one_line(error)}"
     return "" if any(name.endswith(".index") for name in manifest["sha256"]) else f"{MANIFEST} names no files"
 
 
-def _step(path: pathlib.Path) -> int:
-    return int(path.name.removeprefix("step_"))
-
-
 def _set_aside(path: pathlib.Path) -> None:
     """Gives a damaged checkpoint another name, so that its step can be saved again; kept for whoever wants to look."""
-    shutil.rmtree(path.with_name(f"damaged_{path.name}"), ignore_errors=True)
-    os.rename(path, path.with_name(f"damaged_{path.name}"))
+    first = path.with_name(f"damaged_{path.name}")
+    names = itertools.chain([first], (first.with_name(f"{first.name}.{n}") for n in itertools.count(2)))
+    try:
+        os.rename(path, next(name for name in names if not name.exists()))
+    except OSError as error:
+        raise runs.RunError(f"The damaged checkpoint cannot be put aside: {error}") from error
 
 
 def _sha256(path: pathlib.Path) -> str:

@@ -1,5 +1,6 @@
 """The failures that a user can cause and mend: reported as one line, never as a traceback."""
 
+import re
 import signal
 
 
@@ -15,21 +16,25 @@ class DivergedError(UserError):
     """Training whose losses or weights are no longer finite."""
 
 
-class Interrupted(Exception):
-    """A run was ended before its end, by SIGINT, SIGTERM or because its caller wanted so; its state is saved.
+class Interrupted(BaseException):
+    """A run was ended before its end, by SIGINT, SIGTERM or because its caller wanted so.
+
+    Like KeyboardInterrupt it is no Exception, so that nobody's `except Exception` takes it for a failure.
 
     Attributes:
-        by_signal: whether a signal was the cause.
+        number: the signal's, None where there was none.
         exit_code: 128 + the signal's number, as a shell reports it: 130 or 143. 0 without a signal.
     """
 
     def __init__(self, message: str, number: signal.Signals | None = None):
         super().__init__(message)
-        self.by_signal = number is not None
+        self.number = number
         self.exit_code = 128 + number if number else 0
 
 
 def one_line(error: BaseException, longest: int = 200) -> str:
-    """What an error of another library says, on one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= longest else f"{text[:longest]}..."
+    """What an error of another library says, on one short line: its beginning and its end, where the cause is."""
+    # TensorFlow begins with the name of a node in its graph.
+    text = re.sub(r"^\{\{.*?\}\} ", "", " ".join(str(error).split())) or type(error).__name__
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"

@@ -92,7 +92,7 @@ def _train(model, splits: data.Splits, folder, console, interruption, about: dic
     resumed = saved.restore()
     rows = runs.read_rows(folder.metrics)
     step = int(model.step.numpy())
-    position = loop.Position.of(step, model.epoch_length, len(rows))
+    position = loop.Position.of(step, model.epoch_length, rows[-1]["epoch"] if rows else 0)
     # An epoch that was written down although its checkpoint is gone is made again.
     rows = [row for row in rows if row["epoch"] <= position.epoch]
     results = callbacks.Results(folder, about, rows, saved)
@@ -139,7 +139,7 @@ def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> N
     if not results.rows:
         return
     best = results.best()
-    picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}.png"
+    picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}_mixes.png"
     console.print(
         f"\nprobe accuracy: {best['val_probe_accuracy']:.2%} validation (best, epoch {int(best['epoch'])}), "
         f"{best['test_probe_accuracy']:.2%} test at that epoch"

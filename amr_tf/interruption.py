@@ -12,8 +12,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """While it is entered, the first signal is kept for `wanted`; later ones, also during a save, change nothing.
 
-    Until `stepping` is set no step has been taken that could be lost: a signal then raises `Interrupted` at once,
-    through an import or a compilation of half a minute.
+    Until `stepping` is set no step has been taken that could be lost: a signal then raises `Interrupted` at once, from
+    whatever Python code is running.
 
     Args:
         stop_at: number of a step after which the run stops as if a signal had come.
@@ -30,9 +30,12 @@ class Interruption:
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type | None, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        # Raised within C code or while an object is deleted, `Interrupted` may have become another error or none.
+        if self.signal and not self.stepping and kind is not Interrupted:
+            raise self.interrupted("before its first step")
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         first, self.signal = self.signal is None, self.signal or signal.Signals(number)

@@ -64,7 +64,6 @@ class Loop:
         self.model, self.config, self.splits = model, model.config, splits
         self.checkpoints, self.interruption = checkpoints, interruption
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=model)
-        # Counted here too: a look at the model's own count would make the host wait for the device.
         self.step = int(model.step.numpy())
         self.last_save = time.monotonic()
         replicas = model.distribute_strategy.num_replicas_in_sync
@@ -95,6 +94,7 @@ class Loop:
             self._save()
             self._leave_if_wanted()
             logs |= self._evaluate()
+            self._refuse_diverged(logs)
             with _writing():
                 self.callbacks.on_epoch_end(epoch, logs)
             if epoch + 1 < self.config.epochs:
@@ -123,9 +123,12 @@ class Loop:
             with _writing():
                 self.callbacks.on_train_batch_end(last, logs)
             if last + 1 < length:
-                if self._is_old() or self.interruption.wanted(self.step):
+                # Asked once: a signal between two answers would leave without saving.
+                leave = self.interruption.wanted(self.step)
+                if leave or self._is_old():
                     self._save()
-                self._leave_if_wanted()
+                if leave:
+                    self._leave()
         return logs
 
     def _evaluate(self) -> Logs:
@@ -144,9 +147,13 @@ class Loop:
         return time.monotonic() - self.last_save >= 60 * self.config.checkpoint_minutes
 
     def _leave_if_wanted(self) -> None:
+        """For moments at which the step is saved."""
         if self.interruption.wanted(self.step):
-            total = self.config.epochs * self.model.epoch_length
-            raise self.interruption.interrupted(f"at step {self.step:,} of {total:,}, which is saved")
+            self._leave()
+
+    def _leave(self) -> None:
+        total = self.config.epochs * self.model.epoch_length
+        raise self.interruption.interrupted(f"at step {self.step:,} of {total:,}, which is saved")
 
     def _refuse_diverged(self, logs: Logs) -> None:
         broken = [name for name, value in logs.items() if not math.isfinite(value)]
@@ -154,8 +161,8 @@ class Loop:
             at_once = self.config.steps_per_execution
             first = f"one of the steps {self.step - at_once + 1:,} to " if at_once > 1 else "step "
             raise DivergedError(
-                f"Training diverged at {first}{self.step:,}: {', '.join(broken)} no longer finite. The last checkpoint "
-                "is from before; try a lower --learning_rate in another --run_dir"
+                f"Training diverged at {first}{self.step:,}: {', '.join(broken)} no longer finite. What was saved "
+                "before is kept; try a lower --learning_rate in another --run_dir"
             )
 
 
@@ -176,6 +183,8 @@ def _writing():
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
+        if "OOM when allocating" in str(error):  # the pictures run the model
+            raise
         raise runs.RunError(
             f"The run folder cannot be written: {one_line(error)}. Make room or set the permissions right; the same "
             "command goes on"
@@ -197,4 +206,5 @@ def check_steps_per_execution(steps: int, epoch_length: int, done: int = 0) -> N
 
 
 def _floats(logs: dict[str, tf.Tensor]) -> Logs:
-    return {name: float(value) for name, value in logs.items()}
+    """All of them in one copy from the device."""
+    return dict(zip(logs, tf.stack(list(logs.values())).numpy().tolist(), strict=True))

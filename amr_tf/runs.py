@@ -22,10 +22,9 @@ from typing import Any
 import filelock
 
 from amr_tf import command_line
-from amr_tf.config import Config, flag_name
+from amr_tf.config import Config, ConfigError, flag_name
 from amr_tf.errors import UserError
 
-CHECKPOINTS = "step_*"  # names of the checkpoints within their folder
 LEFTOVERS = ".*.tmp"  # what a killed process was writing
 
 
@@ -58,24 +57,28 @@ class RunFolder:
         """
         with _refusing_os_errors("read"):
             if (self.path / ".lock").exists():
-                self._acquire().release()
+                self._acquire(timeout=0).release()
             self._compare()
 
     def _compare(self) -> None:
-        if not any(self.checkpoints.glob(CHECKPOINTS)):
+        if not checkpoints_in(self.checkpoints):
             kept = [path.name for path in (self.metrics, self.results) if path.exists()]
             if kept or any(self.checkpoints.glob("damaged_*")):
                 raise RunError(
                     f"{self.path} holds the results of a run but no checkpoint to go on from: bring it back, or choose "
                     f"another --run_dir. Received: {', '.join(kept) or 'damaged checkpoints only'}"
                 )
+            self._refuse_foreign_files()
             return
         if not self.flags.exists():
             raise RunError(
                 f"{self.path} holds checkpoints but no flags.txt that says of what: bring it back, or choose another "
                 "--run_dir"
             )
-        before, _ = command_line.parse([f"--flagfile={self.flags.resolve()}"])
+        try:
+            before, _ = command_line.parse([f"--flagfile={self.flags.resolve()}"])
+        except ConfigError as error:
+            raise RunError(f"{self.flags} cannot be used: {error}") from error
         old, new = before.hyperparameters(), self.config.hyperparameters()
         self.config_before = before
         changed = [name for name in new if new[name] != old[name] and name != "epochs"]
@@ -85,6 +88,22 @@ class RunFolder:
             differences = ", ".join(f"--{name}={new[name]} (there: {old[name]})" for name in changed)
             raise RunError(
                 f"{self.path} holds a run with other settings: choose another --run_dir. Received: {differences}"
+            )
+
+    def _refuse_foreign_files(self) -> None:
+        """A folder without `flags.txt` that is not empty is no run's: nothing in it is ours to sweep away."""
+        if self.flags.exists() or not self.path.is_dir():
+            return
+        parts = (self.checkpoints, self.tensorboard, self.images)
+        own = {
+            ".lock",
+            ".process.json",
+            *(part.name for part in parts if part.is_dir() and not any(part.iterdir())),
+        }
+        foreign = sorted(p.name for p in self.path.iterdir() if p.name not in own and not p.match(LEFTOVERS))
+        if foreign:
+            raise RunError(
+                f"{self.path} holds other files and no run: choose another --run_dir. There: {', '.join(foreign[:3])}"
             )
 
     @contextlib.contextmanager
@@ -98,7 +117,7 @@ class RunFolder:
         """
         with _refusing_os_errors("written"):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = self._acquire()
+            lock = self._acquire(timeout=1)  # another process may be in `check`
         try:
             with _refusing_os_errors("written"):
                 self._compare()  # once more: another process may have been here since `check`
@@ -109,10 +128,10 @@ class RunFolder:
                 self._process.unlink(missing_ok=True)
             lock.release()
 
-    def _acquire(self) -> filelock.FileLock:
+    def _acquire(self, timeout: float) -> filelock.FileLock:
         lock = filelock.FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=timeout)
         except filelock.Timeout:
             raise RunError(
                 f"{self.path} is in use by {self._holder()}: wait for it, or choose another --run_dir"
@@ -135,9 +154,8 @@ class RunFolder:
         write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         for folder in (self.checkpoints, self.tensorboard, self.images):
             folder.mkdir(exist_ok=True)
-        for folder in (self.path, self.checkpoints, self.tensorboard, self.images):
-            for left in folder.glob(LEFTOVERS):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for left in [*self.path.glob(LEFTOVERS), *self.path.glob(f"*/**/{LEFTOVERS}")]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         if self.config != self.config_before:
             write(self.flags, command_line.flagfile_text(self.config, sources))
 
@@ -148,6 +166,16 @@ def _refusing_os_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"The run folder cannot be {doing}: {error}. Choose another --run_dir") from error
+
+
+def checkpoints_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints in a folder by step."""
+    return sorted((p for p in folder.glob("step_*") if p.name[5:].isdecimal()), key=step_of)
+
+
+def step_of(checkpoint: pathlib.Path) -> int:
+    """The step after which a checkpoint was saved, from its name."""
+    return int(checkpoint.name.removeprefix("step_"))
 
 
 def default_path(config: Config) -> pathlib.Path:
@@ -206,6 +234,8 @@ def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
                 {name: _number(value) for name, value in row.items() if value != ""}
                 for row in csv.DictReader(file)
             ]
+        for row in rows:
+            _ = row["step"], row["val_probe_accuracy"]  # what a run is taken up by
         return sorted(rows, key=lambda row: row["epoch"])
     except (OSError, ValueError, AttributeError, KeyError) as error:
         raise RunError(f"The metrics cannot be read: {path}: {error}") from error

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted
+from amr_tf.interruption import Interruption
 
 STEPS = 4
 STOP_AT = 2
@@ -25,7 +26,7 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
         UserError: whatever is wrong with the command.
     """
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="amr_tf_smoke_") as folder:
+    with Interruption(), tempfile.TemporaryDirectory(prefix="amr_tf_smoke_") as folder:
         # Networks and batches stay as large as they are; `data.load` takes a few hundred examples of each split.
         short = {
             "epochs": 1,
@@ -37,7 +38,7 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
         try:
             train(config, sources, stop_at=STOP_AT)
         except Interrupted as interrupted:
-            if interrupted.by_signal:
+            if interrupted.number:
                 raise
             print(f"smoke: {interrupted}")
         train(config, sources)

@@ -35,7 +35,7 @@ LAYERS = (
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
-    "train", "smoke", "command_line", "config", "rules", "errors", "runs", "startup", "",
+    "train", "smoke", "interruption", "command_line", "config", "rules", "errors", "runs", "startup", "",
     "data", "data.catalog", "data.generated", "data.pixels",
 )  # fmt: skip
 # What a package on PyPI is called where that differs from what is imported.
@@ -145,7 +145,7 @@ def declared(file: str) -> set[str]:
 
 
 def test_what_is_imported_is_the_standard_library_or_a_declared_dependency():
-    ours = {"amr_tf", *(path.stem for path in TESTS)}
+    ours = {"amr_tf", "tests", *(path.stem for path in TESTS)}
     for paths, allowed in (
         (SOURCES, declared("requirements.txt")),
         (TESTS, declared("requirements.txt") | declared("requirements-dev.txt")),

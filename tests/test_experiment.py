@@ -169,6 +169,44 @@ def test_diverged_training_stops_at_the_step_names_the_loss_and_keeps_what_was_g
     assert not list((tmp_path / "nan" / "checkpoints").iterdir())
 
 
+def test_an_evaluation_that_is_not_finite_is_not_written_down(tmp_path):
+    """The only step's own losses are those of the weights before it."""
+    settings = POINTS | {"model": "ae", "update_g_every": 1, "steps_per_epoch": 1, "learning_rate": 1e30}
+    for _ in range(2):
+        with pytest.raises(DivergedError, match=r"at step 1: .*val_recon"):
+            experiment.run(tiny(tmp_path / "nan", epochs=1, **settings))
+    assert not (tmp_path / "nan" / "metrics.csv").exists()
+
+
+def test_a_run_that_lost_its_metrics_goes_on_and_ends(tmp_path):
+    folder = tmp_path / "run"
+    experiment.run(tiny(folder, **POINTS))
+    (folder / "metrics.csv").unlink()
+    for epochs in (3, 3, 4):
+        experiment.run(tiny(folder, **POINTS | {"epochs": epochs}))
+    assert [row["epoch"] for row in runs.read_rows(folder / "metrics.csv")] == [2, 3, 4]
+
+
+def test_a_folder_of_other_files_is_no_run_folder(tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    for name in ("letter.txt", ".mine.tmp", "tensorboard/events.out.tfevents.1"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(runs.RunError, match=r"holds other files and no run.*There: letter\.txt, tensorboard"):
+        experiment.run(tiny(tmp_path, **POINTS))
+    assert {path.name for path in tmp_path.rglob("*.*")} == {
+        "letter.txt",
+        ".mine.tmp",
+        "events.out.tfevents.1",
+    }
+
+
+@pytest.mark.parametrize("name", ["step_abc", "step_0000000008.bak", "step_"])
+def test_foreign_names_beside_the_checkpoints_are_no_checkpoints(tmp_path, name):
+    experiment.run(tiny(tmp_path / "run", epochs=1, **POINTS))
+    (tmp_path / "run" / "checkpoints" / name).mkdir()
+    experiment.run(tiny(tmp_path / "run", epochs=1, **POINTS))
+
+
 def test_several_steps_a_call_end_where_single_ones_do(tmp_path):
     experiment.run(tiny(tmp_path / "single", epochs=1, **POINTS))
     experiment.run(tiny(tmp_path / "several", epochs=1, steps_per_execution=2, **POINTS))
@@ -218,5 +256,6 @@ def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     assert done.stderr == ""
     tail = done.stdout.splitlines()[-4:]
     assert [line.split(":")[0] for line in tail] == ["probe accuracy", "results", "picture", "TensorBoard"]
+    assert all(experiment.pathlib.Path(line.split()[1]).is_file() for line in tail[1:3])
     assert "The generator is updated on one step in 3 only" in done.stdout
     assert "\r" not in done.stdout

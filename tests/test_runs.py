@@ -56,7 +56,8 @@ def test_json_never_holds_what_json_does_not_know(tmp_path):
 
 
 def test_rows_survive_a_round_trip(tmp_path):
-    rows = [{"epoch": 1, "recon": 0.25}, {"epoch": 2, "recon": 1e-7, "images_per_second": 3.5}]
+    first = {"epoch": 1, "step": 4, "val_probe_accuracy": 0.25}
+    rows = [first, first | {"epoch": 2, "recon": 1e-7, "images_per_second": 3.5}]
     runs.write_rows(tmp_path / "metrics.csv", rows)
     assert runs.read_rows(tmp_path / "metrics.csv") == rows
     assert runs.read_rows(tmp_path / "absent.csv") == []
