@@ -54,7 +54,12 @@ class Checkpoints:
         """
         damaged = {}
         for path in reversed(runs.checkpoints_in(self.folder)):
-            reason = damage(path)
+            try:
+                reason = damage(path)
+            except PermissionError as error:
+                raise runs.RunError(
+                    f"The checkpoint cannot be read: {error}. Set the permissions right, or choose another --run_dir"
+                ) from error
             if not reason:
                 break
             damaged[path] = reason
@@ -139,6 +144,8 @@ def damage(path: pathlib.Path) -> str:
                 return f"{name} is not what was written"
     except FileNotFoundError as error:
         return f"{pathlib.Path(error.filename).name} is missing"
+    except PermissionError:
+        raise  # nothing is known of it
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"{MANIFEST}: {one_line(error)}"
     return "" if any(name.endswith(".index") for name in manifest["sha256"]) else f"{MANIFEST} names no files"

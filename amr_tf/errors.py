@@ -32,9 +32,10 @@ class Interrupted(BaseException):
         self.exit_code = 128 + number if number else 0
 
 
-def one_line(error: BaseException, longest: int = 200) -> str:
-    """What an error of another library says, on one short line: its beginning and its end, where the cause is."""
-    # TensorFlow begins with the name of a node in its graph.
-    text = re.sub(r"^\{\{.*?\}\} ", "", " ".join(str(error).split())) or type(error).__name__
-    half = longest // 2
-    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """What an error of another library says, on one short line: most of its beginning, and its end."""
+    # TensorFlow begins with the name of a node in its graph and ends with that of an operation; between them it goes
+    # from the cause to what failed because of it, a line each.
+    text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", " ".join(str(error).split())) or type(error).__name__
+    head, tail = longest * 3 // 4, longest // 4
+    return text if len(text) <= longest else f"{text[:head]} ... {text[-tail:]}"

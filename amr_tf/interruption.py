@@ -9,6 +9,12 @@ from amr_tf.errors import Interrupted
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def ignore_signals() -> None:
+    """For a process that is done: a second signal would only cut off the second that TensorFlow takes to leave."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Interruption:
     """While it is entered, the first signal is kept for `wanted`; later ones, also during a save, change nothing.
 

@@ -56,9 +56,22 @@ class RunFolder:
             RunError: names each difference, or the process, or says why the folder cannot be read.
         """
         with _refusing_os_errors("read"):
+            self._check_permissions()
             if (self.path / ".lock").exists():
                 self._acquire(timeout=0).release()
             self._compare()
+
+    def _check_permissions(self) -> None:
+        """Refuses now what would only fail at the first checkpoint."""
+        made_in = next((folder for folder in (self.path, *self.path.parents) if folder.is_dir()), self.path)
+        for folder in (made_in, self.checkpoints, self.tensorboard, self.images):
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise RunError(
+                    f"No permission to read and write {folder}: set it right, or choose another --run_dir"
+                )
+        for file in (self.flags, self.metrics):
+            if file.is_file() and not os.access(file, os.R_OK):
+                raise RunError(f"No permission to read {file}: set it right, or choose another --run_dir")
 
     def _compare(self) -> None:
         if not checkpoints_in(self.checkpoints):

@@ -9,6 +9,7 @@ import sys
 from amr_tf import command_line, data, runs, smoke, startup
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted, UserError
+from amr_tf.interruption import Interruption, ignore_signals
 
 DEMO = "--flagfile=flags/demo.flags"
 PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic images"
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
         print(f"amr_tf.train: {error}", file=sys.stderr)
         return 2
     except Interrupted as interrupted:
+        ignore_signals()
         print(f"amr_tf.train: {interrupted}", file=sys.stderr)
         return interrupted.exit_code
     except KeyboardInterrupt:
@@ -42,11 +44,14 @@ def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -
     """Refuses what can be refused without TensorFlow, whose import takes seconds, then runs the experiment."""
     runs.RunFolder(config).check()
     data.check(config)
-    startup.import_tensorflow()
-    from amr_tf import experiment
+    with Interruption():
+        startup.import_tensorflow()
+        from amr_tf import experiment
 
     experiment.run(config, sources, stop_at)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    ignore_signals()
+    sys.exit(exit_code)

@@ -31,7 +31,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(launch, unbroken, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("kills", "replicas"), [(10, {}), (5, TWO_REPLICAS)], ids=["1_replica", "2_replicas"]
+    ("kills", "replicas"), [(10, {}), (10, TWO_REPLICAS)], ids=["1_replica", "2_replicas"]
 )
 def test_kills_at_random_moments_change_nothing(launch, unbroken, tmp_path, kills, replicas):
     settings, rng = LONGER | replicas, np.random.default_rng(3)
@@ -42,7 +42,7 @@ def test_kills_at_random_moments_change_nothing(launch, unbroken, tmp_path, kill
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("kills", "replicas"), [(4, {}), (2, TWO_REPLICAS)], ids=["1_replica", "2_replicas"])
+@pytest.mark.parametrize(("kills", "replicas"), [(4, {}), (4, TWO_REPLICAS)], ids=["1_replica", "2_replicas"])
 def test_kills_in_the_middle_of_a_save_change_nothing(launch, unbroken, tmp_path, kills, replicas):
     settings, rng = LONGER | replicas, np.random.default_rng(4)
     for _ in range(kills):

@@ -88,11 +88,9 @@ def assert_saved_and_left(run, number) -> None:
 
 
 def assert_left_before_its_first_step(run, number) -> None:
-    begin = time.monotonic()
     run.process.send_signal(number)
     code, _, err = run.end()
     assert code == EXIT_CODES[number], err
     assert_one_line(err)
     assert "before its first step" in err
-    assert time.monotonic() - begin < 10
     assert newest(run.folder) == 0
