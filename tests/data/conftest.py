@@ -9,7 +9,6 @@ import json
 import struct
 import tarfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ import scipy.io
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import resource
 
+from amr_tf.config import Config
 from amr_tf.data.catalog import DATASETS
 
 SHARED_MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
@@ -24,17 +24,10 @@ SHARED_MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
 
 @pytest.fixture
 def config(tmp_path):
-    """Makes a config of the fields that `data.load` reads, with a data_dir of the test's own."""
+    """Makes a config with a data_dir of the test's own."""
 
     def make(dataset, **fields):
-        defaults = {
-            "data_dir": str(tmp_path / "data"),
-            "raw_dir": "",
-            "train_examples": 0,
-            "image_fit": "resize",
-            "seed": 0,
-        }
-        return SimpleNamespace(dataset=dataset, **(defaults | fields))
+        return Config(dataset=dataset, **({"data_dir": str(tmp_path / "data")} | fields))
 
     return make
 

@@ -24,12 +24,11 @@ REPO = Path(__file__).resolve().parents[2]
 OFFLINE = ("unshare", "--map-root-user", "--net")
 LOAD = """
 import sys
-from types import SimpleNamespace
 from amr_tf import data
+from amr_tf.config import Config
 from amr_tf.errors import DataError
 try:
-    data.load(SimpleNamespace(dataset=sys.argv[1], data_dir=sys.argv[2], raw_dir="", train_examples=0,
-                              image_fit="resize", seed=0))
+    data.load(Config(dataset=sys.argv[1], data_dir=sys.argv[2]))
 except DataError as error:
     print(error)
     sys.exit(3)

@@ -26,8 +26,8 @@ def test_svhn_trains_from_its_archives_through_the_real_builder(put_in_cache, sv
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["examples"] == {"train": 27, "validation": 3, "test": 12}
     assert results["last"]["step"] == 3
-    picture = np.asarray(Image.open(tmp_path / "run" / "images" / "epoch_00001.png"))
-    rows = 1 + 1 + 3 + 1  # inputs, reconstructions, three partners each, mixes
+    picture = np.asarray(Image.open(tmp_path / "run" / "images" / "epoch_00001_mixes.png"))
+    rows = 1 + 3 + 1  # the first parents, three partners each, mixes
     assert picture.shape == (2 * (rows * 34 + 2), 2 * (3 * 34 + 2), 3)
 
 
