@@ -83,7 +83,7 @@ def test_two_replicas_train_as_one_device_does_where_draws_respect_the_shares(se
     """Losses, gradient norms and weights after 10 steps; weight decay on, the generator every third step."""
     results = []
     for replicas in (1, 2):
-        model = build(replicas, weight_decay=0.01, learning_rate=1e-3, **settings)
+        model = build(replicas, weight_decay=0.01, **settings)
         model.mixer = SHARES
         results.append(train(model))
     (one_logs, one_weights), (two_logs, two_weights) = results
