@@ -122,5 +122,5 @@ class Results(keras.callbacks.Callback):
         runs.write_rows(self.run.metrics, self.rows)
 
     def best(self) -> dict[str, float]:
-        """The row of the epoch with the highest validation accuracy, the first of them where several have it."""
-        return max(self.rows, key=lambda row: row["val_probe_accuracy"])
+        """The row of the best epoch so far."""
+        return runs.best_row(self.rows)

@@ -19,6 +19,7 @@ ARCHS = ("amr", "acai", "amr_fixed", "burgess", "mlp")
 RECON_LOSSES = ("l1", "l2", "bce", "bce_sum")
 GAN_LOSSES = ("bce", "lsgan")
 IMAGE_FITS = ("resize", "pad")
+SCHEDULES = ("constant", "cosine")
 STRATEGIES = ("auto", "none", "mirrored")
 PRECISIONS = ("none", "bfloat16")
 # Width in pixels of the images that the networks see; the spiral's 2-D points are images of one pixel.
@@ -123,6 +124,9 @@ class Config:
     epochs: int = option(100, "epochs to train; the papers' counts for their data sets", low=1)
     steps_per_epoch: int = option(0, "steps of an epoch (0: one pass over the training examples)", low=0)
     learning_rate: float = option(1e-4, "Adam's learning rate, for all three players", above=0.0)
+    schedule: str = option(
+        "constant", "course of the learning rate; cosine: down to 0 at the run's last step", choices=SCHEDULES
+    )
     adam_beta1: float = option(0.5, "Adam's beta1", low=0.0, below=1.0)
     adam_beta2: float = option(0.99, "Adam's beta2", low=0.0, below=1.0)
     adam_epsilon: float = option(1e-8, "Adam's epsilon", above=0.0)
@@ -146,6 +150,9 @@ class Config:
     )
     projector: bool = option(False, "write validation codes for TensorBoard's projector", runtime=True)
     profile_steps: str = option("", "profile these steps for TensorBoard, such as 10,20", runtime=True)
+    lambdas: str = option(
+        "", "train a run for each of these lambdas, such as 2,5,10,20,50, and compare them", runtime=True
+    )
     smoke: bool = option(
         False,
         "try the command: 4 steps on a few examples, stopped, resumed and evaluated in a temporary folder",

@@ -39,9 +39,15 @@ class Interruption:
     def __exit__(self, kind: type | None, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if not self.signal or kind is Interrupted:
+            return
         # Raised within C code or while an object is deleted, `Interrupted` may have become another error or none.
-        if self.signal and not self.stepping and kind is not Interrupted:
+        if not self.stepping:
             raise self.interrupted("before its first step")
+        # A run at its very end needs no interruption; what it is one part of, such as a walk, may not go on.
+        around = getattr(self._before.get(self.signal), "__self__", None)
+        if isinstance(around, Interruption):
+            around._receive(self.signal, None)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         first, self.signal = self.signal is None, self.signal or signal.Signals(number)

@@ -1,4 +1,6 @@
-"""Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon."""
+"""Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon; learning rates."""
+
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -30,9 +32,23 @@ def with_l2(gradients, variables, weight_decay: float) -> list:
     return [g + weight_decay * ops.cast(w, g.dtype) for g, w in zip(gradients, variables, strict=True)]
 
 
-def make_adam(config) -> keras.optimizers.Adam:
+def scheduled(config, step, total_steps: Callable[[], int]) -> float | Callable:
+    """The learning rate of `--schedule`: a number, or a function that computes it anew for each step.
+
+    Args:
+        config: `learning_rate` and `schedule` are read.
+        step: scalar tensor or variable, the steps done so far. Not an optimizer's own count, which differs between the
+            players where the generator learns on some steps only.
+        total_steps: steps of the whole run, asked for when it is first used.
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    return lambda: keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
+
+
+def make_adam(config, learning_rate: float | Callable) -> keras.optimizers.Adam:
     """An Adam with the config's settings: Keras's formula for ACAI, which came from TensorFlow 1, else PyTorch's."""
     kind = keras.optimizers.Adam if config.model == "acai" else TorchAdam
     return kind(
-        config.learning_rate, beta_1=config.adam_beta1, beta_2=config.adam_beta2, epsilon=config.adam_epsilon
+        learning_rate, beta_1=config.adam_beta1, beta_2=config.adam_beta2, epsilon=config.adam_epsilon
     )

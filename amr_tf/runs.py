@@ -94,9 +94,10 @@ class RunFolder:
             raise RunError(f"{self.flags} cannot be used: {error}") from error
         old, new = before.hyperparameters(), self.config.hyperparameters()
         self.config_before = before
-        changed = [name for name in new if new[name] != old[name] and name != "epochs"]
-        if new["epochs"] < old["epochs"]:
-            changed.append("epochs")
+        changed = [name for name in new if new[name] != old[name]]
+        # A schedule that ends with the run has no way on from there.
+        if new["epochs"] > old["epochs"] and new["schedule"] == "constant":
+            changed.remove("epochs")
         if changed:
             differences = ", ".join(f"--{name}={new[name]} (there: {old[name]})" for name in changed)
             raise RunError(
@@ -252,6 +253,11 @@ def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
         return sorted(rows, key=lambda row: row["epoch"])
     except (OSError, ValueError, AttributeError, KeyError) as error:
         raise RunError(f"The metrics cannot be read: {path}: {error}") from error
+
+
+def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The row of the epoch with the highest validation accuracy, the first of them where several have it."""
+    return max(rows, key=lambda row: row["val_probe_accuracy"])
 
 
 def _number(text: str) -> int | float:

@@ -70,6 +70,7 @@ TAGS = {
     "gen_gradient_norm": Tag("gradient_norm/generator", "Norm of gen_loss's gradient by the weights of f and g."),
     "disc_gradient_norm": Tag("gradient_norm/discriminator", "Norm of disc_loss's gradient by the weights of D."),
     "probe_gradient_norm": Tag("gradient_norm/probe", "Norm of the probe loss's gradient by the probe's weights."),
+    "learning_rate": Tag("optimizer/learning_rate", "Adam's, of all three players, at the end of the epoch."),
     "images_per_second": Tag("speed/images_per_second", "Training steps alone, without an epoch's first."),
 }
 # fmt: on

@@ -6,7 +6,7 @@ explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
 
 import sys
 
-from amr_tf import command_line, data, runs, smoke, startup
+from amr_tf import command_line, data, runs, smoke, startup, walk
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.interruption import Interruption, ignore_signals
@@ -41,7 +41,13 @@ def main(arguments: list[str]) -> int:
 
 
 def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -> None:
-    """Refuses what can be refused without TensorFlow, whose import takes seconds, then runs the experiment."""
+    """Refuses what can be refused without TensorFlow, whose import takes seconds, then runs the experiment.
+
+    With `--lambdas` it does so for each of them.
+    """
+    if config.lambdas:
+        walk.run(train, config, sources, stop_at)
+        return
     runs.RunFolder(config).check()
     data.check(config)
     with Interruption():

@@ -13,12 +13,13 @@ from amr_tf import config as config_lib
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "amr_tf").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 
 # From the top of the house to its foundations: a module imports from its own package and from what stands below it.
 # A name stands for a module or for a package with all that is in it, unless a longer name says otherwise.
 LAYERS = (
     ("train",),
-    ("smoke",),
+    ("smoke", "walk"),
     ("experiment",),
     ("callbacks", "summaries", "loop"),
     ("pictures",),
@@ -35,7 +36,7 @@ LAYERS = (
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
-    "train", "smoke", "interruption", "command_line", "config", "rules", "errors", "runs", "startup", "",
+    "train", "smoke", "walk", "interruption", "command_line", "config", "rules", "errors", "runs", "startup", "",
     "data", "data.catalog", "data.generated", "data.pixels",
 )  # fmt: skip
 # What a package on PyPI is called where that differs from what is imported.
@@ -145,9 +146,9 @@ def declared(file: str) -> set[str]:
 
 
 def test_what_is_imported_is_the_standard_library_or_a_declared_dependency():
-    ours = {"amr_tf", "tests", *(path.stem for path in TESTS)}
+    ours = {"amr_tf", "benchmarks", "tests", *(path.stem for path in TESTS)}
     for paths, allowed in (
-        (SOURCES, declared("requirements.txt")),
+        ([*SOURCES, *BENCHMARKS], declared("requirements.txt")),
         (TESTS, declared("requirements.txt") | declared("requirements-dev.txt")),
     ):
         tops = {name.split(".")[0]: path for path in paths for name in imports(parse(path))}

@@ -85,7 +85,7 @@ def test_any_flag_file_is_parsed_or_refused_on_one_line(preset_path, content):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--lamda=3"], "Unknown command line flag 'lamda'. Did you mean: lambda ? (flag; --help lists the flags)"),
+        (["--epoch=3"], "Unknown command line flag 'epoch'. Did you mean: epochs ? (flag; --help lists the flags)"),
         (["--k=4", "extra"], "Flags are written --name=value. Received: 'extra' (flag)"),
         (["--k=4", ""], "Flags are written --name=value. Received: '' (flag)"),
         (["--k=2.0"], "--k takes a whole number. Received: --k='2.0'"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amr_tf import config as config_lib
 from amr_tf.config import ConfigError, flag_name
-from amr_tf.rules import encoded_width, profiled
+from amr_tf.rules import encoded_width, profiled, walked
 
 Config = config_lib.Config
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -163,6 +163,7 @@ RULE_WITNESSES = (
     {"strategy": "mirrored", "jit_compile": True},
     {"cpu_devices": 2},
     {"profile_steps": "10"},
+    {"lambdas": "2,5,2.0"},
     {"raw_dir": "archives"},
 )
 # The same for NETWORK_RULES, with the width of the images.
@@ -202,8 +203,8 @@ AMR = {
     "model": "amr", "dataset": "lines", "arch": "amr", "mixer": "mixup", "k": 2, "lambda": 10.0, "beta": 0.0,
     "recon_loss": "l1", "consistency_loss": "l1", "gan_loss": "bce", "update_g_every": 5, "latent_width": 4,
     "latent": 16, "depth": 16, "image_fit": "resize", "train_examples": 0, "batch_size": 64, "epochs": 100,
-    "steps_per_epoch": 0, "learning_rate": 1e-4, "adam_beta1": 0.5, "adam_beta2": 0.99, "adam_epsilon": 1e-8,
-    "weight_decay": 1e-5, "seed": 0, "mixed_precision": "none", "jit_compile": False, "smoke": False,
+    "steps_per_epoch": 0, "learning_rate": 1e-4, "schedule": "constant", "adam_beta1": 0.5, "adam_beta2": 0.99,
+    "adam_epsilon": 1e-8, "weight_decay": 1e-5, "seed": 0, "mixed_precision": "none", "jit_compile": False, "smoke": False,
 }  # fmt: skip
 ACAI = {
     "arch": "acai", "lambda": 1.0, "recon_loss": "l2", "consistency_loss": "l2", "gan_loss": "lsgan",
@@ -272,7 +273,7 @@ def test_hyperparameters_leave_out_where_and_how_a_run_is_carried_out():
     here = Config(dataset="mnist")
     places = {"run_dir": "a", "data_dir": "b", "raw_dir": "c"}
     means = {"strategy": "mirrored", "cpu_devices": 2, "steps_per_execution": 4, "checkpoint_minutes": 1.0}
-    elsewhere = Config(dataset="mnist", **places, **means, projector=True, profile_steps="1,2")
+    elsewhere = Config(dataset="mnist", **places, **means, projector=True, profile_steps="1,2", lambdas="2,5")
     assert elsewhere != here
     assert elsewhere.hyperparameters() == here.hyperparameters()
 
@@ -290,6 +291,34 @@ def test_hyperparameters_leave_out_where_and_how_a_run_is_carried_out():
 )
 def test_profiled_steps_include_both_ends(text, steps):
     assert profiled(text) == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("2,5,10,20,50", (2, 5, 10, 20, 50)),
+        ("50,0.5", (50, 0.5)),
+        ("0", (0,)),
+        *(
+            (text, None)
+            for text in (
+                "2,",
+                ",2",
+                "2;5",
+                "2, 5",
+                "-1",
+                "nan",
+                "inf",
+                "1e3",
+                "2,2",
+                "1,1.00000001",
+                "\u0662",
+            )
+        ),
+    ],
+)
+def test_walked_lambdas_are_numbers_each_of_them_once(text, values):
+    assert walked(text) == values
 
 
 @given(st.integers(1, 6), st.integers(1, 64))

@@ -115,6 +115,19 @@ def test_a_run_stopped_inside_and_at_the_end_of_an_epoch_ends_where_an_unbroken_
     assert_equal_runs(unbroken, folder)
 
 
+def test_a_scheduled_run_stopped_on_its_way_ends_where_an_unbroken_one_does_and_has_no_more_epochs(tmp_path):
+    settings = POINTS | {"schedule": "cosine", "learning_rate": 0.01}
+    unbroken = experiment.run(tiny(tmp_path / "unbroken", **settings))
+    with pytest.raises(Interrupted):
+        experiment.run(tiny(tmp_path / "stopped", **settings), stop_at=3)
+    experiment.run(tiny(tmp_path / "stopped", **settings))
+    assert_equal_runs(unbroken, tmp_path / "stopped")
+    rates = [row["learning_rate"] for row in runs.read_rows(unbroken / "metrics.csv")]
+    np.testing.assert_allclose(rates, [0.005, 0.0], atol=1e-8)
+    with pytest.raises(runs.RunError, match=r"--epochs=3 \(there: 2\)"):
+        experiment.run(tiny(unbroken, epochs=3, **settings))
+
+
 def test_a_finished_run_is_left_as_it_is(unbroken):
     before = {path: path.read_bytes() for path in (unbroken / "results.json", unbroken / "metrics.csv")}
     experiment.run(tiny(unbroken))

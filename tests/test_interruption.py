@@ -114,3 +114,14 @@ def test_a_thread_trains_without_signals():
     thread.start()
     thread.join()
     assert found == [True, True]
+
+
+def test_a_signal_that_a_run_at_its_end_did_not_grant_reaches_what_the_run_is_part_of():
+    def run_at_its_end():
+        with Interruption() as interruption:
+            interruption.stepping = True
+            send(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="by SIGTERM"), Interruption():
+        run_at_its_end()
+    run_at_its_end()  # one that is part of nothing just ends

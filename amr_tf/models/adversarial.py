@@ -8,7 +8,6 @@ from amr_tf import losses
 from amr_tf.mixing import mix
 from amr_tf.models.autoencoder import Autoencoder, Forward
 from amr_tf.networks.layers import Seeds
-from amr_tf.optimizers import make_adam
 
 
 class Adversarial(Autoencoder):
@@ -38,7 +37,7 @@ class Adversarial(Autoencoder):
         return (*self.generator_loss_names, "consistency") if self.config.beta else self.generator_loss_names
 
     def compile(self, **kwargs) -> None:
-        self.discriminator_optimizer = make_adam(self.config)
+        self.discriminator_optimizer = self.make_optimizer()
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         super().compile(**kwargs)
 

@@ -10,7 +10,7 @@ from amr_tf.mixing import MIXERS
 from amr_tf.models.compiled import over_batches
 from amr_tf.networks import ARCHS
 from amr_tf.networks.layers import Seeds
-from amr_tf.optimizers import make_adam, with_l2
+from amr_tf.optimizers import make_adam, scheduled, with_l2
 
 
 class Forward(NamedTuple):
@@ -67,7 +67,7 @@ class Autoencoder(keras.Model):
         self.step = self.add_weight(
             name="step", shape=(), dtype="int64", trainable=False, initializer="zeros"
         )
-        # Steps after which the count that `update_g_every` looks at starts again; None: never.
+        # Steps after which the count that `update_g_every` looks at starts again; None: never, and no schedule.
         self.epoch_length: int | None = None
         self.trackers = {name: MeanOrNaN(name=name) for name in self._tracked_names()}
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
@@ -106,12 +106,28 @@ class Autoencoder(keras.Model):
 
     def compile(self, **kwargs) -> None:
         """Makes and builds the optimizers, one for each player, so that a checkpoint can be restored at once."""
-        self.generator_optimizer = make_adam(self.config)
-        self.probe_optimizer = make_adam(self.config)
+        self.generator_optimizer = self.make_optimizer()
+        self.probe_optimizer = self.make_optimizer()
         self.generator_optimizer.build(self.generator_variables)
         self.probe_optimizer.build(self.probe.trainable_variables)
         # XLA and the number of steps a call are `make_train_function`'s business.
         super().compile(optimizer=self.generator_optimizer, jit_compile=False, **kwargs)
+
+    def make_optimizer(self) -> keras.optimizers.Optimizer:
+        """An optimizer for one player, at the learning rate that all of them share."""
+        return make_adam(self.config, scheduled(self.config, self.step, self.total_steps))
+
+    def total_steps(self) -> int:
+        """Steps of the whole run.
+
+        Raises:
+            ValueError: `epoch_length` is not set, so there is no whole.
+        """
+        if self.epoch_length is None:
+            raise ValueError(
+                f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length first"
+            )
+        return self.config.epochs * self.epoch_length
 
     @property
     def generator_variables(self) -> list:

@@ -77,6 +77,30 @@ def test_generator_learns_on_every_nth_step_of_an_epoch_only():
     assert [step for step, moves in enumerate(updated) if moves] == [0, 3, 5, 8]
 
 
+def test_cosine_schedule_is_one_for_all_players_and_ends_with_the_run():
+    """Half a cosine from the learning rate at step 0 to 0 at the last one, counted in the model's steps.
+
+    The generator, which learns on every third step, is at the same rate as the others.
+    """
+    network, x, y = make(schedule="cosine", learning_rate=0.01, epochs=2, update_g_every=3)
+    network.epoch_length = 3
+    optimizers = (network.generator_optimizer, network.discriminator_optimizer, network.probe_optimizer)
+    for step in range(7):
+        expected = 0.01 * (1 + np.cos(np.pi * step / 6)) / 2
+        rates = [float(optimizer.learning_rate) for optimizer in optimizers]
+        np.testing.assert_allclose(rates, expected, rtol=1e-5, atol=1e-9)
+        before = snapshot(network.discriminator, network.probe)
+        network.train_on_batch(x, y)
+        # Nothing is left to learn at the rate 0.
+        assert any(moved(before, network.discriminator, network.probe)) == (step < 6)
+
+
+def test_cosine_schedule_without_the_length_of_the_run_is_refused():
+    network, x, y = make(schedule="cosine")
+    with pytest.raises(ValueError, match="--schedule=cosine needs the run's length"):
+        network.train_on_batch(x, y)
+
+
 @pytest.mark.parametrize(("model", "generator_passes", "discriminator_passes"),
                          [("aegan", 2, 2), ("amr", 2, 3), ("acai_amr", 1, 3)])  # fmt: skip
 @pytest.mark.parametrize("update_g_every", [1, 2])

@@ -1,0 +1,140 @@
+"""The presets of the paper's tables: a cell each, with what its header says and a recipe that trains."""
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+import pytest
+
+from amr_tf import command_line, experiment
+from amr_tf.config import Config
+from amr_tf.data import Arrays, pipeline
+from amr_tf.data.catalog import DATASETS
+
+FLAGS = command_line.PACKAGE.parent / "flags"
+PRESETS = sorted(str(path.relative_to(FLAGS)) for path in FLAGS.rglob("*.flags"))
+# `base` is what others include, and the demonstration is what runs without any flag.
+COMMANDS = [name for name in PRESETS if not name.startswith("base/") and name != "demo.flags"]
+
+METHODS = {
+    "aegan": {"model": "aegan"},
+    "amr_mixup_k2": {"model": "amr", "mixer": "mixup", "k": 2},
+    "amr_bernoulli_k2": {"model": "amr", "mixer": "bernoulli", "k": 2},
+    "amr_mixup_k3": {"model": "amr", "mixer": "mixup", "k": 3},
+    "amr_mixup_k4": {"model": "amr", "mixer": "mixup", "k": 4},
+    "amr_mixup_k6": {"model": "amr", "mixer": "mixup", "k": 6},
+    "amr_mixup_k8": {"model": "amr", "mixer": "mixup", "k": 8},
+    "acai_rerun": {"model": "acai_amr"},
+    # As long as ACAI's own 2^24 images, whatever the others train.
+    "acai_published": {"model": "acai", "epochs": 256, "steps_per_epoch": 1024},
+}
+# fmt: off
+# Settings of a column, and lambda by row in the order of METHODS: None where the loss has none, 0 for no cell.
+COLUMNS = {
+    "table1/mnist": ({"dataset": "mnist", "latent": 2}, (5, 10, 10, 20, 0, 0, 0, 2, None)),
+    "table1/kmnist": ({"dataset": "kmnist", "latent": 2}, (10, 10, 10, 10, 0, 0, 0, 10, 0)),
+    "table1/svhn": ({"dataset": "svhn", "latent": 2}, (5, 10, 10, 10, 0, 0, 0, 2, None)),
+    "table2/svhn_256": ({"dataset": "svhn", "latent": 16}, (5, 5, 10, 5, 5, 5, 5, 2, None)),
+    "table2/cifar10_256": ({"dataset": "cifar10", "latent": 16}, (50, 50, 50, 50, 50, 50, 50, 20, None)),
+    "table2/cifar10_1024": (
+        {"dataset": "cifar10", "latent": 64, "epochs": 8000}, (50, 50, 50, 50, 50, 50, 50, 20, None)
+    ),
+}
+# fmt: on
+CELLS = {
+    f"{column}_{method}.flags": Config(
+        **settings | ({"lambda_": lambda_} if lambda_ else {}) | METHODS[method]
+    )
+    for column, (settings, lambdas) in COLUMNS.items()
+    for method, lambda_ in zip(METHODS, lambdas, strict=True)
+    if lambda_ != 0
+}
+LOW_DATA = {
+    f"low_data/svhn_{examples // 1000}k_{method}.flags": dataclasses.replace(
+        CELLS[f"table1/svhn_{method}.flags"], train_examples=examples
+    )
+    for examples in (1_000, 5_000, 10_000, 20_000)
+    for method in ("aegan", "amr_mixup_k2", "amr_bernoulli_k2", "amr_mixup_k3", "acai_rerun")
+}
+
+
+def parsed(name: str) -> Config:
+    return command_line.parse([f"--flagfile={FLAGS / name}"])[0]
+
+
+def test_every_cell_of_the_tables_has_its_preset():
+    assert len(CELLS) == 17 + 27
+    assert [name for name in PRESETS if name.startswith("table")] == sorted(CELLS)
+    assert [name for name in PRESETS if name.startswith("low_data")] == sorted(LOW_DATA)
+
+
+@pytest.mark.parametrize(("name", "config"), (CELLS | LOW_DATA).items())
+def test_a_preset_holds_the_settings_of_its_cell(name, config):
+    assert parsed(name) == config
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_header_gives_the_command_the_time_and_the_published_number(name):
+    header = [
+        line for line in (FLAGS / name).read_text(encoding="utf-8").splitlines() if line.startswith("# ")
+    ]
+    text = " ".join(line.removeprefix("# ") for line in header)
+    assert re.search(rf"python -m amr_tf\.train .*--flagfile=flags/{re.escape(name)}( |$)", text)
+    assert "Time: " in text
+    if name.startswith("table"):
+        assert f": Table {name[5]} of Beckham et al. (2019)." in header[0]
+        assert re.search(r"Published: \d\d\.\d\d \+- \d\.\d\d % ", text)
+        assert re.search(r"Time: about [\d.]+ hours on ", text)
+
+
+def test_the_walk_over_lambda_is_the_papers_search():
+    assert parsed("lambda_walk.flags") == Config(lambdas="2,5,10,20,50")
+
+
+def recipes() -> dict[str, Config]:
+    """The presets of which each takes other training steps than the rest, by name."""
+    beside_the_step = {
+        "lambda",
+        "epochs",
+        "steps_per_epoch",
+        "train_examples",
+        "seed",
+        "dataset",
+        "image_fit",
+    }
+    found = {}
+    for name in [*COMMANDS, "demo.flags"]:
+        config = parsed(name)
+        settings = {k: v for k, v in config.hyperparameters().items() if k not in beside_the_step}
+        found.setdefault((DATASETS[config.dataset].image_shape, *settings.items()), (name, config))
+    return dict(found.values())
+
+
+RECIPES = recipes()
+
+
+def assert_two_steps_are_finite(config: Config, eagerly: bool):
+    """On noise. The first of the two updates the generator."""
+    spec, rng = DATASETS[config.dataset], np.random.default_rng(0)
+    images = rng.integers(256, size=(config.batch_size, *spec.image_shape), dtype=np.uint8)
+    noise = Arrays(images, rng.integers(spec.classes, size=config.batch_size), spec)
+    model = experiment.build_model(config, spec.image_shape, spec.classes)
+    model.run_eagerly = eagerly
+    for x, y in pipeline.batches(noise, config.batch_size, config.seed).take(2):
+        logs = model.train_on_batch(x, y, return_dict=True)
+        assert logs
+        assert all(math.isfinite(value) for value in logs.values()), logs
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_at_a_small_depth(name):
+    """Uncompiled, since compiling a step takes longer than taking two, and with a code of 8 pixels' width."""
+    small = dataclasses.replace(RECIPES[name], depth=4, latent_width=8, batch_size=8)
+    assert_two_steps_are_finite(small, eagerly=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_as_it_is(name):
+    assert_two_steps_are_finite(RECIPES[name], eagerly=False)
