@@ -6,10 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: train test test-all lint clean
+.PHONY: train bench test test-all lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m amr_tf.train $(ARGS)
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.train_step $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
