@@ -1,0 +1,58 @@
+"""BINARY. `amr_tf.train` up to its first step, with the time of each phase: what `benchmarks.start` starts.
+
+python -m benchmarks.first_step TIMES.json [flags of amr_tf.train]
+"""
+
+import functools
+import json
+import pathlib
+import sys
+import time
+from typing import Any
+
+from amr_tf import command_line, data, startup, train
+from amr_tf.errors import Interrupted, UserError
+
+
+def main(path: str, arguments: list[str]) -> None:
+    """Writes [what was finished, clock] pairs, in their order, and leaves after the first step."""
+    done: list[tuple[str, float]] = []
+
+    def finished(what: str) -> None:
+        done.append((what, time.time()))
+
+    def watch(owner: Any, name: str, what: str) -> None:
+        """Notes when the function that `owner` has under this name is done."""
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def watched(*args, **kwargs):
+            result = function(*args, **kwargs)
+            finished(what)
+            return result
+
+        setattr(owner, name, watched)
+
+    finished("Python and the package")
+    # What `train` imports once it knows that the flags are good: here before, so that it can be watched.
+    startup.import_tensorflow()
+    finished("import TensorFlow")
+    from amr_tf import callbacks, experiment
+
+    finished("import the rest")
+    watch(data, "load", "data")
+    watch(experiment, "build_model", "build the model")
+    watch(callbacks.Progress, "on_train_batch_begin", "checkpoints, callbacks")
+    watch(callbacks.Progress, "on_train_batch_end", "trace and take the first step")
+    try:
+        config, sources = command_line.parse(arguments)
+        train.train(config, sources, stop_at=1)
+    except UserError as error:
+        sys.exit(f"amr_tf.train: {error}")
+    except Interrupted:  # as asked, after the first step
+        pass
+    pathlib.Path(path).write_text(json.dumps(done), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
