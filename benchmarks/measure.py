@@ -18,6 +18,7 @@ import rich.console
 import rich.table
 
 import amr_tf
+from amr_tf import startup
 
 BASE_WORK = 64 * 16**2  # batch x depth^2 of the default networks and batch
 
@@ -96,7 +97,7 @@ def machine() -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": startup.cores(),
         "versions": versions | {"python": platform.python_version(), "amr_tf": amr_tf.__version__},
         "load_before": os.getloadavg(),
     }
