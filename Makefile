@@ -15,10 +15,12 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.train_step $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
+# The slow ones start processes, kill them and wait for others: one at a time.
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "" $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
