@@ -12,7 +12,7 @@ import rich.console
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import callbacks, checkpoints, command_line, data, distribution, loop, runs
+from amr_tf import callbacks, checkpoints, command_line, data, distribution, loop, runs, startup
 from amr_tf.config import DATASET_WIDTHS, Config, flag_name
 from amr_tf.data import pipeline
 from amr_tf.interruption import Interruption
@@ -130,7 +130,8 @@ def _print_start(
     console.print(f"{config.dataset}: {train} training, {validation} validation, {test} test examples")
     console.print(f"run folder: {folder.path}")
     if position.epoch >= config.epochs:
-        console.print(f"this run is finished ({position.epoch} epochs); more of them continue it: --epochs")
+        more = "; more of them continue it: --epochs" if config.schedule == "constant" else ""
+        console.print(f"this run is finished ({position.epoch} epochs){more}")
     elif step:
         console.print(f"resuming after step {step:,}, in epoch {position.epoch + 1}")
 
@@ -161,7 +162,9 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
         "sources": {flag_name(n): source for n, source in sources.items() if source != command_line.DEFAULT},
         "examples": {name: len(part) for name, part in splits._asdict().items()},
         "replicas": strategy.num_replicas_in_sync,
-        "device": gpus or [f"{platform.machine()} CPU, {os.cpu_count()} cores"],
+        "device": gpus or [f"{platform.machine()} CPU, {startup.cores()} cores"],
+        # Of one operation on the CPU: another number of them rounds otherwise.
+        "threads": os.environ.get(startup.THREADS),
         "versions": {
             "amr_tf": amr_tf.__version__,
             "tensorflow": tf.__version__,

@@ -4,7 +4,7 @@ import signal
 import threading
 from types import FrameType
 
-from amr_tf.errors import Interrupted
+from amr_tf.errors import Interrupted, UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,18 +36,18 @@ class Interruption:
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
-    def __exit__(self, kind: type | None, *_) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, _) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if not self.signal or kind is Interrupted:
+        if not self.signal or isinstance(error, Interrupted):
             return
-        # Raised within C code or while an object is deleted, `Interrupted` may have become another error or none.
-        if not self.stepping:
-            raise self.interrupted("before its first step")
         # A run at its very end needs no interruption; what it is one part of, such as a walk, may not go on.
         around = getattr(self._before.get(self.signal), "__self__", None)
         if isinstance(around, Interruption):
-            around._receive(self.signal, None)
+            around.signal = around.signal or self.signal
+        # Raised within C code or while an object is deleted, `Interrupted` may have become another error or none.
+        if not self.stepping and not isinstance(error, UserError):
+            raise self.interrupted("before its first step")
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         first, self.signal = self.signal is None, self.signal or signal.Signals(number)

@@ -48,7 +48,8 @@ class RunFolder:
         self.config_before: Config | None = None  # what `flags.txt` says, once it has been compared
 
     def check(self) -> None:
-        """Refuses a folder that is in use or holds a run with other hyper-parameters. More epochs are a continuation.
+        """Refuses a folder that is in use or holds a run with other hyper-parameters. More epochs are a continuation
+        where no schedule ends with them.
 
         A folder in which nothing was saved holds nothing to lose and is taken over.
 
@@ -166,9 +167,10 @@ class RunFolder:
     def _prepare(self, sources: dict[str, str]) -> None:
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-        for folder in (self.checkpoints, self.tensorboard, self.images):
+        parts = (self.checkpoints, self.tensorboard, self.images)
+        for folder in parts:
             folder.mkdir(exist_ok=True)
-        for left in [*self.path.glob(LEFTOVERS), *self.path.glob(f"*/**/{LEFTOVERS}")]:
+        for left in [*self.path.glob(LEFTOVERS), *(left for part in parts for left in part.rglob(LEFTOVERS))]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if self.config != self.config_before:
             write(self.flags, command_line.flagfile_text(self.config, sources))
@@ -203,6 +205,8 @@ def default_path(config: Config) -> pathlib.Path:
         parts += [config.mixer, f"k{config.k}"]
         named |= {"mixer", "k"}
     parts.append(f"lambda{config.lambda_:g}")
+    if config.schedule != "constant":
+        named.remove("epochs")  # they decide its numbers from the first step on
     published = Config(model=config.model, dataset=config.dataset)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

@@ -17,7 +17,7 @@ def run(
     """Trains one run after the other, each in a folder of its own, and prints how they compare.
 
     The folders are RUN_DIR/lambda_2 and so on, or have the usual names where no `--run_dir` is given. Runs that are
-    finished are not trained again, so the same command goes on after an interruption.
+    finished are not trained again, so the same command goes on after an interruption. `--smoke` tries the first only.
 
     Args:
         train: called with a Config without `lambdas`, its sources and `stop_at`.
@@ -30,14 +30,21 @@ def run(
         UserError: whatever else is wrong; it ends the walk.
         Interrupted: by a signal or `stop_at`; what was trained is saved.
     """
+    if config.run_dir and runs.RunFolder(config).flags.exists():
+        raise runs.RunError(f"{config.run_dir} holds a run: choose another --run_dir for those of --lambdas")
     walk = [runs.RunFolder(_at(config, value)) for value in walked(config.lambdas)]
+    if config.smoke:
+        del walk[1:]  # one lambda tries the command as well as five
     changed = ["lambda_", "lambdas", *(["run_dir"] if config.run_dir else [])]
     sources = sources | dict.fromkeys(changed, "--lambdas")
     diverged = []
-    with Interruption():
+    with Interruption() as interruption:
+        interruption.stepping = True  # between two runs nothing takes long, so a signal can wait
         for folder in walk:  # better refused now than after days
             folder.check()
         for folder in walk:
+            if interruption.signal:
+                raise interruption.interrupted("between two runs")
             try:
                 train(folder.config, sources, stop_at)
             except DivergedError as error:

@@ -1,4 +1,4 @@
-"""Quiet logs and the rounding of the recordings, set before TensorFlow is imported; what several tests need."""
+"""Quiet logs, threads and rounding, set before TensorFlow is imported; what several tests need."""
 
 import os
 import sys
@@ -7,6 +7,9 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault(
+    "TF_NUM_INTRAOP_THREADS", "1"
+)  # or it would depend on which test imports TensorFlow first
 
 
 def pytest_collection_finish():

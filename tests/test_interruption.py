@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from amr_tf.errors import Interrupted
+from amr_tf.errors import Interrupted, UserError
 from amr_tf.interruption import SIGNALS, Interruption
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -125,3 +125,14 @@ def test_a_signal_that_a_run_at_its_end_did_not_grant_reaches_what_the_run_is_pa
     with pytest.raises(Interrupted, match="by SIGTERM"), Interruption():
         run_at_its_end()
     run_at_its_end()  # one that is part of nothing just ends
+
+
+def test_a_signal_does_not_hide_an_error_that_the_user_can_mend():
+    def run_on_a_full_disk():
+        with Interruption() as interruption:
+            interruption.stepping = True
+            send(signal.SIGTERM)
+            raise UserError("disk full")
+
+    with pytest.raises(UserError, match="disk full"), Interruption():
+        run_on_a_full_disk()

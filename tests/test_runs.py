@@ -18,6 +18,11 @@ def test_folder_names_tell_runs_apart():
     assert name == "amr_mixup_k2_lambda10_beta-50.0_latent-2_s0"
 
 
+def test_a_scheduled_run_is_named_by_its_epochs_too():
+    name = runs.default_path(Config(schedule="cosine", epochs=7)).name
+    assert name == "amr_mixup_k2_lambda10_epochs-7_schedule-cosine_s0"
+
+
 def test_places_do_not_name_the_folder():
     elsewhere = Config(dataset="mnist", data_dir="/a", raw_dir="b")
     assert runs.default_path(elsewhere) == runs.default_path(Config(dataset="mnist"))

@@ -39,6 +39,11 @@ def table(text: str) -> list[list[str]]:
     return [line.split() for line in text[text.index("\nlambda  ") + 1 :].splitlines()]
 
 
+def losses(folder) -> list[dict]:
+    rows = runs.read_rows(folder / "metrics.csv")
+    return [{name: value for name, value in row.items() if name != "images_per_second"} for row in rows]
+
+
 def test_each_lambda_is_trained_in_a_folder_of_its_own_and_the_same_command_goes_on(tmp_path, capsys):
     command = [*SMALL, "--lambdas=5,0.5", f"--run_dir={tmp_path / 'walk'}"]
     with pytest.raises(Interrupted, match="at step 1 of 2, which is saved"):
@@ -53,6 +58,10 @@ def test_each_lambda_is_trained_in_a_folder_of_its_own_and_the_same_command_goes
         config, _ = command_line.parse([f"--flagfile={flags}"])
         assert (config.lambda_, config.lambdas) == (value, "")
         assert f"# source: --lambdas\n--lambda={value}\n" in flags.read_text()
+        # As a run of this lambda alone ends, in one go.
+        alone = tmp_path / f"alone_{value:g}"
+        assert train.main([*SMALL, f"--lambda={value}", f"--run_dir={alone}"]) == 0
+        assert losses(flags.parent) == losses(alone)
 
 
 def test_without_a_folder_the_runs_have_their_usual_names(tmp_path, monkeypatch):
@@ -98,11 +107,22 @@ def test_every_folder_is_looked_at_before_the_first_run(tmp_path):
     assert not (tmp_path / "lambda_2").exists()
 
 
+def test_a_folder_that_holds_a_run_is_not_shared_with_it(tmp_path):
+    (tmp_path / "flags.txt").write_text("--seed=1\n")
+    with pytest.raises(runs.RunError, match="holds a run: choose another --run_dir for those of --lambdas"):
+        walk_with(pretended({2: 0.1}), Config(lambdas="2", run_dir=str(tmp_path)))
+
+
+def test_smoke_tries_the_first_lambda_only(tmp_path, capsys):
+    walk_with(pretended({2: 0.1}), Config(lambdas="2,5", smoke=True, run_dir=str(tmp_path)))
+    assert [line[0] for line in table(capsys.readouterr().out)] == ["lambda", "2"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_between_two_runs_ends_the_walk(tmp_path, number):
     def interrupted(config, sources, stop_at=None):
         signal.raise_signal(number)
 
-    with pytest.raises(Interrupted, match="The same command goes on") as raised:
+    with pytest.raises(Interrupted, match=r"by SIG(INT|TERM) between two runs") as raised:
         walk_with(interrupted, Config(lambdas="2,5", run_dir=str(tmp_path)))
     assert raised.value.exit_code == 128 + number
