@@ -2,12 +2,15 @@
 
 import collections
 import math
+import os
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from amr_tf import startup
 
 # Seconds that a measurement of one convolution is to last at least, by running it several times.
 LONG_ENOUGH = 0.05
@@ -116,8 +119,16 @@ def flops(counts: collections.Counter) -> float:
     return sum(times * convolution.flops for convolution, times in counts.items())
 
 
+def side_by_side() -> int:
+    """How many operations keep all cores busy: one has the threads that `startup` gives it."""
+    return max(1, startup.cores() // int(os.environ[startup.THREADS]))
+
+
 class Alone:
-    """Convolutions with nothing around them, each compiled, on random numbers of the same shapes."""
+    """Convolutions with nothing around them, each compiled, on random numbers of the same shapes.
+
+    As many copies of one run side by side as keep the machine busy; a time is that of one copy's share.
+    """
 
     def __init__(self, counts: collections.Counter):
         self.counts = counts
@@ -134,40 +145,45 @@ class Repeated:
     def __init__(self, convolution: Convolution):
         rng = np.random.default_rng(0)
         shapes = convolution.x, convolution.kernel, convolution.y
-        tensors = [tf.constant(rng.normal(size=shape), tf.float32) for shape in shapes]
+        self.copies = side_by_side()
+        # Each on numbers of its own, or TensorFlow would run one for all.
+        copies = [
+            [tf.constant(rng.normal(size=shape), tf.float32) for shape in shapes] for _ in range(self.copies)
+        ]
 
         def run(times):
             seen = tf.constant(0.0)
             for _ in tf.range(times):
-                # Waits for the one before; a number of its result is used, or TensorFlow would leave it out.
+                # Waits for the ones before; a number of each result is used, or TensorFlow would leave it out.
                 with tf.control_dependencies([seen]):
-                    seen = tf.reshape(convolution.run(*tensors), [-1])[0]
+                    seen = tf.add_n([tf.reshape(convolution.run(*tensors), [-1])[0] for tensors in copies])
             return seen
 
         # Traced at once: TensorFlow warns of functions made in a loop that are traced when first called.
         self.run = tf.function(run).get_concrete_function(tf.TensorSpec((), tf.int32))
         self.times = 1
         self.seconds()
-        self.times = min(1000, math.ceil(LONG_ENOUGH / self.seconds()))
+        self.times = min(1000, math.ceil(LONG_ENOUGH / (self.copies * self.seconds())))
 
     def seconds(self) -> float:
         begin = time.perf_counter()
         self.run(tf.constant(self.times)).numpy()
-        return (time.perf_counter() - begin) / self.times
+        return (time.perf_counter() - begin) / (self.times * self.copies)
 
 
 class MatrixProduct:
-    """What the machine can do: the product of two large float32 matrices."""
+    """What the machine can do: products of two large float32 matrices, side by side as above."""
 
     flops = 2 * MATRIX**3
 
     def __init__(self):
-        values = np.random.default_rng(0).normal(size=(MATRIX, MATRIX))
-        self.matrix = tf.constant(values, tf.float32)
-        self.product = tf.function(lambda a: tf.linalg.matmul(a, a)[0, 0])
+        rng = np.random.default_rng(0)
+        copies = [tf.constant(rng.normal(size=(MATRIX, MATRIX)), tf.float32) for _ in range(side_by_side())]
+        self.copies = len(copies)
+        self.products = tf.function(lambda: tf.add_n([tf.linalg.matmul(a, a)[0, 0] for a in copies]))
         self.seconds()
 
     def seconds(self) -> float:
         begin = time.perf_counter()
-        self.product(self.matrix).numpy()
-        return time.perf_counter() - begin
+        self.products().numpy()
+        return (time.perf_counter() - begin) / self.copies

@@ -33,9 +33,16 @@ def main(path: str, arguments: list[str]) -> None:
 
         setattr(owner, name, watched)
 
+    try:
+        config, sources = command_line.parse(arguments)
+    except UserError as error:
+        sys.exit(f"amr_tf.train: {error}")
     finished("Python and the package")
-    # What `train` imports once it knows that the flags are good: here before, so that it can be watched.
+    # What `train` imports by and by: here before, so that it can be watched.
     startup.import_tensorflow()
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()
     finished("import TensorFlow")
     from amr_tf import callbacks, experiment
 
@@ -45,8 +52,7 @@ def main(path: str, arguments: list[str]) -> None:
     watch(callbacks.Progress, "on_train_batch_begin", "checkpoints, callbacks")
     watch(callbacks.Progress, "on_train_batch_end", "trace and take the first step")
     try:
-        config, sources = command_line.parse(arguments)
-        train.train(config, sources, stop_at=1)
+        train.train(config, sources, stop_at=config.steps_per_execution)
     except UserError as error:
         sys.exit(f"amr_tf.train: {error}")
     except Interrupted:  # as asked, after the first step

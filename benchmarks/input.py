@@ -13,6 +13,7 @@ from amr_tf import startup
 from amr_tf.config import Config
 from amr_tf.data import Arrays
 from amr_tf.data.catalog import DatasetSpec
+from amr_tf.errors import UserError
 from benchmarks import measure
 from benchmarks.measure import Spread
 
@@ -69,13 +70,12 @@ def measure_alone(sets: dict[int, Arrays], args: argparse.Namespace) -> list[dic
     ]  # fmt: skip
 
 
-def measure_in_step(arrays: Arrays, batch: int, args: argparse.Namespace) -> dict[str, Any]:
+def measure_in_step(arrays: Arrays, config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """One compiled step, fed in turn by the pipeline and by a batch in memory."""
     from amr_tf.data import pipeline
     from benchmarks import steps
 
-    config = Config(batch_size=batch, depth=args.depth)
-    colours = arrays.spec.channels
+    batch, colours = config.batch_size, arrays.spec.channels
     measure.say(f"training step, batch={batch} colours={colours}: first steps")
     step = steps.Step(config, colours)
     count = measure.steps_for(batch * args.depth**2, args.steps, config.update_g_every)
@@ -113,15 +113,19 @@ def main(arguments: list[str]) -> int:
     args = options.parse_args(arguments)
     if args.examples < max(args.batch):
         options.error(f"a batch needs {max(args.batch)} examples. Received: --examples={args.examples}")
-    report: dict[str, Any] = {"machine": measure.machine()}
+    try:
+        configs = {size: Config(batch_size=size, depth=args.depth) for size in args.batch}
+    except UserError as error:
+        options.error(str(error))
     startup.import_tensorflow()
+    report: dict[str, Any] = {"machine": measure.machine()}
     from benchmarks import steps
 
     report["machine"]["gpus"] = steps.gpu_names()
     sets = {colours: images(args.examples, colours) for colours in args.colours}
     report["alone"] = measure_alone(sets, args)
     cases = itertools.product(args.batch, args.colours)
-    report["in_step"] = [measure_in_step(sets[colours], size, args) for size, colours in cases]
+    report["in_step"] = [measure_in_step(sets[colours], configs[size], args) for size, colours in cases]
     show(report)
     measure.finish(report, args.json)
     return 0

@@ -84,11 +84,19 @@ def positive(text: str) -> int:
     return number
 
 
+def new_file(text: str) -> pathlib.Path:
+    """A file on a command line that can be written once everything is measured."""
+    path = pathlib.Path(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"takes a file in a folder that exists. Received: {text}")
+    return path
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the options of every benchmark."""
     options = argparse.ArgumentParser(description=description, allow_abbrev=False)
     options.add_argument("--repeats", type=positive, default=5, help="measurements of each, in turn (5)")
-    options.add_argument("--json", type=pathlib.Path, metavar="PATH", help="write every figure there")
+    options.add_argument("--json", type=new_file, metavar="PATH", help="write every figure there")
     return options
 
 
@@ -98,6 +106,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
         "cores": startup.cores(),
+        "threads_per_operation": os.environ.get(startup.THREADS, "TensorFlow's choice"),
         "versions": versions | {"python": platform.python_version(), "amr_tf": amr_tf.__version__},
         "load_before": os.getloadavg(),
     }

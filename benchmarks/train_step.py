@@ -46,7 +46,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     options.add_argument("--depth", help="feature maps at the first scale (16)", **numbers)
     options.add_argument("--grid", action="store_true", help="batch 64,256 and depth 16,64 unless given")
     options.add_argument("--xla", choices=("both", "off"), default="both", help="with and without XLA (both)")
-    options.add_argument("--arch", choices=CONV_ARCHS, default="amr")
+    options.add_argument("--arch", choices=CONV_ARCHS, help="networks (those of the model's paper)")
     options.add_argument("--model", choices=MODELS, default="amr")
     options.add_argument("--mixer", choices=MIXERS, default="mixup")
     options.add_argument("--latent", type=measure.positive, default=16)
@@ -60,8 +60,8 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 def variants(args: argparse.Namespace, batch: int, depth: int, all_kinds: bool) -> Iterator[Variant]:
     """Those measured in turn: every k with and without XLA; `all_kinds` adds the slower ways for the first k."""
-    settings = {name: getattr(args, name) for name in ("arch", "model", "mixer", "latent")}
-    settings |= {"batch_size": batch, "depth": depth}
+    settings = {"model": args.model, "mixer": args.mixer, "latent": args.latent}
+    settings |= {"batch_size": batch, "depth": depth} | ({"arch": args.arch} if args.arch else {})
     for k in args.k:
         yield Variant("compiled", Config(k=k, **settings))
         if args.xla == "both":
@@ -184,8 +184,8 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(f"benchmarks.train_step: {error}", file=sys.stderr)
         return 2
-    report: dict[str, Any] = {"machine": measure.machine(), "steps": [], "limits": []}
     startup.import_tensorflow()
+    report: dict[str, Any] = {"machine": measure.machine(), "steps": [], "limits": []}
     # Every variant is a model of its own; TensorFlow would warn of one function that is traced again and again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from benchmarks import steps
