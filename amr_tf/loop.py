@@ -95,7 +95,7 @@ class Loop:
             self._leave_if_wanted()
             logs |= self._evaluate()
             self._refuse_diverged(logs)
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
             with _writing():
                 self.callbacks.on_epoch_end(epoch, logs)
             if epoch + 1 < self.config.epochs:
