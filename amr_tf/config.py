@@ -22,7 +22,7 @@ GAN_LOSSES = ("bce", "lsgan")
 IMAGE_FITS = ("resize", "pad")
 SCHEDULES = ("constant", "cosine")
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
-PRECISIONS = ("none", "bfloat16")
+PRECISIONS = ("none", "bfloat16", "float16")
 IMAGE_SIZES = (0, 32, 64, 128)
 # Width in pixels of the images that the networks see; the spiral's 2-D points are images of one pixel.
 DATASET_WIDTHS = {
@@ -188,7 +188,9 @@ class Config:
     weight_decay: float = option(1e-5, "L2 penalty, added to the gradient of every trainable weight", low=0.0)
     seed: int = option(0, "seed of weights, order of the examples, mixing and low-data draw", low=0)
     mixed_precision: str = option(
-        "none", "compute in this type; weights and losses stay float32", choices=PRECISIONS
+        "none",
+        "compute in this type; weights and losses stay float32, float16 scales the losses",
+        choices=PRECISIONS,
     )
     jit_compile: bool = option(False, "compile the step with XLA, on one device; draws other random numbers")
     strategy: str = option(

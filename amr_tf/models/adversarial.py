@@ -95,8 +95,8 @@ class Adversarial(Autoencoder):
             disc_loss = tf.add_n(list(terms.values()))
             total = self.global_mean(disc_loss)
         variables = self.discriminator.trainable_variables
-        norm = self.minimise(total, tape, self.discriminator_optimizer, variables)
-        self.track(terms | {"disc_loss": disc_loss, "disc_gradient_norm": norm})
+        self.minimise("disc_gradient_norm", total, tape, self.discriminator_optimizer, variables)
+        self.track(terms | {"disc_loss": disc_loss})
 
     def train_on_batch(self, x, y=None, **kwargs):
         """One step, as Keras does it, with `return_dict=True` without the losses that this step did not compute."""

@@ -10,7 +10,7 @@ from amr_tf.mixing import MIXERS
 from amr_tf.models.compiled import over_batches, repeated
 from amr_tf.networks import ARCHS
 from amr_tf.networks.layers import Seeds
-from amr_tf.optimizers import make_adam, scheduled, with_l2
+from amr_tf.optimizers import make_adam, scheduled
 
 
 class Forward(NamedTuple):
@@ -37,6 +37,12 @@ class MeanOrNaN(keras.metrics.Mean):
 
     def result(self):
         return self.total / self.count
+
+
+def _unscaled(norm: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The norm of a gradient that was scaled, and its weight in the mean: 0 where only the scale is to blame."""
+    overflow = ~tf.math.is_finite(norm) & (scale > 1)
+    return tf.where(overflow, 0.0, norm / scale), tf.cast(~overflow, tf.float32)
 
 
 class Autoencoder(keras.Model):
@@ -77,7 +83,12 @@ class Autoencoder(keras.Model):
         )
         # Steps after which the count that `update_g_every` looks at starts again; None: never, and no schedule.
         self.epoch_length: int | None = None
-        self.trackers = {name: MeanOrNaN(name=name) for name in self._tracked_names()}
+        # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
+        kinds = {
+            name: keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN
+            for name in self._tracked_names()
+        }
+        self.trackers = {name: kind(name=name) for name, kind in kinds.items()}
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
         self.built = True
 
@@ -227,8 +238,8 @@ class Autoencoder(keras.Model):
             terms = self.generator_losses(forward, self.step)
             gen_loss = weighted_sum(terms, self.loss_weights())
             total = self.global_mean(gen_loss)
-        norm = self.minimise(total, tape, self.generator_optimizer, self.generator_variables)
-        self.track(terms | {"gen_loss": gen_loss, "gen_gradient_norm": norm})
+        self.minimise("gen_gradient_norm", total, tape, self.generator_optimizer, self.generator_variables)
+        self.track(terms | {"gen_loss": gen_loss})
         return forward
 
     def unpack(self, data) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
@@ -241,29 +252,35 @@ class Autoencoder(keras.Model):
         with tf.GradientTape() as tape:
             logits, loss = self._probe_loss(h, y)
             total = self.global_mean(loss)
-        norm = self.minimise(total, tape, self.probe_optimizer, self.probe.trainable_variables)
-        self.track({"probe_loss": loss, "probe_gradient_norm": norm})
+        self.minimise(
+            "probe_gradient_norm", total, tape, self.probe_optimizer, self.probe.trainable_variables
+        )
+        self.track({"probe_loss": loss})
         self.accuracy.update_state(y, logits)
 
     def global_mean(self, loss: tf.Tensor) -> tf.Tensor:
         """[B] -> the mean over the GLOBAL batch: optimizers sum over replicas, hence the division by their number."""
         return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
-    def minimise(self, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list) -> tf.Tensor:
-        """Gradient, L2 weight decay, update; returns the global norm of the loss's gradient over the whole batch.
+    def minimise(
+        self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list
+    ) -> None:
+        """Gradient, its sum over the replicas, update; tracks the global norm of the sum under `name`.
 
-        With several replicas the gradients are summed here, so that norm and decay are those of the sum. The
-        optimizer sums over replicas once more, hence the division.
+        With float16 a step whose scaled gradient overflows updates nothing and has no norm.
         """
-        gradients = tape.gradient(total, variables)
+        with tape:
+            scaled = optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, variables)
         context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync
-        if replicas > 1:
+        if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         norm = tf.linalg.global_norm(gradients)
-        gradients = with_l2(gradients, variables, self.config.weight_decay)
-        optimizer.apply([g / replicas for g in gradients] if replicas > 1 else gradients, variables)
-        return norm
+        weight = None
+        if self.config.mixed_precision == "float16":
+            norm, weight = _unscaled(norm, optimizer.dynamic_scale)
+        self.track({name: norm}, weight)
+        optimizer.apply(gradients, variables)
 
     def track(self, values_by_name: dict[str, tf.Tensor], weights: tf.Tensor | None = None) -> None:
         """Counts values, [B] or one, into the epoch's means, with the weights [B] of the examples."""

@@ -58,6 +58,23 @@ def test_every_model_trains_with_every_architecture(model, arch, tmp_path):
         np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
 
 
+def test_a_checkpoint_of_float16_holds_the_scales_of_the_losses(tmp_path):
+    """The first scale is too large for the generator's gradient: halved, counted from there, and restored so."""
+    settings = {"update_g_every": 1, "mixed_precision": "float16"}
+    network, x, y = make("amr", "mlp", **settings)
+    first = float(network.generator_optimizer.dynamic_scale)
+    for _ in range(3):
+        network.train_on_batch(x, y)
+    path = tf.train.Checkpoint(model=network).save(tmp_path / "checkpoint")
+    restored, _, _ = make("amr", "mlp", seed=5, **settings)
+    tf.train.Checkpoint(model=restored).restore(path).assert_consumed()
+    optimizer = restored.generator_optimizer
+    scale, applied = float(optimizer.dynamic_scale), int(optimizer.iterations)
+    assert scale == first / 2 ** (3 - applied)
+    for ours, theirs in zip(all_variables(restored), all_variables(network), strict=True):
+        np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
+
+
 def test_generator_learns_on_every_nth_step_of_an_epoch_only():
     """update_g_every=3 with epochs of 5 steps: steps 0, 3, then 5, 8 again; the others always learn."""
     network, x, y = make(update_g_every=3)
