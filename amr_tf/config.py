@@ -205,6 +205,9 @@ class Config:
     steps_per_execution: int = option(
         0, "steps per call of the compiled function (0: as many as take half a second)", low=0, runtime=True
     )
+    device_data: bool = option(
+        False, "keep the training examples in the memory of the one GPU that takes the steps", runtime=True
+    )
     checkpoint_minutes: float = option(
         10.0, "save in the middle of an epoch when the last checkpoint is that old", above=0.0, runtime=True
     )

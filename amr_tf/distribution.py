@@ -33,6 +33,11 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
             f"XLA cannot compile a step that reaches over several devices, and this machine has {len(gpus)} GPUs: use "
             f"--strategy=none or --nojit_compile. Received: {config.flag('strategy')} {config.flag('jit_compile')}"
         )
+    if config.device_data:
+        raise ConfigError(
+            f"One device can hold the examples, and this machine has {len(gpus)} GPUs: use --strategy=none or "
+            f"--nodevice_data. Received: {config.flag('strategy')} {config.flag('device_data')}"
+        )
     devices = gpus or tf.config.list_logical_devices("CPU")[: config.cpu_devices]
     check_share(config, len(devices))
     return _mirrored(tuple(device.name for device in devices))

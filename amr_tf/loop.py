@@ -104,9 +104,13 @@ class Loop:
     def _batches(self):
         """Training batches from the step on at which the model stands, each shared among the replicas."""
 
+        config, train = self.config, self.splits.train
+        supervised = config.mixer == "supervised"
+        if config.device_data:
+            self.model.held_examples = pipeline.reader(train, supervised, held_on())
+            return iter(pipeline.rows(train, config.batch_size, config.seed, self.step))
+
         def of(share: pipeline.Share) -> tf.data.Dataset:
-            config, train = self.config, self.splits.train
-            supervised = config.mixer == "supervised"
             return pipeline.batches(train, config.batch_size, config.seed, self.step, supervised, share)
 
         return iter(pipeline.shared(self.model.distribute_strategy, of))
@@ -198,6 +202,11 @@ class Loop:
                 f"Training diverged at step {step:,}: {', '.join(broken)} no longer finite. What was saved before is "
                 "kept; try a lower --learning_rate in another --run_dir"
             )
+
+
+def held_on() -> str:
+    """The device that `--device_data` keeps the training examples on: the one that takes the steps."""
+    return "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
 
 
 class _Evaluated(NamedTuple):

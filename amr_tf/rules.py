@@ -127,6 +127,11 @@ RULES = (
         "An epoch needs one whole batch: raise --train_examples or lower --batch_size",
     ),
     Rule(
+        ("strategy", "device_data"),
+        lambda c: c.strategy not in ("mirrored", "multiworker") or not c.device_data,
+        "One device can hold the examples, several would read them from it: use --strategy=none or --nodevice_data",
+    ),
+    Rule(
         ("strategy", "jit_compile"),
         lambda c: c.strategy not in ("mirrored", "multiworker") or not c.jit_compile,
         "XLA cannot compile a step that reaches over several devices: use --strategy=none or --nojit_compile",

@@ -1,4 +1,4 @@
-"""Takes training steps for `benchmarks.checkouts`, with the checkout that PYTHONPATH names: numbers of steps in, times out."""
+"""Takes training steps with the checkout that PYTHONPATH names, for `benchmarks.checkouts`: counts in, times out."""
 
 import json
 import resource

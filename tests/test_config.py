@@ -167,6 +167,7 @@ RULE_WITNESSES = (
     {"model": "ae", "update_g_every": 5},
     {"arch": "amr", "recon_loss": "bce"},
     {"train_examples": 63},
+    {"strategy": "mirrored", "device_data": True},
     {"strategy": "mirrored", "jit_compile": True},
     {"cpu_devices": 2},
     {"smoke": True, "strategy": "multiworker"},

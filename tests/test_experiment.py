@@ -225,11 +225,15 @@ def test_foreign_names_beside_the_checkpoints_are_no_checkpoints(tmp_path, name)
     experiment.run(tiny(tmp_path / "run", epochs=1, **POINTS))
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_the_steps_a_call_change_nothing(tmp_path, steps):
-    """The default takes as many as the machine is fast; 3 leaves a rest of an epoch of 4."""
+@pytest.mark.parametrize(
+    "settings",
+    [{"steps_per_execution": 1}, {"steps_per_execution": 3}, {"device_data": True}],
+    ids=lambda settings: str(*settings),
+)
+def test_how_steps_are_taken_and_fed_changes_nothing(tmp_path, settings):
+    """By default as many a call as the machine is fast, fed from the CPU; 3 leaves a rest of an epoch of 4."""
     experiment.run(tiny(tmp_path / "default", epochs=2, **POINTS))
-    experiment.run(tiny(tmp_path / "told", epochs=2, steps_per_execution=steps, **POINTS))
+    experiment.run(tiny(tmp_path / "told", epochs=2, **POINTS, **settings))
     assert_equal_runs(tmp_path / "default", tmp_path / "told")
 
 

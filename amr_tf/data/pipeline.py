@@ -1,7 +1,8 @@
 """Arrays in memory -> batches for training and for evaluation.
 
-The images stay bytes, or bits, in one tensor on the CPU; a step gathers its own rows and only then turns them into
-floats. Nothing is shuffled in a buffer, so batch s is a pure function of (seed, s) and a run resumes anywhere.
+The images stay bytes, or bits, in one tensor, on the CPU unless asked for elsewhere; a step gathers its own rows and
+only then turns them into floats. Nothing is shuffled in a buffer, so batch s is a pure function of (seed, s) and a run
+resumes anywhere.
 """
 
 import math
@@ -74,18 +75,35 @@ def batches(
     Raises:
         DataError: fewer examples than a batch holds.
     """
-    n, per_pass = len(arrays), batches_per_pass(arrays, batch_size)
-    examples = _reader(arrays, supervised)
+    examples, rows = reader(arrays, supervised), _row_numbers(arrays, batch_size, seed, share)
+    return _counted(lambda count: examples(rows(count)), start_step, share)
 
-    def batch(count: tf.Tensor) -> tuple[tf.Tensor, Any]:
+
+def rows(arrays: Arrays, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
+    """The rows int64 [B] of the examples that `batches` gives, for a `reader` to turn into them where they are needed.
+
+    Args, Raises: as `batches`.
+    """
+    return _counted(_row_numbers(arrays, batch_size, seed, WHOLE), start_step, WHOLE)
+
+
+def _row_numbers(
+    arrays: Arrays, batch_size: int, seed: int, share: Share
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the rows int64 [B / all] of the part that is read as number `count`."""
+    n, per_pass = len(arrays), batches_per_pass(arrays, batch_size)
+
+    def of(count: tf.Tensor) -> tf.Tensor:
         step, part = share.part(count, batch_size)
         positions = step % per_pass * batch_size + part
-        rows = _shuffled(positions, n, tf.stack([tf.constant(seed, tf.int64), step // per_pass]))
-        return examples(rows)
+        return _shuffled(positions, n, tf.stack([tf.constant(seed, tf.int64), step // per_pass]))
 
-    return _finish(
-        tf.data.Dataset.counter(start_step * share.here).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-    )
+    return of
+
+
+def _counted(of: Callable[[tf.Tensor], Any], start_step: int, share: Share) -> tf.data.Dataset:
+    counts = tf.data.Dataset.counter(start_step * share.here)
+    return _finish(counts.map(of, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def ordered(arrays: Arrays, batch_size: int, share: Share = WHOLE) -> tf.data.Dataset:
@@ -103,7 +121,7 @@ def ordered(arrays: Arrays, batch_size: int, share: Share = WHOLE) -> tf.data.Da
         Dataset of (x float32 [B, H, W, C] in [-1, 1], y int64 [B], weight float32 [B], 1 or 0), with B / `share.all`
         for B and a known number of batches.
     """
-    examples = _reader(arrays)
+    examples = reader(arrays)
 
     def batch(count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         number, part = share.part(count, batch_size)
@@ -144,14 +162,16 @@ def _shuffled(positions: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.RandomIndexShuffle(index=positions, seed=mixed, max_index=last, rounds=16)
 
 
-def _reader(arrays: Arrays, supervised: bool = False) -> Callable[[tf.Tensor], tuple[tf.Tensor, Any]]:
+def reader(
+    arrays: Arrays, supervised: bool = False, device: str = "CPU:0"
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, Any]]:
     """What gives the examples of rows int64 [B], x float32 [B, H, W, C] in [-1, 1] and y as `batches` has it.
 
-    It holds them as eager tensors, which a tf.data function takes by reference: they are in no graph, whose limit is
-    2 GB, and not on an accelerator, from which tf.data cannot read.
+    It holds them as eager tensors, which a function of TensorFlow takes by reference: they are in no graph, whose limit
+    is 2 GB. tf.data reads from the CPU only; a training step reads from its own device.
     """
     packed = isinstance(arrays.images, PackedImages)
-    with tf.device("CPU:0"):
+    with tf.device(device):
         images = tf.constant(arrays.images.bits if packed else arrays.images)
         labels = tf.constant(arrays.labels)
         if supervised:

@@ -1,5 +1,6 @@
 """Autoencoder: encoder, decoder, online linear probe, and the training step of a model with one player."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -83,6 +84,8 @@ class Autoencoder(keras.Model):
         )
         # Steps after which the count that `update_g_every` looks at starts again; None: never, and no schedule.
         self.epoch_length: int | None = None
+        # Where the training examples are on the step's device, what reads rows of them: a batch is row numbers then.
+        self.held_examples: Callable | None = None
         # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
         kinds = {
             name: keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN
@@ -323,8 +326,9 @@ class Autoencoder(keras.Model):
         A call ends early after a step that leaves a mean that is not finite.
         """
         if self.train_function is None or force:
+            held = self.held_examples
             self.train_function = repeated(
-                self.train_once,
+                self.train_once if held is None else lambda rows: self.train_once(held(rows)),
                 self.is_finite,
                 self.get_metrics_result,
                 self.run_eagerly,
