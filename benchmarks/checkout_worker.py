@@ -9,10 +9,14 @@ import time
 del sys.path[0]
 
 from amr_tf import command_line, startup  # noqa: E402
+from amr_tf.errors import UserError  # noqa: E402
 
 
 def main(arguments: list[str]) -> None:
-    config, _ = command_line.parse(["--dataset=lines", "--arch=amr", *arguments])
+    try:
+        config, _ = command_line.parse(["--dataset=lines", "--arch=amr", *arguments])
+    except UserError as error:
+        sys.exit(f"benchmarks.checkouts: {error}")
     startup.import_tensorflow()
     import numpy as np
     import tensorflow as tf

@@ -44,12 +44,12 @@ class Checkout:
     def _answer(self) -> dict[str, float]:
         line = self.process.stdout.readline()
         if not line:
+            self.end()
             raise EOFError
         return json.loads(line)
 
     def end(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()
 
 
 def compare(roots: dict[str, pathlib.Path], flags: list[str], steps: int, repeats: int) -> list[dict]:

@@ -19,8 +19,9 @@ BASE = {"batch": [64], "depth": [16]}
 GRID = {"batch": [64, 256], "depth": [16, 64]}
 KINDS = {
     "compiled": "the step as a run takes it: the generator's graph on one step in update_g_every",
-    "xla": "the same with --jit_compile",
+    "xla": "`compiled` with --jit_compile",
     "both players": "both players' graphs on every step, as a plain program has it: the cost of not skipping",
+    "bfloat16": "`compiled` with --mixed_precision=bfloat16",
     "eager": "the same step as `compiled`, not compiled",
 }
 
@@ -45,7 +46,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     options.add_argument("--batch", help="batch sizes (64)", **numbers)
     options.add_argument("--depth", help="feature maps at the first scale (16)", **numbers)
     options.add_argument("--grid", action="store_true", help="batch 64,256 and depth 16,64 unless given")
-    options.add_argument("--xla", choices=("both", "off"), default="both", help="with and without XLA (both)")
+    options.add_argument("--xla", choices=("both", "off"), default="off", help="with and without XLA (off)")
     options.add_argument("--arch", choices=CONV_ARCHS, help="networks (those of the model's paper)")
     options.add_argument("--model", choices=MODELS, default="amr")
     options.add_argument("--mixer", choices=MIXERS, default="mixup")
@@ -59,7 +60,7 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 
 def variants(args: argparse.Namespace, batch: int, depth: int, all_kinds: bool) -> Iterator[Variant]:
-    """Those measured in turn: every k with and without XLA; `all_kinds` adds the slower ways for the first k."""
+    """Those measured in turn: every k, also with XLA where asked for; `all_kinds` adds other ways for the first k."""
     settings = {"model": args.model, "mixer": args.mixer, "latent": args.latent}
     settings |= {"batch_size": batch, "depth": depth} | ({"arch": args.arch} if args.arch else {})
     for k in args.k:
@@ -70,6 +71,7 @@ def variants(args: argparse.Namespace, batch: int, depth: int, all_kinds: bool) 
         config = Config(k=args.k[0], **settings)
         if config.update_g_every > 1:
             yield Variant("both players", Config(k=args.k[0], **settings | {"update_g_every": 1}))
+        yield Variant("bfloat16", Config(k=args.k[0], mixed_precision="bfloat16", **settings))
         yield Variant("eager", config)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from amr_tf import experiment
 from amr_tf.config import Config
-from benchmarks import convolutions, measure, start, train_step
+from benchmarks import checkouts, convolutions, devices, measure, profile, start, train_step
 from benchmarks import input as input_benchmark
 from benchmarks import serving as serving_benchmark
 
@@ -120,7 +120,7 @@ def test_bad_options_are_refused(arguments, message, capsys):
 
 
 def test_every_k_is_measured_in_turn_and_the_slow_ways_once():
-    args = train_step.arguments_parser().parse_args(["--k=2,8"])
+    args = train_step.arguments_parser().parse_args(["--k=2,8", "--xla=both"])
     names = [variant.name() for variant in train_step.variants(args, batch=8, depth=4, all_kinds=True)]
     assert names == [
         f"k={k} batch=8 depth=4 {kind}"
@@ -130,12 +130,13 @@ def test_every_k_is_measured_in_turn_and_the_slow_ways_once():
             (8, "compiled"),
             (8, "xla"),
             (2, "both players"),
+            (2, "bfloat16"),
             (2, "eager"),
         ]
     ]
-    args = train_step.arguments_parser().parse_args(["--model=ae", "--k=2", "--xla=off"])
+    args = train_step.arguments_parser().parse_args(["--model=ae", "--k=2"])
     kinds = [variant.kind for variant in train_step.variants(args, batch=8, depth=4, all_kinds=True)]
-    assert kinds == ["compiled", "eager"]  # nothing is skipped where there is no second player
+    assert kinds == ["compiled", "bfloat16", "eager"]  # nothing is skipped where there is no second player
 
 
 def lengths(rows):
@@ -146,6 +147,7 @@ def lengths(rows):
 def test_train_step(tmp_path, capsys):
     path = tmp_path / "report.json"
     options = ["--k=2", "--depth=2", "--batch=4", f"--repeats={REPEATS}", "--steps=5", f"--json={path}"]
+    options.append("--xla=both")
     assert train_step.main(options) == 0
     report = json.loads(path.read_text())
     assert {"cpu", "cores", "gpus", "versions", "load_before", "load_after"} <= report["machine"].keys()
@@ -177,6 +179,42 @@ def test_start(tmp_path):
         "Python and the package", "import TensorFlow", "import the rest", "data", "build the model",
         "checkpoints, callbacks", "trace and take the first step", "from the command to the first step",
     ]  # fmt: skip
+
+
+POINTS = ["--dataset=spiral", "--arch=mlp", "--depth=2", "--batch_size=8"]
+
+
+@pytest.mark.slow
+def test_a_checkout_beside_itself(tmp_path):
+    path = tmp_path / "report.json"
+    options = [f"--repeats={REPEATS}", "--steps=5", f"--json={path}"]
+    assert checkouts.main([str(checkouts.HERE), *options, *POINTS]) == 0
+    rows = json.loads(path.read_text())["steps"]
+    assert [row["checkout"] for row in rows] == ["other", "this"]
+    assert lengths(rows) == {REPEATS}
+    assert min(row["peak_mb"] for row in rows) > 100
+    assert checkouts.main([str(checkouts.HERE), "--k=1"]) == 2
+
+
+@pytest.mark.slow
+def test_devices(tmp_path):
+    path = tmp_path / "report.json"
+    options = [f"--repeats={REPEATS}", "--steps=5", "--counts=2", f"--json={path}"]
+    assert devices.main([*options, *POINTS]) == 0
+    rates = json.loads(path.read_text())["images_per_second"]
+    assert list(rates) == ["one device", "2 replicas", "2 processes"]
+    assert min(rate for one in rates.values() for rate in one) > 0
+
+
+@pytest.mark.slow
+def test_most_of_a_profile_is_operations_of_the_step(tmp_path):
+    path = tmp_path / "report.json"
+    assert profile.main(["--steps=5", "--depth=2", "--batch_size=8", f"--json={path}"]) == 0
+    spent = json.loads(path.read_text())["ms"]
+    assert list(spent.values()) == sorted(spent.values(), reverse=True)
+    assert any("Conv2D" in kind for kind in list(spent)[:5])
+    assert "ResourceApplyAdam" in spent
+    assert profile.main(["--k=1"]) == 2
 
 
 def test_start_refuses_what_training_refuses(capfd):
