@@ -192,7 +192,10 @@ class Config:
         "compute in this type; weights and losses stay float32, float16 scales the losses",
         choices=PRECISIONS,
     )
-    jit_compile: bool = option(False, "compile the step with XLA, on one device; draws other random numbers")
+    jit_compile: bool = option(
+        False,
+        "compile the step with XLA, on one GPU (on a CPU it is much slower); draws other random numbers",
+    )
     strategy: str = option(
         "auto",
         "mirrored: a replica on every GPU (without one: on every CPU device), each with its share of the batch and "

@@ -23,27 +23,34 @@ class FusedAdam(keras.optimizers.Adam):
         super().__init__(*args, **others)
         self.l2, self.torch_epsilon = l2, torch_epsilon
 
-    def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """In place of Keras's own, which would sum over the replicas what each of them has as a sum already."""
         step = ops.cast(self.iterations + 1, "float32")
-        beta1_power, beta2_power = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
-        epsilon = tf.constant(self.epsilon)
+        power1, power2 = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
+        epsilon = self.epsilon * (ops.sqrt(1 - power2) if self.torch_epsilon else tf.ones([]))
+        variables = [variable.value for variable in trainable_variables]
+
+        def update(strategy, gradients, *shared):
+            for variable, gradient in zip(variables, gradients, strict=True):
+                strategy.extended.update(variable, self._update_one, args=(gradient, *shared), group=False)
+
+        context = tf.distribute.get_replica_context()
+        context.merge_call(update, args=(grads, learning_rate, power1, power2, epsilon))
+
+    def _update_one(self, variable, gradient, learning_rate, power1, power2, epsilon) -> None:
+        index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=beta1_power,
-            beta2_power=beta2_power,
+            beta1_power=power1,
+            beta2_power=power2,
             lr=learning_rate,
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=epsilon * ops.sqrt(1 - beta2_power) if self.torch_epsilon else epsilon,
+            epsilon=epsilon,
             grad=gradient + self.l2 * variable if self.l2 else gradient,
         )
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        """Keras would sum once more what every replica has as a sum."""
-        return grads_and_vars
 
 
 def scheduled(config, step, total_steps: Callable[[], int]) -> float | Callable:
