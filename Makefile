@@ -35,9 +35,10 @@ test-slurm: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .venv-engines build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-engines build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are touched last: an install that was cut short is taken up again, a finished one is left alone. An

@@ -79,7 +79,7 @@ class _SwitchParser(flags.BooleanParser):
             return argument
 
 
-def _typed(kind: type, text: str | None) -> Any:
+def _typed(kind: Any, text: str | None) -> Any:
     """`text` as a `kind`. What cannot be one stays text: Config refuses it and says why."""
     try:
         return text if text is None or kind is bool else kind(text)
