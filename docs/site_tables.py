@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 
 from amr_tf import command_line
 from amr_tf.config import Config, flag_name
-from amr_tf.reporting.published import TABLES, Cell
+from amr_tf.reporting.published import TABLES
 
 PLACE = re.compile(r"<!-- table: (\w+) ?(.*?) -->")
 FLAGS = pathlib.Path(__file__).resolve().parent.parent / "flags"
@@ -62,21 +62,22 @@ def header(path: pathlib.Path) -> tuple[str, str, str]:
 
 def published(rows: str) -> str:
     """The paper's numbers in the rows of its tables that `rows` begins the names of, each with its preset."""
-    cells = [
-        (f"{title}, {cell.column}", cell)
-        for title, name in (("Table 1", "1"), ("Table 2", "2"), ("Table 3", "3"))
-        for cell in TABLES[name].cells
-        if cell.row.startswith(rows) and cell.published
-    ]
-    return table(
-        ("where", "method", "paper", "lambda", "preset"),
-        [(where, cell.row, *_paper(cell), f"`{cell.preset}`") for where, cell in cells],
-    )
-
-
-def _paper(cell: Cell) -> tuple[str, str]:
-    mean, sd, weight = cell.published
-    return f"{mean:.2f}{PLUS_MINUS}{sd:.2f}", "" if weight is None else f"{weight:g}"
+    lines = []
+    for name in ("1", "2", "3"):
+        for cell in TABLES[name].cells:
+            if cell.row.startswith(rows) and cell.published:
+                mean, sd, weight = cell.published
+                preset = cell.preset.removeprefix("flags/").removesuffix(".flags")
+                lines.append(
+                    (
+                        plain(f"Table {name}, {cell.column}"),
+                        plain(cell.row),
+                        f"{mean:.2f}{PLUS_MINUS}{sd:.2f}",
+                        "" if weight is None else f"{weight:g}",
+                        f"`{preset}`",
+                    )
+                )
+    return table(("where", "method", "paper", "lambda", "preset in `flags/`"), lines)
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -85,8 +86,12 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text in which Markdown sees no markup."""
-    return re.sub(r"([|<>*_$\\`\[\]{}])", r"\\\1", text)
+    """Text in which Markdown sees no markup but flags, which are code."""
+    parts = re.split(r"(--[\w=]+)", text)
+    escaped = [re.sub(r"([|<>*_$\\`\[\]{}])", r"\\\1", part) for part in parts]
+    return "".join(
+        f"`{flag}`" if flag.startswith("--") else other for flag, other in zip(parts, escaped, strict=True)
+    )
 
 
 MAKERS: dict[str, Callable[[str], str]] = {"flags": flags, "presets": presets, "published": published}
