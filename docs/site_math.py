@@ -26,8 +26,8 @@ def inline(translator: Any, node: nodes.math) -> None:
 
 
 def block(translator: Any, node: nodes.math_block) -> None:
-    # A wide one scrolls by itself where the page is narrow.
-    translator.body.append(f'<div class="equation" tabindex="0">{mathml(node, as_block=True)}</div>\n')
+    # The theme lets its frame scroll where the page is narrow.
+    translator.body.append(f"<div>{mathml(node, as_block=True)}</div>\n")
     raise nodes.SkipNode
 
 

@@ -34,6 +34,14 @@ FETCHED = (
 )
 FETCHED_BY_STYLE = r"""@import|url\(\s*["']?\s*(?:https?:)?//"""
 
+# The width of the page, and what of its text ends beyond the window and in nothing that scrolls by itself.
+BEYOND = """
+const scrolls = element => element && element.localName != "article" &&
+  (["auto", "scroll"].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+const cut = [...document.querySelectorAll("article *")].filter(
+  element => element.getBoundingClientRect().right > window.innerWidth && !scrolls(element));
+return [document.documentElement.scrollWidth, cut.map(element => element.localName)]"""
+
 pytestmark = pytest.mark.slow
 
 
@@ -131,9 +139,9 @@ def test_no_page_is_wider_than_the_window(browser, site, tmp_path, width):
     for page in sorted(site.rglob("*.html")):
         name = page.relative_to(site).with_suffix("").as_posix()
         open_page(browser, page.as_uri(), width)
-        right = browser.execute_script("return document.documentElement.scrollWidth")
-        if right > width:
-            wide[name] = right
+        right, cut = browser.execute_script(BEYOND)
+        if right > width or cut:
+            wide[name] = right, cut
         if name in SHOWN:
             browser.save_screenshot(str(tmp_path / f"{name.replace('/', '_')}.png"))
     assert wide == {}
