@@ -6,13 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: train bench test test-all test-engines test-slurm lint clean
+.PHONY: train bench docs test test-all test-engines test-slurm lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m amr_tf.train $(ARGS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.train_step $(ARGS)
+
+# The site, in build/docs; building it takes no network.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -n -b html docs build/docs
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto $(ARGS)
@@ -35,9 +39,10 @@ test-slurm: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .venv-engines build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-engines build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are touched last: an install that was cut short is taken up again, a finished one is left alone. An
@@ -50,6 +55,10 @@ $(VENV)/.installed: requirements.txt constraints.txt
 	$(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+$(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt
+	$(INSTALL) -r requirements-docs.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-docs.txt
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@

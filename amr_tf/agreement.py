@@ -35,7 +35,7 @@ class Agreement:
 
     def told(self, value: int) -> list[int]:
         """The values, in [0, 2^63), of all workers by their index."""
-        if self.task.workers == 1:
+        if self.strategy is None or self.task.workers == 1:
             return [int(value)]
         mine = tf.one_hot(self.task.index, self.task.workers, tf.constant(value, tf.int64), dtype=tf.int64)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None).numpy().tolist()

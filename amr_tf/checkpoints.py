@@ -70,11 +70,11 @@ class Checkpoints:
             return False
         if path:
             self._read(path)
+            for bad, reason in damaged.items():
+                self.warn(f"warning: {bad} is damaged ({reason}); going on from {path.name}")
+                _set_aside(bad)
         else:
             self.restore_step(step)
-        for bad, reason in damaged.items():
-            self.warn(f"warning: {bad} is damaged ({reason}); going on from {path.name}")
-            _set_aside(bad)
         return True
 
     def _newest(self) -> tuple[pathlib.Path | None, dict[pathlib.Path, str]]:

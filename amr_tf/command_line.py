@@ -79,7 +79,7 @@ class _SwitchParser(flags.BooleanParser):
             return argument
 
 
-def _typed(kind: type, text: str | None) -> Any:
+def _typed(kind: Any, text: str | None) -> Any:
     """`text` as a `kind`. What cannot be one stays text: Config refuses it and says why."""
     try:
         return text if text is None or kind is bool else kind(text)
@@ -155,13 +155,14 @@ def help_text(program: str, purpose: str) -> str:
     for field in dataclasses.fields(Config):
         meta = field.metadata
         choices = f" One of: {', '.join(map(str, meta['choices']))}." if meta["choices"] else ""
-        text = f"{meta['help']}.{choices} Default: {meta['default']!r}{_other_defaults(field.name)}."
+        text = f"{meta['help']}.{choices} Default: {meta['default']!r}{other_defaults(field.name)}."
         lines += [f"--{flag_name(field.name)}"]
         lines += textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
-def _other_defaults(name: str) -> str:
+def other_defaults(name: str) -> str:
+    """The published defaults of a field, each with the flags that bring it, in brackets; empty where it has none."""
     others = [
         f"{row.values[name]!r} with "
         + " ".join(f"--{flag_name(k)}={v}" for k, v in row.where.items() if v is not None)

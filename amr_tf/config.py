@@ -280,7 +280,8 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     Raises:
         ConfigError: wrong type, not finite, outside the limits or not among the choices.
     """
-    flag, kind, choices = f"--{flag_name(field.name)}", field.type, field.metadata["choices"]
+    flag, choices = f"--{flag_name(field.name)}", field.metadata["choices"]
+    kind: Any = field.type
     received = f"Received: {flag}={_shown(value)}"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < sys.float_info.max else math.inf

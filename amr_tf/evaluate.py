@@ -8,7 +8,7 @@ import glob
 import os
 import pathlib
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -46,7 +46,7 @@ class Request(NamedTuple):
 def define_flags() -> flags.FlagValues:
     """The flags of this binary, apart from absl's global ones."""
     values = flags.FlagValues()
-    own = {"flag_values": values}
+    own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_multi_string(
         "run_dir",
         [],
@@ -94,7 +94,8 @@ def parse(arguments: list[str]) -> Request:
     )
     if not metrics and not values.figures:
         raise ConfigError(f"Nothing to measure: --metrics takes {', '.join(METRICS)}. Received: --metrics=")
-    places = {name: values[name].value for name in ("data_dir", "raw_dir") if values[name].value is not None}
+    asked = {name: values[name].value for name in ("data_dir", "raw_dir")}
+    places = {name: place for name, place in asked.items() if place is not None}
     return Request(
         list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),
         list(dict.fromkeys(metrics)), list(dict.fromkeys(values.figures)), values.checkpoint, values.seed, places,

@@ -38,7 +38,7 @@ def build_model(
     """
     config.check_networks(image_shape[0])
     with _dtype_policy(config.mixed_precision):
-        model = model_class(config)(config, tuple(image_shape), classes, attributes)
+        model = model_class(config)(config, image_shape, classes, attributes)
     model.compile()
     return model
 
@@ -70,7 +70,8 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, quiet=not task.is_chief)
     folder = runs.RunFolder(config)
     with Interruption(stop_at) as interruption, contextlib.ExitStack() as stack:
-        agreement = Agreement(distribution.make_strategy(config), task)
+        strategy = distribution.make_strategy(config)
+        agreement = Agreement(strategy, task)
         interruption.listen()
         stack.enter_context(agreement.missing(folder, interruption))
         config.check_networks(config.image_width)
@@ -82,11 +83,11 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
         if task.is_chief:
             stack.enter_context(folder.started(sources))
-        with agreement.strategy.scope():
+        with strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         model.epoch_length = config.steps_per_epoch or per_pass
-        about = _about(config, sources, splits, agreement.strategy)
+        about = _about(config, sources, splits, strategy)
         results = _train(model, splits, folder, console, interruption, agreement, about)
     _print_end(console, folder, results)
     return folder.path
@@ -119,7 +120,7 @@ def _train(
     resumed = saved.restore()
     rows = runs.read_rows(folder.metrics) if agreement.is_chief else []
     step = int(model.step.numpy())
-    written_down = agreement.chiefs(rows[-1]["epoch"] if rows else 0)
+    written_down = agreement.chiefs(int(rows[-1]["epoch"]) if rows else 0)
     position = loop.Position.of(step, model.epoch_length, written_down)
     # An epoch that was written down although its checkpoint is gone is made again.
     rows = [row for row in rows if row["epoch"] <= position.epoch]

@@ -121,12 +121,12 @@ class Loop:
         batch_size = (
             math.ceil(EVALUATION_BATCH / strategy.num_replicas_in_sync) * strategy.num_replicas_in_sync
         )
-        count = math.ceil(len(arrays) / batch_size)
+        number = math.ceil(len(arrays) / batch_size)
         # Without an end: workers would ask each other at every batch whether there is one more.
         batches = pipeline.shared(
             strategy, lambda share: pipeline.ordered(arrays, batch_size, share).repeat()
         )
-        return _Evaluated(batches, count)
+        return _Evaluated(batches, number)
 
     def _steps(self, batches, done: int) -> Logs:
         """The steps of an epoch after the first `done`; returns the epoch's means."""
@@ -167,11 +167,12 @@ class Loop:
 
     def _evaluate(self) -> Logs:
         """The means over the validation and the test split. A signal is heard between two batches."""
-        test, logs = self.model.make_test_function(), {}
-        for prefix, (batches, count) in self.evaluated.items():
+        test = self.model.make_test_function()
+        logs: Logs = {}
+        for prefix, (batches, number) in self.evaluated.items():
             self.model.reset_metrics()
             iterator = iter(batches)
-            for _ in range(count):
+            for _ in range(number):
                 means = test(iterator)
                 self._leave_if_wanted()
             logs |= {f"{prefix}{name}": value for name, value in _floats(means).items()}
@@ -213,7 +214,7 @@ class _Evaluated(NamedTuple):
     """A split in batches, and how many of them hold it."""
 
     batches: tf.data.Dataset | tf.distribute.DistributedDataset
-    count: int
+    number: int
 
 
 @contextlib.contextmanager

@@ -114,7 +114,8 @@ def _as_float(images: np.ndarray) -> np.ndarray:
 
 def _probe(examples: Callable[[TrainedRun, str], Examples]) -> Callable:
     def compute(run: TrainedRun, rng: Rng) -> dict[str, Any]:
-        return probe.score(*(examples(run, part) for part in ("train", "validation", "test")), rng)
+        train, validation, test = (examples(run, part) for part in ("train", "validation", "test"))
+        return probe.score(train, validation, test, rng)
 
     return compute
 
@@ -150,10 +151,11 @@ def attribute_mixes(run: TrainedRun, rng: Rng, part: str = "test") -> dict[str, 
     ]
     seen = rng.permutation(len(run.attributes("train")))[:JUDGE_EXAMPLES]
     train = (_as_float(run.examples("train")[0][seen]), run.attributes("train")[seen])
+    asked, drawn = map(run.decode, mixes)
     parameters = run.mask_parameters(run.combinations())
     parents = np.stack([known[first], known[second]], axis=1)
     return attributes.score(
-        train, (_as_float(images), known), requested, parents, *map(run.decode, mixes), parameters, rng
+        train, (_as_float(images), known), requested, parents, asked, drawn, parameters, rng
     )
 
 
@@ -163,7 +165,8 @@ def _lines(run: TrainedRun, rng: Rng) -> dict[str, Any]:
     codes = run.encode(test[ends])[:, None]
     share = np.linspace(0, 1, PATH_STEPS, dtype=np.float32).reshape(1, -1, *(1,) * (codes.ndim - 2))
     path = (1 - share) * codes[:PATHS] + share * codes[PATHS:]
-    images = run.decode(path.reshape(-1, *codes.shape[2:])).reshape(PATHS, PATH_STEPS, *test.shape[1:])
+    images = run.decode(path.reshape(-1, *codes.shape[2:]))
+    images = images.reshape(PATHS, PATH_STEPS, *run.splits.test.spec.image_shape)
     angles = 2 * np.pi * np.arange(DICTIONARY) / DICTIONARY
     return lines.score(images, pixels.to_float(generated.render_lines(angles)), angles)
 

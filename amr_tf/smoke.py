@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted
@@ -28,7 +29,7 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
     begin = time.monotonic()
     with Interruption(), tempfile.TemporaryDirectory(prefix="amr_tf_smoke_") as folder:
         # Networks and batches stay as large as they are; `data.load` takes a few hundred examples of each split.
-        short = {
+        short: dict[str, Any] = {
             "epochs": 1,
             "steps_per_epoch": STEPS,
             "run_dir": str(pathlib.Path(folder) / "run"),

@@ -42,7 +42,7 @@ class Options(NamedTuple):
 def define_flags() -> flags.FlagValues:
     """The flags of this binary, apart from absl's global ones."""
     values = flags.FlagValues()
-    own = {"flag_values": values}
+    own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_list("seeds", ["0"], "a run of each preset for each of them", **own)
     flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
     flags.DEFINE_enum("executor", "local", EXECUTORS, "this machine, or a Slurm cluster", **own)
@@ -104,7 +104,9 @@ def parse(arguments: list[str]) -> Options:
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
     """Our own flags, those that every run gets, and what is no flag."""
-    own, passed_on, words = [], [], []
+    own: list[str] = []
+    passed_on: list[str] = []
+    words: list[str] = []
     for word in arguments:
         name = word.lstrip("-").split("=")[0]
         if name in known and "=" not in word and word.startswith("-"):
@@ -147,6 +149,7 @@ def run(options: Options) -> int:
         markup=False,
         soft_wrap=True,
     )
+    executor: executors.Executor
     if options.executor == "slurm":
         executor = executors.Slurm(options.out, options.parallel, options.slurm)
     else:

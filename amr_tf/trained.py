@@ -8,6 +8,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -205,8 +206,8 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         raise runs.RunError(f"{flags} cannot be used: {error}") from error
     if not comes_from_archives(config.dataset):
         places = {}
-    alone = {"strategy": "none", "cpu_devices": 1, "lambdas": "", "run_dir": str(path)}
-    return dataclasses.replace(config, **alone, **places)
+    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "lambdas": "", "run_dir": str(path)}
+    return dataclasses.replace(config, **alone | places)
 
 
 def step_named(folder: runs.RunFolder, checkpoint: str) -> int:

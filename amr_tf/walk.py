@@ -32,7 +32,7 @@ def run(
     """
     if config.run_dir and runs.RunFolder(config).flags.exists():
         raise runs.RunError(f"{config.run_dir} holds a run: choose another --run_dir for those of --lambdas")
-    walk = [runs.RunFolder(_at(config, value)) for value in walked(config.lambdas)]
+    walk = [runs.RunFolder(_at(config, value)) for value in walked(config.lambdas) or ()]
     if config.smoke:
         del walk[1:]  # one lambda tries the command as well as five
     changed = ["lambda_", "lambdas", *(["run_dir"] if config.run_dir else [])]

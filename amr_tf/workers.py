@@ -19,7 +19,7 @@ EXAMPLE = '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"typ
 class Task(NamedTuple):
     """One of the workers of a run."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is not missed
     workers: int
     addresses: tuple[str, ...] = ()  # of all workers, host:port each; under Slurm `distribution` finds them
 
@@ -79,8 +79,9 @@ def meet(task: Task) -> None:
             ("", _port(task.address)), family=family, backlog=task.workers, dualstack_ipv6=dual
         )
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
         raise ConfigError(
-            f"The port of this worker cannot be had ({os.strerror(error.errno)}): choose another one and tell every "
+            f"The port of this worker cannot be had ({reason}): choose another one and tell every "
             f"worker. Received: {task.address}"
         ) from error
     with own:
@@ -108,7 +109,8 @@ def _of_slurm() -> Task:
             f"Slurm's variables are those of a step: start with srun. Missing: {', '.join(missing)}"
         )
     try:
-        task = Task(*(int(os.environ[name]) for name in SLURM[:2]))
+        index, size = (int(os.environ[name]) for name in SLURM[:2])
+        task = Task(index, size)
     except ValueError:
         task = Task(1, 0)
     if not 0 <= task.index < task.workers:

@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "amr_tf").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+SITE = sorted((ROOT / "docs").rglob("*.py"))
 
 # From the top of the house to its foundations: a module imports from its own package and from what stands below it.
 # A name stands for a module or for a package with all that is in it, unless a longer name says otherwise.
@@ -176,6 +177,7 @@ def test_what_is_imported_is_the_standard_library_or_a_declared_dependency():
     ours = {"amr_tf", "benchmarks", "tests", "openvino", *(path.stem for path in TESTS)}
     for paths, allowed in (
         ([*SOURCES, *BENCHMARKS], declared("requirements.txt")),
+        (SITE, declared("requirements.txt") | declared("requirements-docs.txt")),
         (TESTS, declared("requirements.txt") | declared("requirements-dev.txt")),
     ):
         tops = {name.split(".")[0]: path for path in paths for name in imports(parse(path))}

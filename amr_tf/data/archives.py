@@ -14,6 +14,7 @@ import stat
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -120,12 +121,12 @@ def _copy(checked: Checked, target: BinaryIO) -> None:
         raise DataError(f"{checked.path} changed while it was being read. Run again once it is whole")
 
 
-def _sha256(file: BinaryIO) -> str:
+def _sha256(file: BufferedReader) -> str:
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _unpacked(file: BinaryIO, path: Path) -> bytes:
+def _unpacked(file: BufferedReader, path: Path) -> bytes:
     """The contents of an IDX file, packed or not, at most MAX_IDX_BYTES of it in memory."""
     file.seek(0)
     packed = file.read(2) == _GZIP_MAGIC
@@ -143,7 +144,7 @@ def _unpacked(file: BinaryIO, path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _open_regular(path: Path) -> Iterator[BinaryIO]:
+def _open_regular(path: Path) -> Iterator[BufferedReader]:
     """Opens a regular file for reading: no link that leads elsewhere, no pipe that blocks, no device."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -70,5 +70,7 @@ def _plain(image: Image.Image) -> tuple[Image.Image, bool]:
     if not image.has_transparency_data:
         return image.convert(target), False
     layer = image.convert("RGBA")
-    least, _ = layer.getextrema()[3]
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(target), least < 255
+    least = np.asarray(layer)[..., 3].min()
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(target), bool(
+        least < 255
+    )

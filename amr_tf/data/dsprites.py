@@ -101,7 +101,7 @@ def splits(images: np.ndarray, numbers: np.ndarray) -> list[Examples]:
         numbers: int64 [N], the images' numbers.
     """
     shapes = factors_of(numbers)[:, 0]
-    parts = [(images, shapes)]
+    parts: list[Examples] = [(images, shapes)]
     for part in (1, 2):
         rows = np.random.default_rng((_SPLIT_SEED, part)).permutation(len(images))[:JUDGED]
         parts.append((images[rows], shapes[rows]))

@@ -142,7 +142,7 @@ def read(dataset: str, size: int, most: int | None = None) -> tuple[list[Example
     _warn_of_blank([picture.path for picture, note in zip(pictures, notes, strict=True) if note.blank])
     labels = np.array([picture.label for picture in pictures], np.int64)
     ends = np.cumsum([len(split) for split in splits])[:-1]
-    parts = list(zip(np.split(images, ends), np.split(labels, ends), strict=True))
+    parts: list[Examples] = list(zip(np.split(images, ends), np.split(labels, ends), strict=True))
     return parts, DatasetSpec(dataset, size, images.shape[-1], classes=len(found.classes))
 
 
@@ -182,7 +182,7 @@ def _decode_into(images: np.ndarray, pictures: Sequence[Picture]) -> list[Note]:
         raise DataError(
             f"{len(broken)} of {len(pictures)} pictures cannot be read: mend or remove them. Received: {named}{more}"
         )
-    return outcomes
+    return [note for note in outcomes if isinstance(note, Note)]
 
 
 def _report(found: Found, notes: list[Note], shape: tuple[int, ...]) -> str:

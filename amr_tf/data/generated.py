@@ -25,7 +25,7 @@ def lines() -> list[Examples]:
 
     The angle is uniform in [0, 2 pi); the label says in which of 10 equal sectors it lies.
     """
-    splits = []
+    splits: list[Examples] = []
     for number, size in enumerate((50_000, 5_000, 5_000)):
         turns = np.random.default_rng((_LINES_SEED, number)).random(size)
         splits.append((render_lines(2 * np.pi * turns), _tenth(turns)))
@@ -63,7 +63,7 @@ def spiral() -> list[Examples]:
     Points lie on the curve without noise, so a point off it is never a sample; the label says on which of 10
     equal stretches of the curve a point lies.
     """
-    splits = []
+    splits: list[Examples] = []
     for number, size in enumerate((10_000, 1_000, 1_000)):
         share = np.random.default_rng((_SPIRAL_SEED, number)).random(size)
         splits.append((spiral_points(share), _tenth(share)))

@@ -170,16 +170,16 @@ def reader(
     It holds them as eager tensors, which a function of TensorFlow takes by reference: they are in no graph, whose limit
     is 2 GB. tf.data reads from the CPU only; a training step reads from its own device.
     """
-    packed = isinstance(arrays.images, PackedImages)
+    packed = arrays.images if isinstance(arrays.images, PackedImages) else None
     with tf.device(device):
-        images = tf.constant(arrays.images.bits if packed else arrays.images)
+        images = tf.constant(arrays.images if packed is None else packed.bits)
         labels = tf.constant(arrays.labels)
         if supervised:
             attributes, weights = tf.constant(arrays.targets()), tf.constant(_label_weights(arrays))
 
     def read(rows: tf.Tensor) -> tuple[tf.Tensor, Any]:
         chosen = tf.gather(images, rows)
-        x = _unpacked(chosen, arrays.images.image_shape) if packed else _as_float(chosen)
+        x = _as_float(chosen) if packed is None else _unpacked(chosen, packed.image_shape)
         label = tf.gather(labels, rows)
         if not supervised:
             return x, label

@@ -31,7 +31,7 @@ def splits() -> list[Examples]:
         16 combinations of attributes are equally likely; the label is the number of the combination, the first
         attribute counting 8.
     """
-    parts = []
+    parts: list[Examples] = []
     for number, size in enumerate(SIZES):
         rng = np.random.default_rng((_SEED, number))
         attributes = rng.integers(2, size=(size, 4), dtype=np.uint8)

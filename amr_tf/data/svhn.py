@@ -1,13 +1,13 @@
 """SVHN without the 1.24 GiB `extra` file, which no table of the paper trains on."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-_OFFICIAL = tfds.builder_cls("svhn_cropped")
+_OFFICIAL: Any = tfds.builder_cls("svhn_cropped")
 
 
-class SvhnTrainTest(_OFFICIAL, skip_registration=True):
+class SvhnTrainTest(_OFFICIAL, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """TFDS's svhn_cropped with the splits train and test alone.
 
     It has a name of its own, so that a shared data_dir never takes it for the full set, but shares the downloads.

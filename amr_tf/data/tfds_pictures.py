@@ -39,7 +39,7 @@ def _celeba(builder: tfds.core.DatasetBuilder, spec: DatasetSpec) -> list[Exampl
         attributes = tf.stack([example["attributes"][name] for name in names])
         return {"image": square(example["image"], spec.width), "attributes": tf.cast(attributes, tf.uint8)}
 
-    splits = []
+    splits: list[Examples] = []
     for split in ("train", "validation", "test"):
         columns = _columns(builder, split, change)
         splits.append((columns["image"], celeba.labels_of(columns["attributes"])))

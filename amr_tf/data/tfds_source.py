@@ -79,7 +79,7 @@ def opened(
     root = _path(data_dir)
     if _prepared_builder(spec, root) is None:
         _prepare(spec, root, raw_dir)
-    cls = _prepared_builder(spec, root)
+    cls = _prepared_builder(spec, root) or _builder_classes(spec)[-1]
     # Whatever a damaged set makes TensorFlow, protobuf or TFDS raise, the remedy is the same.
     try:
         yield cls(data_dir=root)
@@ -172,16 +172,17 @@ def _prepare(spec: DatasetSpec, root: Path, raw_dir: str | None) -> None:
 
 def _archives(spec: DatasetSpec, downloads: Path) -> list[Archive]:
     """The official files of the builder that would be prepared."""
+    classes = _builder_classes(spec)
     return [
         Archive(
             filename=info.filename,
             url=url,
             size=int(info.size),
             sha256=info.checksum,
-            cache_path=downloads / spec.tfds_name / resource.get_dl_fname(url, info.checksum),
+            cache_path=downloads / classes[0].name / resource.get_dl_fname(url, info.checksum),
             content_sha256=spec.idx_sha256.get(info.filename),
         )
-        for url, info in _builder_classes(spec)[-1].url_infos.items()
+        for url, info in classes[-1].url_infos.items()
     ]
 
 

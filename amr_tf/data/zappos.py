@@ -30,7 +30,7 @@ CLASSES = tuple(
 MAX_PICTURE_BYTES = 1 << 20  # the largest is a tenth of that
 
 
-class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """50,025 catalogue pictures of shoes on white, each with one of 21 categories; one split, since none is official.
 
     Either zip file lies in the folder for manual downloads.

@@ -44,7 +44,7 @@ def score(
     settings = PRESETS[preset]
     factors, codes = sample(ground_truth, encode, settings.train, rng)
     test_factors, test_codes = sample(ground_truth, encode, settings.test, rng)
-    importances, train, test = [], [], []
+    of_factors, train, test = [], [], []
     for y, test_y in zip(factors.T, test_factors.T, strict=True):
         classifier = GradientBoostingClassifier(
             n_estimators=settings.trees,
@@ -52,10 +52,10 @@ def score(
             learning_rate=0.1,
             random_state=int(rng.integers(2**31)),  # it settles ties between dimensions
         ).fit(codes, y)
-        importances.append(classifier.feature_importances_)
+        of_factors.append(classifier.feature_importances_)
         train.append(float(classifier.score(codes, y)))
         test.append(float(classifier.score(test_codes, test_y)))
-    importances = np.stack(importances, axis=1)
+    importances = np.stack(of_factors, axis=1)
     disentanglement = concentration(importances)
     return {
         "score": disentanglement,

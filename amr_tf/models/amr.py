@@ -28,8 +28,8 @@ class AEGAN(Adversarial):
 class AMR(Adversarial):
     """Decoded mixes must look real too (Eq. 3, `--model=amr`), and may have to keep their code (beta)."""
 
-    generator_loss_names = ("recon", "gan_recon", "gan_mix")
-    discriminator_loss_names = ("disc_real", "disc_recon", "disc_mix")
+    generator_loss_names: tuple[str, ...] = ("recon", "gan_recon", "gan_mix")
+    discriminator_loss_names: tuple[str, ...] = ("disc_real", "disc_recon", "disc_mix")
     generator_passes = 2
 
     def generator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:

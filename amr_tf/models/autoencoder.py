@@ -59,7 +59,9 @@ class Autoencoder(keras.Model):
             for as many attributes as there are classes.
     """
 
-    generator_loss_names = ("recon",)
+    generator_loss_names: tuple[str, ...] = ("recon",)
+    train_function: Callable | None
+    test_function: Callable | None
 
     def __init__(
         self, config, image_shape: tuple[int, int, int], classes: int, attributes: int | None = None

@@ -83,7 +83,7 @@ class SupervisedAMR(AMR):
     def _supervised_mix(self, forward: Forward, attributes: tf.Tensor, weight: tf.Tensor) -> SupervisedMix:
         """The second parent is that of the unsupervised mix, but for examples without labels: they have no part."""
         seed = self.seeds()
-        partners = labelled_partners(forward.indices[:, 1], weight > 0)
+        partners = labelled_partners(forward.indices[:, 1], weight > 0)  # type: ignore[index]  # AMR always mixes
         requested = requested_attributes(attributes, partners, seed)
         mask = draw_mask(self._mask_logits(requested), self.config.mask_gradient, seed)
         own = tf.range(tf.shape(partners)[0])

@@ -8,7 +8,7 @@ import tensorflow as tf
 _NORM_EPSILON = 1e-12
 
 
-class SpectralNorm:
+class SpectralNorm(keras.Layer):
     """Divides a layer's kernel by an estimate of its largest singular value (Miyato et al. 2018).
 
     The optimizer keeps the raw kernel W; the layer computes with W / sigma, and gradient reaches W through sigma.

@@ -134,7 +134,7 @@ def spread(heights: list[float]) -> list[float]:
     for before, index in zip([None, *order], order, strict=False):
         if before is not None:
             placed[index] = max(placed[index], placed[before] + gap)
-    lowest = HEIGHT - BOTTOM
+    lowest: float = HEIGHT - BOTTOM
     for index in reversed(order):
         placed[index] = min(placed[index], lowest)
         lowest = placed[index] - gap

@@ -46,8 +46,7 @@ def _strip(group: Group) -> Strip | None:
     """The newest picture of the group's first run that has one."""
     for run in group.counted:
         path = run.interpolations
-        content = path.read_bytes() if path else b""
-        if content.startswith(_PNG):
+        if path and (content := path.read_bytes()).startswith(_PNG):
             url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
             epoch = int(path.name.split("_")[1])
             return Strip(url, group.label, run.config.seed, epoch, run.folder)

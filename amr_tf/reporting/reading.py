@@ -59,7 +59,7 @@ class Run:
     @property
     def hours(self) -> float | None:
         """Time of the training steps, from the images/s of each epoch; None where a row has none."""
-        seconds, before = 0.0, 0
+        seconds, before = 0.0, 0.0
         for row in self.rows:
             rate = row.get("images_per_second", 0)
             if not rate > 0:
@@ -80,7 +80,7 @@ def find(words: list[str]) -> list[pathlib.Path]:
     Raises:
         RunError: a word names nothing, or nothing with a run in it.
     """
-    found = {}
+    found: dict[pathlib.Path, pathlib.Path] = {}
     for word in words:
         named = [pathlib.Path(word)] if os.path.exists(word) else _matches(word)
         folders = [
@@ -158,8 +158,9 @@ def _config(values: dict[str, Any]) -> Config:
 
 def _score(metric: dict[str, Any]) -> float | None:
     score = metric.get("score")
-    known = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
-    return float(score) if known else None
+    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
+        return None
+    return float(score)
 
 
 def _checkpoint(metric: dict[str, Any], best_step: float) -> str:

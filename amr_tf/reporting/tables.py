@@ -73,7 +73,7 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
         section = sections.setdefault(cell.column, Section(cell.column, head, []))
         published = published_settings(cell)
         found = _belonging(published, groups)
-        for group in found or [None]:
+        for group in found or (None,):
             other = _other_settings(cell, published, group)
             marks = [
                 f" [{footnotes.setdefault(text, len(footnotes) + 1)}]" if text else ""
@@ -131,7 +131,7 @@ def published_settings(cell: Cell) -> Config | None:
     """The settings of a cell's preset; None where this project has none for it."""
     paths = [root / cell.preset for root in command_line.PRESET_ROOTS]
     preset = next((path for path in paths if path.is_file()), None)
-    return preset and command_line.parse([f"--flagfile={preset}"])[0]
+    return command_line.parse([f"--flagfile={preset}"])[0] if preset else None
 
 
 def _belonging(published: Config | None, groups: list[Group]) -> list[Group]:
@@ -162,7 +162,7 @@ def _paper_row(table: Table, cell: Cell, group: Group | None, note: str, other: 
 
 def _paper_record(table: Table, cell: Cell, group: Group | None, other: str) -> dict[str, Any]:
     mean, sd, weight = cell.published or (None, None, None)
-    ours = group and _figure(group, cell.figure)
+    ours, beside = (_figure(group, name) if group else None for name in (cell.figure, table.beside))
     return {
         "column": cell.column,
         "method": cell.row,
@@ -171,7 +171,7 @@ def _paper_record(table: Table, cell: Cell, group: Group | None, other: str) -> 
         "paper_lambda": weight,
         **_numbers("ours", ours),
         "ours_minus_paper": ours.mean - mean if ours and mean is not None else None,
-        **_numbers(table.beside, group and _figure(group, table.beside)),
+        **_numbers(table.beside, beside),
         "figure": cell.figure,
         "settings": (other or _whose(cell)) if group else NO_RUN,
         "preset": cell.preset,
@@ -190,7 +190,8 @@ def _figure(group: Group, name: str) -> Summary | None:
     found = group.summary(name)
     if found is None or name in (BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS):
         return found
-    return Summary(found.n, *(value and 100 * value for value in found[1:]))
+    sd, low, high = (value and 100 * value for value in found[2:])
+    return Summary(found.n, 100 * found.mean, sd, low, high)
 
 
 def _published(number: Published | None) -> str:
@@ -268,7 +269,7 @@ def _provenance(groups: list[Group]) -> Section:
         "run folder", "group", "seed", "epochs", "training time", "validation (best epoch)", "test", "data",
         "commit", "hardware", "versions",
     )  # fmt: skip
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             run.folder,
             group.label,

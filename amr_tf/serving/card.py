@@ -1,6 +1,7 @@
 """What goes with an exported model, for people and for programs: model_card.md and signatures.json."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from amr_tf import runs
@@ -170,7 +171,7 @@ def _shape(shape: list[int | None]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
     return "\n".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines

@@ -6,7 +6,7 @@ Over REST it needs no TensorFlow. Exit codes: 0 done, 2 a failure that the messa
 import math
 import sys
 import urllib.parse
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -33,7 +33,7 @@ class Connection(NamedTuple):
 def define_flags() -> flags.FlagValues:
     """The flags of this binary, apart from absl's global ones."""
     values = flags.FlagValues()
-    own = {"flag_values": values}
+    own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("url", "http://localhost:8501", "the server; grpc://localhost:8500 for gRPC", **own)
     flags.DEFINE_string("model", "amr", "the name under which the server has the model", **own)
     flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", **own)

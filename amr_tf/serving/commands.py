@@ -152,8 +152,8 @@ def _signature(server: Server, name: str, names: tuple[str, ...]) -> tuple[str, 
 def _read(paths: list[str], signature: Signature, name: str) -> np.ndarray:
     """The pictures as the signature's input `name` takes one: uint8 [N, H, W, C]."""
     shape = signature.inputs[name].shape
-    image_shape = shape[-3:] if shape else ()
-    if len(image_shape) != 3 or None in image_shape or image_shape[2] not in (1, 3):
+    image_shape = tuple(size for size in (shape or ())[-3:] if size is not None)
+    if len(image_shape) != 3 or image_shape[2] not in (1, 3):
         raise ServingError(f"This model does not take pictures: its input {name!r} is {shown(shape)}")
     return np.stack([inputs.read(path, image_shape) for path in paths])
 

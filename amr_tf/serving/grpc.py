@@ -1,6 +1,7 @@
 """TensorFlow Serving over gRPC. Its messages hold TensorFlow's own, so this imports TensorFlow: seconds, not more."""
 
 import urllib.parse
+from typing import Any
 
 import grpc
 import numpy as np
@@ -66,7 +67,7 @@ class GrpcServer:
         outputs = {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}
         return checked(outputs, signature, len(next(iter(inputs.values()))))
 
-    def _ask(self, method: grpc.UnaryUnaryMultiCallable, request: object) -> object:
+    def _ask(self, method: grpc.UnaryUnaryMultiCallable, request: Any) -> Any:
         try:
             return method(request, timeout=self.timeout)
         except grpc.RpcError as error:
@@ -96,14 +97,14 @@ def predict_request(model: str, name: str, inputs: dict[str, np.ndarray]) -> pre
     return request
 
 
-def _tensors(infos: dict[str, object]) -> dict[str, Tensor]:
+def _tensors(infos: dict[str, Any]) -> dict[str, Tensor]:
     return {
         name: Tensor(types_pb2.DataType.Name(info.dtype), _shape(info.tensor_shape))
         for name, info in infos.items()
     }
 
 
-def _shape(shape: object) -> tuple[int | None, ...] | None:
+def _shape(shape: Any) -> tuple[int | None, ...] | None:
     if shape.unknown_rank:
         return None
     return tuple(None if dimension.size < 0 else dimension.size for dimension in shape.dim)

@@ -25,6 +25,7 @@ class RestServer:
     def __init__(self, url: str, model: str, timeout: float):
         self.url, self.model, self.timeout = url, model, timeout
         self._address = urllib.parse.urlsplit(url)
+        self._host = self._address.hostname or ""
         self._path = f"{self._address.path.rstrip('/')}/v1/models/{urllib.parse.quote(model, safe='')}"
 
     def versions(self) -> list[Version]:
@@ -92,7 +93,7 @@ class RestServer:
         secure = self._address.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         port = self._address.port or (443 if secure else 80)
-        connection = connect(self._address.hostname, port, timeout=self.timeout)
+        connection = connect(self._host, port, timeout=self.timeout)
         # The time-out of the socket is one of each packet; a server may send them slowly for ever.
         deadline = time.monotonic() + self.timeout
         try:

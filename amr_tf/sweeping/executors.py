@@ -134,7 +134,7 @@ class Slurm:
     def state(self, job: Job) -> tuple[State, str] | None:
         if time.monotonic() - self._asked > SQUEUE_EVERY:
             self._ask()
-        return self._queue.get(read_json(job.place / QUEUED_AS).get("id"))
+        return self._queue.get(read_json(job.place / QUEUED_AS).get("id", ""))
 
     def said(self, job: Job) -> str:
         return last_line(pathlib.Path(read_json(job.place / QUEUED_AS).get("stderr", "")))

@@ -1,0 +1,39 @@
+"""What users read, taken apart: the commands and the Python blocks of README.md and of the site's pages."""
+
+import pathlib
+import re
+import shlex
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("benchmarks", "runs")), *PAGES]
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What a command looks like, not one to type.
+_FORM = re.compile(r"<\w+>|\[\w")
+_INDENTED = re.compile(r"(?:^ {4}.*\n|(?<=\n)\n(?= {4}))+", re.MULTILINE)
+
+
+def python_blocks(page: pathlib.Path) -> list[str]:
+    """The blocks marked as Python, in their order: later ones may use what earlier ones define."""
+    return [
+        code for language, code in _FENCED.findall(page.read_text(encoding="utf-8")) if language == "python"
+    ]
+
+
+def commands(page: pathlib.Path) -> list[str]:
+    """Every line of a block that calls `make` or a Python module, with the lines that continue it."""
+    text = page.read_text(encoding="utf-8")
+    blocks = [code for language, code in _FENCED.findall(text) if language == "bash"]
+    blocks += _INDENTED.findall(_FENCED.sub("", text))
+    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    typed = [line for line in lines if re.match(r"make\b|([\w./=$]+ )*[\w./]*python -m ", line)]
+    return [line for line in typed if not _FORM.search(line)]
+
+
+def words(command: str) -> tuple[str, list[str]]:
+    """What is called, `make` or a module, and its arguments; a pipe and what follows it are left out."""
+    found = shlex.split(command.partition(" | ")[0], comments=True)
+    if found[0] == "make":
+        return "make", found[1:]
+    start = found.index("-m")
+    return found[start + 1], found[start + 2 :]
