@@ -1,4 +1,4 @@
-"""Autoencoder: encoder, decoder, online linear probe, and the training step of a model with one player."""
+"""Autoencoder: encoder, decoder and online linear probe, and the training step of a model with one player."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from amr_tf import losses
 from amr_tf.mixing import MIXERS
+from amr_tf.models.codec import Codec
 from amr_tf.models.compiled import over_batches, repeated
 from amr_tf.networks import ARCHS
 from amr_tf.networks.layers import Seeds
@@ -46,10 +47,10 @@ def _unscaled(norm: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.where(overflow, 0.0, norm / scale), tf.cast(~overflow, tf.float32)
 
 
-class Autoencoder(keras.Model):
+class Autoencoder(Codec):
     """Images are coded and decoded; a probe learns to classify the codes without any say in them (`--model=ae`).
 
-    Sub-models whose weights are called kernel, bias, gamma, beta, u: `encoder`, `decoder`, `probe`.
+    Sub-models: `encoder`, `decoder`, `probe`.
 
     Args:
         config: a `Config`.
@@ -66,14 +67,9 @@ class Autoencoder(keras.Model):
     def __init__(
         self, config, image_shape: tuple[int, int, int], classes: int, attributes: int | None = None
     ):
-        super().__init__(name=config.model)
-        self.config = config
-        self.classes, self.attributes = classes, attributes or classes
-        self.image_shape = tuple(image_shape)
         arch, seeds = ARCHS[config.arch], Seeds(config.seed)
-        self.encoder = self._build_encoder(arch, seeds)
-        self.decoder = arch.decoder(config, self.image_shape, seeds)
-        self.code_shape = tuple(self.decoder.input_shape[1:])
+        super().__init__(config, image_shape, seeds)
+        self.classes, self.attributes = classes, attributes or classes
         dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
         self.probe = keras.Sequential(
             [keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe"
@@ -96,9 +92,6 @@ class Autoencoder(keras.Model):
         self.trackers = {name: kind(name=name) for name, kind in kinds.items()}
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
         self.built = True
-
-    def _build_encoder(self, arch, seeds: Seeds) -> keras.Model:
-        return arch.encoder(self.config, self.image_shape, seeds)
 
     def _build_players(self, arch, seeds: Seeds) -> None:
         """For models with a discriminator."""
@@ -164,50 +157,6 @@ class Autoencoder(keras.Model):
     @property
     def metrics(self) -> list:
         return [*self.trackers.values(), self.accuracy]
-
-    def call(self, x, training=False):
-        return self.decoder(self._codes(x, training), training=training)
-
-    def _codes(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """Images [B, H, W, C] -> codes [B, ...] in the type that the networks compute in."""
-        return self.encoder(x, training=training)
-
-    def encode(self, x: tf.Tensor) -> tf.Tensor:
-        """Images [B, H, W, C] in [-1, 1] -> codes float32 [B, ...]."""
-        return tf.cast(self._codes(x, training=False), tf.float32)
-
-    def decode(self, h: tf.Tensor) -> tf.Tensor:
-        """Codes [B, ...] -> images float32 [B, H, W, C]."""
-        return tf.cast(self.decoder(h, training=False), tf.float32)
-
-    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
-        return self.decode(self.encode(x))
-
-    def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int, mixer: str = "mixup") -> tf.Tensor:
-        """Decoded codes on the way from x1 to x2, both ends included.
-
-        Args:
-            x1, x2: images [B, H, W, C].
-            steps: points on the way, at least 2.
-            mixer: a convex one goes straight; a Bernoulli one switches feature maps over in their order.
-
-        Returns:
-            Images [B, steps, H, W, C].
-        """
-        codes = tf.stack([self.encode(x1), self.encode(x2)], axis=1)
-        share = tf.linspace(0.0, 1.0, steps)
-        if mixer.startswith("bernoulli"):
-            maps = self.code_shape[-1]
-            switched = tf.range(1, maps + 1, dtype=tf.float32) <= tf.round(share[:, None] * maps)
-            share = tf.reshape(
-                tf.cast(switched, tf.float32), [steps, *[1] * (len(self.code_shape) - 1), maps]
-            )
-        else:
-            share = tf.reshape(share, [steps, *[1] * len(self.code_shape)])
-        path = codes[:, None, 0] * (1 - share) + codes[:, None, 1] * share
-        images = self.decode(tf.reshape(path, [-1, *self.code_shape]))
-        return tf.reshape(images, [-1, steps, *self.image_shape])
 
     def forward(self, x: tf.Tensor) -> Forward:
         """Codes and reconstructions of images [B, H, W, C] in [-1, 1]."""
