@@ -182,8 +182,8 @@ RULES = (
 NETWORK_RULES = (
     Rule(
         ("arch", "dataset"),
-        lambda c, width: c.arch != "burgess" or width == 64,
-        "--arch=burgess takes images of 64 px: use amr, acai or amr_fixed",
+        lambda c, width: c.arch != "burgess" or width in (32, 64),
+        "--arch=burgess takes images of 32 or 64 px: use amr, acai or amr_fixed",
     ),
     Rule(
         ("arch", "dataset"),

@@ -3,6 +3,8 @@
 64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply.
 """
 
+import math
+
 import keras
 
 from amr_tf.networks import layers
@@ -31,12 +33,17 @@ def _deconv(filters: int, seeds: layers.Seeds, activation: str) -> keras.layers.
     )  # fmt: skip
 
 
+def _halvings(image_shape: ImageShape) -> int:
+    """Strided convolutions between the image and the last feature map: 4 for 64 px, as published."""
+    return int(math.log2(image_shape[0] // TOP))
+
+
 class BurgessArch:
     """Encoder, decoder, discriminator and probe for 64x64 images."""
 
     def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
         """Images [B, 64, 64, C] -> codes [B, latent]."""
-        stack = [_conv(seeds) for _ in range(4)]
+        stack = [_conv(seeds) for _ in range(_halvings(image_shape))]
         stack += [
             keras.layers.Flatten(),
             _dense(UNITS, seeds),
@@ -49,7 +56,8 @@ class BurgessArch:
         """Codes [B, latent] -> images [B, 64, 64, C] in (-1, 1)."""
         stack = [_dense(UNITS, seeds), _dense(UNITS, seeds), _dense(TOP * TOP * MAPS, seeds)]
         stack += [keras.layers.Reshape((TOP, TOP, MAPS))]
-        stack += [_deconv(MAPS, seeds, "relu") for _ in range(3)] + [_deconv(image_shape[-1], seeds, "tanh")]
+        stack += [_deconv(MAPS, seeds, "relu") for _ in range(_halvings(image_shape) - 1)]
+        stack += [_deconv(image_shape[-1], seeds, "tanh")]
         return keras.Sequential([keras.Input((config.latent,)), *stack], name="decoder")
 
     def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
@@ -62,7 +70,7 @@ class BurgessArch:
             )  # fmt: skip
 
         conv = {"strides": 2, "padding": "same", "activation": "relu"}
-        stack = [spectral(layers.SpectralConv2D, MAPS, 4, **conv) for _ in range(4)]
+        stack = [spectral(layers.SpectralConv2D, MAPS, 4, **conv) for _ in range(_halvings(image_shape))]
         stack += [keras.layers.Flatten()]
         stack += [spectral(layers.SpectralDense, UNITS, activation="relu") for _ in range(2)]
         return Discriminator([*stack, spectral(layers.SpectralDense, 1)], image_shape, name="discriminator")
