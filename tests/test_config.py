@@ -180,7 +180,7 @@ RULE_WITNESSES = (
 )
 # The same for NETWORK_RULES, with the width of the images.
 NETWORK_WITNESSES = (
-    ({"arch": "burgess"}, 32),
+    ({"arch": "burgess"}, 128),
     ({"arch": "resnet"}, 32),
     ({"arch": "resnet", "latent_width": 1}, 64),
     ({"arch": "mlp"}, 32),

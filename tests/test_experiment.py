@@ -259,7 +259,7 @@ def test_spiral_is_drawn_as_a_plot(tmp_path):
 
 def test_build_model_refuses_images_that_do_not_fit():
     with pytest.raises(ConfigError, match="64 px"):
-        experiment.build_model(Config(arch="burgess"), (32, 32, 1), 10)
+        experiment.build_model(Config(arch="burgess"), (16, 16, 1), 10)
 
 
 def test_the_demonstration_preset_is_what_runs_without_flags():

@@ -1,6 +1,7 @@
 """The dSprites networks of Burgess et al. 2018 as the AMR code has them: `burgess`.
 
-64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply.
+64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply. Images of 32 px, which
+are not of the papers, take one convolution less.
 """
 
 import math
@@ -34,15 +35,15 @@ def _deconv(filters: int, seeds: layers.Seeds, activation: str) -> keras.layers.
 
 
 def _halvings(image_shape: ImageShape) -> int:
-    """Strided convolutions between the image and the last feature map: 4 for 64 px, as published."""
+    """Convolutions with strides of 2 between the image and the last feature map: 4 for 64 px, as published."""
     return int(math.log2(image_shape[0] // TOP))
 
 
 class BurgessArch:
-    """Encoder, decoder, discriminator and probe for 64x64 images."""
+    """Encoder, decoder, discriminator and probe for images of 64 px, or 32."""
 
     def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, 64, 64, C] -> codes [B, latent]."""
+        """Images [B, W, W, C] -> codes [B, latent]."""
         stack = [_conv(seeds) for _ in range(_halvings(image_shape))]
         stack += [
             keras.layers.Flatten(),
@@ -53,7 +54,7 @@ class BurgessArch:
         return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
 
     def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, latent] -> images [B, 64, 64, C] in (-1, 1)."""
+        """Codes [B, latent] -> images [B, W, W, C] in (-1, 1)."""
         stack = [_dense(UNITS, seeds), _dense(UNITS, seeds), _dense(TOP * TOP * MAPS, seeds)]
         stack += [keras.layers.Reshape((TOP, TOP, MAPS))]
         stack += [_deconv(MAPS, seeds, "relu") for _ in range(_halvings(image_shape) - 1)]
@@ -61,7 +62,7 @@ class BurgessArch:
         return keras.Sequential([keras.Input((config.latent,)), *stack], name="decoder")
 
     def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
-        """Images [B, 64, 64, C] -> logits [B]: spectral norm on every layer, power steps in training only."""
+        """Images [B, W, W, C] -> logits [B]: spectral norm on every layer, power steps in training only."""
 
         def spectral(kind, *args, **kwargs):
             return kind(
