@@ -98,6 +98,22 @@ FAST = {
         ("acai", "acai_rerun"),
     )
 }
+FIGURE_6 = {
+    "figures/figure6/shapes_supervised.flags": Config(
+        dataset="shapes",
+        mixer="supervised",
+        arch="burgess",
+        latent=64,
+        recon_loss="l2",
+        lambda_=20.0,
+        beta=1.0,
+        update_g_every=1,
+        learning_rate=1e-3,
+        schedule="cosine",
+        steps_per_epoch=500,
+        epochs=12,
+    )
+}
 
 
 def parsed(name: str) -> Config:
@@ -110,7 +126,7 @@ def test_every_cell_of_the_tables_has_its_preset():
     assert [name for name in PRESETS if name.startswith("low_data")] == sorted(LOW_DATA)
 
 
-@pytest.mark.parametrize(("name", "config"), (CELLS | TABLE_3 | LOW_DATA | FAST).items())
+@pytest.mark.parametrize(("name", "config"), (CELLS | TABLE_3 | LOW_DATA | FAST | FIGURE_6).items())
 def test_a_preset_holds_the_settings_that_its_name_says(name, config):
     assert parsed(name) == config
 
