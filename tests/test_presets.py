@@ -99,7 +99,7 @@ FAST = {
     )
 }
 FIGURE_6 = {
-    "figures/figure6/shapes_supervised.flags": Config(
+    "figures/figure6/shapes.flags": Config(
         dataset="shapes",
         mixer="supervised",
         arch="burgess",
