@@ -1,7 +1,7 @@
 """The dSprites networks of Burgess et al. 2018 as the AMR code has them: `burgess`.
 
-64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply. Images of 32 px, which
-are not of the papers, take one convolution less.
+64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply. Images of
+32 px, which are not of the papers, take one convolution less.
 """
 
 import math
