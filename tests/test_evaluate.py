@@ -121,14 +121,8 @@ def test_supervised_mixes_are_judged_and_drawn_from_the_run_folder_alone(tmp_pat
 def test_a_minute_of_supervised_mixing_does_what_random_masks_do_not(tmp_path):
     """More than half of the mixes on test images show all four attributes to a classifier that no model has seen."""
     folder = tmp_path / "run"
-    settings = {
-        "arch": "burgess",
-        "latent": 64,
-        "recon_loss": "l2",
-        "lambda_": 100.0,
-        "attribute_weight": 3.0,
-    }
-    settings |= {"update_g_every": 1, "learning_rate": 1e-3, "steps_per_epoch": 800, "epochs": 1}
+    settings = {"arch": "burgess", "latent": 64, "recon_loss": "l2", "lambda_": 100.0, "update_g_every": 1}
+    settings |= {"attribute_weight": 3.0, "learning_rate": 1e-3, "steps_per_epoch": 800, "epochs": 1}
     experiment.run(Config(run_dir=str(folder), dataset="shapes", mixer="supervised", **settings))
     assert evaluate.main([f"--run_dir={folder}", "--metrics=attributes"]) == 0
     found = json.loads((folder / "results.json").read_bytes())["metrics"]["attributes"]
