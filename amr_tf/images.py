@@ -1,4 +1,4 @@
-"""Pictures from arrays of images: grids, sprites, scatter plots of points, PNG bytes. NumPy and Pillow only."""
+"""Pictures from arrays of images: grids, sprites, scatter plots in 2-D and 3-D, PNG bytes. NumPy and Pillow only."""
 
 import io
 import math
@@ -12,8 +12,11 @@ LABEL_WIDTH, LABEL_SIZE = 190, 14  # of the column of labels, and of their lette
 FRAME_MILLISECONDS = 120
 GAP = 2  # pixels between the images of a grid
 BACKGROUND = 255
-BLUE, ORANGE = (31, 119, 180), (255, 127, 14)
+BLUE, ORANGE, RED = (31, 119, 180), (255, 127, 14), (214, 39, 40)
 PURPLE, YELLOW = (68, 1, 84), (253, 231, 37)  # Matplotlib's viridis at its ends
+GREY = (200, 200, 200)
+TITLE_LINE = 20  # pixels a line of a title takes
+AZIMUTH, ELEVATION = 0.6, 0.4  # radians: from where a scatter plot in 3-D is seen
 
 
 def grid(rows: list[np.ndarray], gap: int = GAP) -> np.ndarray:
@@ -35,6 +38,21 @@ def stack(pictures: list[np.ndarray], gap: int) -> np.ndarray:
     between = np.full((gap, *pictures[0].shape[1:]), BACKGROUND, np.uint8)
     parts = [part for picture in pictures for part in (between, picture)]
     return np.concatenate(parts[1:])
+
+
+def beside(pictures: list[np.ndarray], gap: int) -> np.ndarray:
+    """Pictures of one height side by side, `gap` columns of background between them: uint8 [H, W', 3]."""
+    return stack([picture.swapaxes(0, 1) for picture in pictures], gap).swapaxes(0, 1)
+
+
+def with_title(picture: np.ndarray, lines: list[str]) -> np.ndarray:
+    """A picture uint8 [H, W, 3] with lines of text in the middle above it -> [H + TITLE_LINE * lines, W, 3]."""
+    strip = Image.new("RGB", (picture.shape[1], TITLE_LINE * len(lines)), (BACKGROUND,) * 3)
+    pen, font = ImageDraw.Draw(strip), ImageFont.load_default(LABEL_SIZE)
+    for row, line in enumerate(lines):
+        place = (picture.shape[1] / 2, (row + 0.5) * TITLE_LINE)
+        pen.text(place, line, fill=(0, 0, 0), font=font, anchor="mm")
+    return np.concatenate([np.asarray(strip), picture])
 
 
 def with_labels(picture: np.ndarray, labels: list[str]) -> np.ndarray:
@@ -69,6 +87,45 @@ def scatter(real: np.ndarray, mixed: np.ndarray, size: int = 400) -> np.ndarray:
             for dy in (-1, 0, 1):
                 canvas[size - 1 - place[:, 1] + dy, place[:, 0] + dx] = colour
     return canvas
+
+
+def scatter_3d(real: np.ndarray, mixed: np.ndarray, size: int = 360) -> np.ndarray:
+    """Points [N, 3] and [M, 3] in a box around both, seen from above: real ones red, mixes blue, nearer ones over
+    farther ones and stronger in colour -> picture uint8 [size, size, 3].
+    """
+    points = np.concatenate([real, mixed])
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre, reach = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9)
+    corners = (
+        np.array(np.meshgrid(*([(-1, 1)] * 3), indexing="ij")).reshape(3, -1).T * (high - low) / 2 / reach
+    )
+    edges = [(a, b) for a in range(8) for b in range(a) if (a ^ b).bit_count() == 1]
+    fine = 3 * size  # drawn large and made smaller, so that dots are round
+    canvas = Image.new("RGB", (fine, fine), (BACKGROUND,) * 3)
+    pen = ImageDraw.Draw(canvas)
+    at, _ = _seen(corners, fine)
+    for a, b in edges:
+        pen.line([tuple(at[a]), tuple(at[b])], fill=GREY, width=3)
+    at, depth = _seen((points - centre) / reach, fine)
+    strength = 0.35 + 0.65 * (depth - depth.min()) / max(np.ptp(depth), 1e-9)
+    colours = np.repeat([RED, BLUE], [len(real), len(mixed)], axis=0)
+    shades = np.rint(strength[:, None] * colours + (1 - strength[:, None]) * BACKGROUND).astype(int)
+    for index in np.argsort(depth, kind="stable"):
+        (x, y), radius = at[index], fine / 160
+        pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=tuple(shades[index].tolist()))
+    return np.asarray(canvas.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _seen(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, 3] in [-1, 1] on a canvas of that size, pixels [N, 2], and how near they are, [N]."""
+    x, y, z = points.T
+    right, away = (
+        x * np.cos(AZIMUTH) - y * np.sin(AZIMUTH), x * np.sin(AZIMUTH) + y * np.cos(AZIMUTH)
+    )  # fmt: skip
+    up, near = (
+        z * np.cos(ELEVATION) + away * np.sin(ELEVATION), z * np.sin(ELEVATION) - away * np.cos(ELEVATION)
+    )  # fmt: skip
+    return (1 + np.stack([right, -up], axis=1) / 1.75) / 2 * size, near
 
 
 def enlarge(picture: np.ndarray, factor: int) -> np.ndarray:
