@@ -223,7 +223,7 @@ def _supervised(opened: list[TrainedRun]) -> TrainedRun:
 def _combination_names(run: TrainedRun) -> list[str]:
     """What each of `combinations` has; "none" where it has nothing."""
     named = [np.array(run.attribute_names)[row.astype(bool)] for row in run.combinations()]
-    return [" ".join(names) or "none" for names in named]
+    return [", ".join(names) or "none" for names in named]
 
 
 def _there_and_back(steps: int = PATH_STEPS) -> list[int]:

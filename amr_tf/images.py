@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from amr_tf.data import pixels
 
-LABEL_WIDTH, LABEL_SIZE = 190, 14  # of the column of labels, and of their letters, in pixels
+LABEL_WIDTH, LABEL_SIZE = 190, 14  # least width of the column of labels, height of their letters, in pixels
 FRAME_MILLISECONDS = 120
 GAP = 2  # pixels between the images of a grid
 BACKGROUND = 255
@@ -56,10 +56,15 @@ def with_title(picture: np.ndarray, lines: list[str]) -> np.ndarray:
 
 
 def with_labels(picture: np.ndarray, labels: list[str]) -> np.ndarray:
-    """A picture of rows of equal height, uint8 [H, W, 3], with a text left of each -> [H, W + LABEL_WIDTH, 3]."""
-    height = picture.shape[0]
-    column = Image.new("RGB", (LABEL_WIDTH, height), (BACKGROUND,) * 3)
-    pen, font = ImageDraw.Draw(column), ImageFont.load_default(LABEL_SIZE)
+    """A picture of rows of equal height, uint8 [H, W, 3], with a text left of each -> [H, W', 3].
+
+    The column of texts is LABEL_WIDTH wide, or more where one of them needs it.
+    """
+    height, font = picture.shape[0], ImageFont.load_default(LABEL_SIZE)
+    widest = max(font.getlength(line) for label in labels for line in label.split("\n"))
+    width = max(LABEL_WIDTH, math.ceil(widest) + 16)
+    column = Image.new("RGB", (width, height), (BACKGROUND,) * 3)
+    pen = ImageDraw.Draw(column)
     for row, label in enumerate(labels):
         pen.text((8, (row + 0.5) * height / len(labels)), label, fill=(0, 0, 0), font=font, anchor="lm")
     return np.concatenate([np.asarray(column), picture], axis=1)
