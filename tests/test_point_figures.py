@@ -81,7 +81,7 @@ def test_mixes_are_of_as_many_codes_as_in_training_and_the_same_for_the_same_dra
         (mixed, decoded), (again, _) = (run.mixes("test", np.random.default_rng(5)) for _ in range(2))
         np.testing.assert_array_equal(mixed, again)
         np.testing.assert_allclose(decoded, run.decode(mixed))
-        spreads.append(mixed.std() / run.codes("test").std())
+        spreads.append(mixed.std(axis=0).mean() / run.codes("test").std(axis=0).mean())
     assert codes.shape == (1_000, 3)
     # The variance of a mix of k is 2 / (k + 1) of a code's.
     np.testing.assert_allclose(spreads, [(2 / 3) ** 0.5, (2 / 5) ** 0.5], rtol=0.06)
