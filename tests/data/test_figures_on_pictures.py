@@ -49,18 +49,23 @@ def path_size(rows):
 
 @pytest.mark.slow
 def test_faces_with_and_without_consistency(put_in_cache, celeba_files, tmp_path):
-    """Figure 13, and from the prepared data figure 6."""
+    """Figure 13."""
     put_in_cache("celeb_a", celeba_files)
-    data_dir = f"--data_dir={tmp_path / 'data'}"
-    steps, sizes = sweep("figure13", tmp_path / "out", data_dir)
+    steps, sizes = sweep("figure13", tmp_path / "out", f"--data_dir={tmp_path / 'data'}")
     assert steps == {"row1_beta50": 2, "row2_beta0": 2}
     assert sizes == {"interpolation": path_size(rows=3)}
-    steps, sizes = sweep("figure6_celeba", tmp_path / "masks", data_dir)
+
+
+@pytest.mark.slow
+def test_masks_for_the_attributes_of_faces(put_in_cache, celeba_files, tmp_path):
+    """Figure 6, and beside it mixes of pairs for each combination of attributes."""
+    put_in_cache("celeb_a", celeba_files)
+    steps, sizes = sweep("figure6_celeba", tmp_path / "out", f"--data_dir={tmp_path / 'data'}")
     assert steps == {"celeba": 2}
     assert set(sizes) == {"masks", "attribute_mixes"}
     # 4 combinations of three attributes occur in the test split; above their rows the two parents.
     assert sizes["attribute_mixes"][1] == (2 + 4) * TILE + images.GAP
-    found = json.loads((tmp_path / "masks" / "celeba" / "s0" / "results.json").read_bytes())["metrics"]
+    found = json.loads((tmp_path / "out" / "celeba" / "s0" / "results.json").read_bytes())["metrics"]
     assert found["attributes"]["mixes"] == 4
 
 
