@@ -48,9 +48,9 @@ def latent(opened: list[TrainedRun], rng: np.random.Generator) -> list[np.ndarra
             )
         mixed = run.mixes("test", copy.deepcopy(rng))[0].reshape(real.shape)
         _, spread, directions = np.linalg.svd(real - real.mean(axis=0), full_matrices=False)
-        shown = [(part - real.mean(axis=0)) @ directions[:3].T for part in (real, mixed)]
+        first, second = ((part - real.mean(axis=0)) @ directions[:3].T for part in (real, mixed))
         share = (spread[:3] ** 2).sum() / max((spread**2).sum(), 1e-12)
-        picture = images.scatter_3d(*(part[:MOST_POINTS] for part in shown), PANEL)
+        picture = images.scatter_3d(first[:MOST_POINTS], second[:MOST_POINTS], PANEL)
         panels.append(images.with_title(picture, [name, f"{share:.0%} of the codes' variance"]))
     return [_arranged(panels)]
 
