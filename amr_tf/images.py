@@ -100,37 +100,35 @@ def scatter_3d(real: np.ndarray, mixed: np.ndarray, size: int = 360) -> np.ndarr
     """
     points = np.concatenate([real, mixed])
     low, high = points.min(axis=0), points.max(axis=0)
-    centre, reach = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9)
-    corners = (
-        np.array(np.meshgrid(*([(-1, 1)] * 3), indexing="ij")).reshape(3, -1).T * (high - low) / 2 / reach
-    )
-    edges = [(a, b) for a in range(8) for b in range(a) if (a ^ b).bit_count() == 1]
+    corners = np.array([[(low, high)[corner >> axis & 1][axis] for axis in range(3)] for corner in range(8)])
     fine = 3 * size  # drawn large and made smaller, so that dots are round
+    box = _seen(corners)[0]
+    middle, reach = (box.min(axis=0) + box.max(axis=0)) / 2, max(float(np.ptp(box, axis=0).max()), 1e-9)
     canvas = Image.new("RGB", (fine, fine), (BACKGROUND,) * 3)
     pen = ImageDraw.Draw(canvas)
-    at, _ = _seen(corners, fine)
-    for a, b in edges:
-        pen.line([tuple(at[a]), tuple(at[b])], fill=GREY, width=3)
-    at, depth = _seen((points - centre) / reach, fine)
-    strength = 0.35 + 0.65 * (depth - depth.min()) / max(np.ptp(depth), 1e-9)
+    place, near = _seen(points)
+    at, ends = (fine / 2 + 0.95 * fine * (where - middle) / reach for where in (place, box))
+    for one in range(8):
+        for other in (one ^ 1, one ^ 2, one ^ 4):  # each edge twice
+            pen.line([tuple(ends[one]), tuple(ends[other])], fill=GREY, width=3)
+    strength = 0.35 + 0.65 * (near - near.min()) / max(np.ptp(near), 1e-9)
     colours = np.repeat([RED, BLUE], [len(real), len(mixed)], axis=0)
     shades = np.rint(strength[:, None] * colours + (1 - strength[:, None]) * BACKGROUND).astype(int)
-    for index in np.argsort(depth, kind="stable"):
+    for index in np.argsort(near, kind="stable"):
         (x, y), radius = at[index], fine / 160
         pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=tuple(shades[index].tolist()))
     return np.asarray(canvas.resize((size, size), Image.Resampling.LANCZOS))
 
 
-def _seen(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points [N, 3] in [-1, 1] on a canvas of that size, pixels [N, 2], and how near they are, [N]."""
+def _seen(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, 3] as they are seen, to the right and downwards [N, 2], and how near they are [N]."""
     x, y, z = points.T
-    right, away = (
-        x * np.cos(AZIMUTH) - y * np.sin(AZIMUTH), x * np.sin(AZIMUTH) + y * np.cos(AZIMUTH)
-    )  # fmt: skip
+    right, away = x * np.cos(AZIMUTH) - y * np.sin(AZIMUTH), x * np.sin(AZIMUTH) + y * np.cos(AZIMUTH)
     up, near = (
-        z * np.cos(ELEVATION) + away * np.sin(ELEVATION), z * np.sin(ELEVATION) - away * np.cos(ELEVATION)
-    )  # fmt: skip
-    return (1 + np.stack([right, -up], axis=1) / 1.75) / 2 * size, near
+        z * np.cos(ELEVATION) + away * np.sin(ELEVATION),
+        z * np.sin(ELEVATION) - away * np.cos(ELEVATION),
+    )
+    return np.stack([right, -up], axis=1), near
 
 
 def enlarge(picture: np.ndarray, factor: int) -> np.ndarray:

@@ -51,7 +51,9 @@ def latent(opened: list[TrainedRun], rng: np.random.Generator) -> list[np.ndarra
         first, second = ((part - real.mean(axis=0)) @ directions[:3].T for part in (real, mixed))
         share = (spread[:3] ** 2).sum() / max((spread**2).sum(), 1e-12)
         picture = images.scatter_3d(first[:MOST_POINTS], second[:MOST_POINTS], PANEL)
-        panels.append(images.with_title(picture, [name, f"{share:.0%} of the codes' variance"]))
+        panels.append(
+            images.with_title(picture, [name, f"{share:.0%} of the variance of {real.shape[1]} numbers"])
+        )
     return [_arranged(panels)]
 
 
@@ -68,9 +70,9 @@ def _settings(opened: list[TrainedRun]) -> list[tuple[str, list[TrainedRun]]]:
     named = []
     for key, alike in groups.items():
         config = dict(key)
-        words = [f"{name} {config[name]:g}" if isinstance(config[name], float) else f"{name} {config[name]}"
+        words = [f"{name} = {config[name]:g}" if isinstance(config[name], float) else f"{name} = {config[name]}"
                  for name in differing]  # fmt: skip
-        named.append((", ".join(words) or f"{config['model']}, k {config['k']}", alike))
+        named.append((", ".join(words) or f"{config['model']}, k = {config['k']}", alike))
     return named
 
 

@@ -75,11 +75,11 @@ def test_a_plot_in_3d_paints_nearer_points_over_farther_ones():
     for real, mixed, colour in ((toward, -toward, images.RED), (-toward, toward, images.BLUE)):
         picture = images.scatter_3d(real[None], mixed[None], size=480)
         np.testing.assert_allclose(picture[240, 240], colour, atol=3)
-    up = images.scatter_3d(np.array([[0, 0, 1.0]]), np.array([[0, 0, -1.0]]), size=120)
+    up = images.scatter_3d(np.array([[0, 0, 1.0]]), np.array([[0, 0, -1.0]]), size=480)
     red, blue = (
         np.argwhere(up[..., channel] > up[..., other] + 40.0)[:, 0] for channel, other in ((0, 2), (2, 0))
     )
-    assert red.mean() < 60 < blue.mean()
+    assert red.mean() < 240 < blue.mean()
 
 
 def test_labels_are_whole_however_long():

@@ -36,9 +36,9 @@ def opened(trained):
 
 def test_runs_that_differ_by_their_seed_share_a_panel_named_after_what_differs(opened):
     named = point_figures._settings([opened[2], opened[0], opened[1]])
-    assert [name for name, _ in named] == ["k 4, beta 0.1", "k 2, beta 0"]
+    assert [name for name, _ in named] == ["k = 4, beta = 0.1", "k = 2, beta = 0"]
     assert [[run.config.seed for run in alike] for _, alike in named] == [[1], [1, 2]]
-    assert point_figures._settings(opened[:2])[0][0] == "amr, k 2"
+    assert point_figures._settings(opened[:2])[0][0] == "amr, k = 2"
 
 
 def test_the_spiral_shows_real_points_mixes_and_the_distance_that_the_metric_gives(
@@ -58,8 +58,8 @@ def test_the_spiral_shows_real_points_mixes_and_the_distance_that_the_metric_giv
     }
     one, two, three = (found[name]["distance"] for name in "abc")
     expected = f"distance {(one + two) / 2:.4f} ± {abs(one - two) / 2**0.5:.4f} (2 seeds)"
-    assert titles[:2] == [["k 2, beta 0", expected], ["k 4, beta 0.1", f"distance {three:.4f}"]]
-    assert [lines[1] for lines in titles[2:]] == ["100% of the codes' variance"] * 2
+    assert titles[:2] == [["k = 2, beta = 0", expected], ["k = 4, beta = 0.1", f"distance {three:.4f}"]]
+    assert [lines[1] for lines in titles[2:]] == ["100% of the variance of 3 numbers"] * 2
     assert found["a"]["real"] < 1e-6 < found["a"]["blends"]
     assert (found["a"]["k"], found["c"]["k"], found["c"]["mixes"]) == (2, 4, 1_000)
     width = 2 * point_figures.PANEL + point_figures.PANEL_GAP
