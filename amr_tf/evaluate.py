@@ -15,19 +15,13 @@ from absl import flags
 from amr_tf import startup
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError
+from amr_tf.figure_names import FIGURES
 from amr_tf.interruption import Interruption, ignore_signals
 from amr_tf.metrics import METRICS
 
 USAGE = "python -m amr_tf.evaluate --run_dir=RUN [--metrics=NAME,...] [--figures=NAME,...]"
 PURPOSE = "measures trained runs, and draws pictures that compare them"
 DEFAULT_METRICS = ("probe", "clustering", "reconstruction")
-FIGURES = {
-    "interpolation": "pixel blend and decoded paths between test images, a row for each run",
-    "triangle": "decoded mixes of three test images, for the first run",
-    "traversal": "one number of a flat code changed at a time, for the first run",
-    "masks": "supervised mixing: the mask of each combination of attributes, for the first run",
-    "attribute_mixes": "supervised mixing: pairs of test images mixed for each combination, for the first run",
-}
 
 
 class Request(NamedTuple):

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from amr_tf import images, runs
+from amr_tf import images, point_figures, runs
 from amr_tf.config import ConfigError
 from amr_tf.data import pixels
 from amr_tf.trained import TrainedRun
@@ -35,6 +35,9 @@ def draw(request) -> list[pathlib.Path]:
     """
     opened = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
     _refuse_unlike(opened)
+    for name in request.figures:
+        if name not in OF_POINTS:
+            _refuse_points(opened[0], name)
     folder = pathlib.Path(os.path.expanduser(request.out)) if request.out else opened[0].path / "figures"
     written = []
     for name in request.figures:
@@ -57,15 +60,18 @@ def _refuse_unlike(opened: list[TrainedRun]) -> None:
     if len(seen) > 1:
         names = ", ".join(sorted(" ".join(pair) for pair in seen))
         raise ConfigError(f"One figure shows runs of one data set and one --image_fit. Received: {names}")
-    if opened[0].config.dataset == "spiral":
+
+
+def _refuse_points(run: TrainedRun, name: str) -> None:
+    if run.config.dataset == "spiral":
         raise ConfigError(
-            "Points have no such figures; a run's images/ has their plot. Received: --dataset=spiral"
+            f"Points have the figures {' and '.join(OF_POINTS)}. Received: --figures={name} of --dataset=spiral"
         )
-    test = opened[0].splits.test
+    test = run.splits.test
     if len(test) < 2 * PAIRS or len(np.unique(test.labels)) < 3:
         raise ConfigError(
             f"The figures need {2 * PAIRS} test images and 3 labels among them. Received: {len(test)} of "
-            f"{opened[0].config.dataset}"
+            f"{run.config.dataset}"
         )
 
 
@@ -217,7 +223,7 @@ def _supervised(opened: list[TrainedRun]) -> TrainedRun:
 def _combination_names(run: TrainedRun) -> list[str]:
     """What each of `combinations` has; "none" where it has nothing."""
     named = [np.array(run.attribute_names)[row.astype(bool)] for row in run.combinations()]
-    return [" ".join(names) or "none" for names in named]
+    return [", ".join(names) or "none" for names in named]
 
 
 def _there_and_back(steps: int = PATH_STEPS) -> list[int]:
@@ -232,12 +238,13 @@ def _test_images(run: TrainedRun, count: int, rng: np.random.Generator) -> np.nd
 
 
 def _labels(opened: list[TrainedRun]) -> list[str]:
-    """Method, seed and step of each run; with its folder where that does not tell them apart."""
+    """Method, weights of its losses, seed and step of each run; with its folder where that does not tell them apart."""
     labels = []
     for run in opened:
         config = run.config
         mixed = f" {config.mixer} k={config.k}" if config.model == "amr" else ""
-        labels.append(f"{config.model}{mixed}\nseed {config.seed}, step {run.step:,}")
+        weights = f"lambda {config.lambda_:g}" + (f", beta {config.beta:g}" if config.beta else "")
+        labels.append(f"{config.model}{mixed}\n{weights}\nseed {config.seed}, step {run.step:,}")
     if len(set(labels)) == len(labels):
         return labels
     return [f"{label}\n{run.path.name[-24:]}" for label, run in zip(labels, opened, strict=True)]
@@ -251,10 +258,12 @@ def _grid(rows: list[np.ndarray]) -> np.ndarray:
     return images.enlarge(images.grid(rows), _factor(rows[0]))
 
 
+OF_POINTS = {"spiral": point_figures.spiral, "latent": point_figures.latent}
 FIGURES = {
     "interpolation": interpolation,
     "triangle": triangle,
     "traversal": traversal,
     "masks": masks,
     "attribute_mixes": attribute_mixes,
+    **OF_POINTS,
 }

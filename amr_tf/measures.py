@@ -25,6 +25,7 @@ from amr_tf.metrics import (
     probe,
     reconstruction,
     sap,
+    spiral,
 )  # fmt: skip
 from amr_tf.trained import TrainedRun
 
@@ -171,6 +172,20 @@ def _lines(run: TrainedRun, rng: Rng) -> dict[str, Any]:
     return lines.score(images, pixels.to_float(generated.render_lines(angles)), angles)
 
 
+def _spiral(run: TrainedRun, rng: Rng) -> dict[str, Any]:
+    """Mixes as the run makes them; `blends` are straight mixes of two points, which no model made."""
+    _, mixes = run.mixes("test", rng)
+    real = run.examples("test")[0].reshape(-1, 2)
+    first, second = rng.permutation(len(real))[: len(real) // 2 * 2].reshape(2, -1)
+    share = rng.random((len(first), 1))
+    others = {
+        "reconstructions": run.decode(run.codes("test")).reshape(-1, 2),
+        "blends": share * real[first] + (1 - share) * real[second],
+        "real": real,
+    }
+    return spiral.score(mixes.reshape(-1, 2), generated.spiral_curve(), **others) | {"k": run.config.k}
+
+
 def _of_factors(score: Callable, **settings: Any) -> Metric:
     """A metric that compares codes with the factors that made the images."""
 
@@ -208,6 +223,10 @@ def _no_lines(run: TrainedRun) -> str:
     return "" if run.config.dataset == "lines" else "only lines have an angle: --dataset=lines"
 
 
+def _no_spiral(run: TrainedRun) -> str:
+    return "" if run.config.dataset == "spiral" else "only points lie on a spiral: --dataset=spiral"
+
+
 METRICS = {
     "probe": Metric(_probe(_codes), _no_classes),
     "probe_pixels": Metric(_probe(_pixels), _no_classes),
@@ -216,6 +235,7 @@ METRICS = {
     "interpolation": Metric(_interpolation),
     "attributes": Metric(attribute_mixes, _no_supervision),
     "lines": Metric(_lines, _no_lines),
+    "spiral": Metric(_spiral, _no_spiral),
     "factor_vae": _of_factors(factor_vae.score, preset="paper"),
     "factor_vae_dlib": _of_factors(factor_vae.score, preset="dlib"),
     "amr_dfv": _of_factors(amr_dfv.score),

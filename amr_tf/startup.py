@@ -29,6 +29,8 @@ def import_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+            # Each run that is opened traces functions of its own, of which TensorFlow warns in five lines.
+            tf.get_logger().setLevel("ERROR")
         except Exception:
             held_back.seek(0)
             os.write(kept, held_back.read())

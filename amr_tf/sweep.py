@@ -1,6 +1,7 @@
 """BINARY. Trains many runs at a time: python -m amr_tf.sweep flags/table1 --seeds=1,2,3 --executor=slurm
 
-Finished runs are left alone and interrupted ones go on, so the same command again takes a sweep up where it stands.
+At the end it reports on them and draws the figure whose presets they are, such as flags/figures/figure12. Finished runs
+are left alone and interrupted ones go on, so the same command again takes a sweep up where it stands.
 Exit codes: 0 all runs are finished, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
 """
 
@@ -15,7 +16,9 @@ from rich.console import Console
 from amr_tf import command_line
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError, one_line
+from amr_tf.figure_names import FIGURES
 from amr_tf.interruption import ignore_signals
+from amr_tf.metrics import METRICS
 from amr_tf.reporting.published import TABLES
 from amr_tf.sweeping import conduct, executors, jobs, status
 
@@ -25,6 +28,16 @@ PURPOSE = """PRESETS are preset files, or folders of them such as flags/table1: 
 OUT/<preset>/s<seed>. Flags that are not listed here go to every run: --epochs=10 --raw_dir=archives"""
 EXECUTORS = ("local", "slurm")
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
+# By the folder of the presets: figures drawn of the runs, and metrics computed of each.
+SUPERVISED = (("masks", "attribute_mixes"), ("attributes",))
+INTERPOLATION = (("interpolation",), ())
+FIGURE_FOLDERS = {
+    "figure6": SUPERVISED,
+    "figure6_celeba": SUPERVISED,
+    **{f"figure{number}": INTERPOLATION for number in (7, 8, 9, 10, 11, 13)},
+    "figure12": (("spiral",), ("spiral",)),
+    "latent": (("latent",), ()),
+}
 DAY = 24 * 60
 
 
@@ -34,6 +47,8 @@ class Options(NamedTuple):
     jobs: list[jobs.Job]
     out: pathlib.Path
     table: str | None
+    figures: list[str]
+    metrics: list[str]
     executor: str
     parallel: int
     slurm: dict[str, Any]
@@ -54,6 +69,11 @@ def define_flags() -> flags.FlagValues:
         "table of the final report (known by the name of the presets' folder)",
         **own,
     )
+    for flag, known in (("figures", FIGURES), ("metrics", METRICS)):
+        what = f"{flag} of the finished runs, as amr_tf.evaluate has them"
+        flags.DEFINE_list(
+            flag, None, f"{what}: {', '.join(known)} (known by the name of the presets' folder)", **own
+        )
     flags.DEFINE_string("slurm_partition", None, "partition (the cluster's default)", **own)
     flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none asked for)", lower_bound=1, **own)
     flags.DEFINE_integer("slurm_cpus", 2, "cores of a run", lower_bound=1, **own)
@@ -81,7 +101,8 @@ def parse(arguments: list[str]) -> Options:
     presets = jobs.find_presets(words)
     out = pathlib.Path(values.out or _default_out(words)).expanduser()
     parents = {command_line.find_preset(name).parent.name for name in presets}
-    table = values.table or (TABLE_FOLDERS.get(parents.pop()) if len(parents) == 1 else None)
+    parent = parents.pop() if len(parents) == 1 else ""
+    figures, metrics = FIGURE_FOLDERS.get(parent, ((), ()))
     slurm = {
         "job_name": f"amr_tf_{out.name}",
         "partition": values.slurm_partition,
@@ -95,7 +116,9 @@ def parse(arguments: list[str]) -> Options:
     return Options(
         jobs.plan(presets, _seeds(values.seeds), out, passed_on),
         out,
-        table,
+        values.table or TABLE_FOLDERS.get(parent),
+        _known("figures", values.figures, FIGURES, figures),
+        _known("metrics", values.metrics, METRICS, metrics),
         values.executor,
         values.parallel or (1 if values.executor == "local" else 256),
         {name: value for name, value in slurm.items() if value is not None},
@@ -122,6 +145,13 @@ def _seeds(words: list[str]) -> list[int]:
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"--seeds names each once. Received: {','.join(words)}")
     return seeds
+
+
+def _known(flag: str, words: list[str] | None, known: dict[str, str], default: tuple[str, ...]) -> list[str]:
+    for word in words or ():
+        if word not in known:
+            raise ConfigError(f"--{flag} takes {', '.join(known)}. Received: {word!r}")
+    return list(default if words is None else words)
 
 
 def _extra(words: list[str]) -> dict[str, str]:
@@ -159,11 +189,13 @@ def run(options: Options) -> int:
     )
     standing = conduct.Sweep(options.jobs, executor, status.Display(console, options.jobs)).run()
     reported = _report(options)
+    done = [str(job.folder.path) for job in options.jobs if standing[job][0] is status.State.DONE]
+    evaluated = _evaluate(options, done)
     console.print(f"\n{status.summary(standing)}")
     complaints = status.complaints(standing)
     for line in complaints:
         print(line, file=sys.stderr)
-    return 2 if complaints or not reported else 0
+    return 0 if reported and evaluated and not complaints else 2
 
 
 def _report(options: Options) -> bool:
@@ -172,8 +204,23 @@ def _report(options: Options) -> bool:
         print("no report: no run has finished an epoch")
         return True
     table = [f"--table={options.table}"] if options.table else []
-    command = [sys.executable, "-m", "amr_tf.report", str(options.out), f"--out={options.out}", *table]
+    return _command("report", str(options.out), f"--out={options.out}", *table)
+
+
+def _evaluate(options: Options, folders: list[str]) -> bool:
+    """Metrics and figures of finished runs, at their last step; whether that went well."""
+    asked = {"figures": options.figures, "metrics": options.metrics}
+    words = [f"--{flag}={','.join(names)}" for flag, names in asked.items() if names]
+    if not words or not folders:
+        return True
+    runs = [f"--run_dir={folder}" for folder in folders]
+    return _command("evaluate", *runs, *words, f"--out={options.out}", "--checkpoint=last")
+
+
+def _command(name: str, *words: str) -> bool:
+    """Another binary of this package with these words; whether it ended well."""
     sys.stdout.flush()
+    command = [sys.executable, "-m", f"amr_tf.{name}", *words]
     return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (the words are ours)
 
 

@@ -18,6 +18,7 @@ from amr_tf.checkpoints import Checkpoints
 from amr_tf.config import Config, ConfigError
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.experiment import build_model
+from amr_tf.mixing import mix
 from amr_tf.rules import comes_from_archives
 
 BATCH = 512
@@ -149,6 +150,12 @@ class TrainedRun:
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Codes [N, ...] -> images float32 [N, H, W, C]."""
         return self._in_batches(self._decode, codes)
+
+    def mixes(self, part: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Mixes of `codes(part)`, drawn as in training: their codes [N, ...], and decoded [N, H, W, C]."""
+        codes, seed = self.codes(part), tf.constant(rng.integers(2**31, size=2))
+        mixed = mix(codes, *self.model.mixer.sample(len(codes), self.model.code_shape, seed)).numpy()
+        return mixed, self.decode(mixed)
 
     def mix_by_mask(self, h1: np.ndarray, h2: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """m h1 + (1 - m) h2: codes [N, ...] twice and masks [N, C] -> codes float32 [N, ...]."""

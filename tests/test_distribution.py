@@ -94,7 +94,7 @@ def test_replicas_draw_different_numbers():
 
 def test_copies_of_a_variable_stay_equal_on_all_replicas():
     """u of the spectral norm is assigned within each replica: nothing but equal kernels keeps the copies equal."""
-    model = build(2)
+    model = build(2, **CONVOLUTIONAL)
     train(model, steps=3)
     vectors = [v for v in model.weights if v.path.endswith("/u")]
     assert vectors

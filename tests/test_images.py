@@ -54,3 +54,41 @@ def test_sprite_is_a_square_without_gaps_in_reading_order():
     picture = images.sprite(tiles)
     assert picture.shape == (3 * 2, 3 * 4, 3)
     assert picture[::2, ::4, 0].tolist() == [[51, 102, 153], [204, 255, 0], [0, 0, 0]]
+
+
+def test_a_title_is_above_and_pictures_stand_side_by_side():
+    black = np.zeros((30, 200, 3), np.uint8)
+    titled = images.with_title(black, ["one", "two"])
+    assert titled.shape == (30 + 2 * images.TITLE_LINE, 200, 3)
+    assert np.all(titled[-30:] == 0)
+    strip = titled[:-30]
+    for line in (strip[: images.TITLE_LINE], strip[images.TITLE_LINE :]):
+        columns = np.flatnonzero(line.min(axis=(0, 2)) < 128)
+        assert 80 < columns.mean() < 120, "in the middle"
+    assert images.beside([black, black], gap=7).shape == (30, 407, 3)
+
+
+def test_a_plot_in_3d_paints_nearer_points_over_farther_ones():
+    """A red and a blue dot on the line of sight; what is higher up is nearer to the top of the picture."""
+    toward = np.array([-np.sin(images.AZIMUTH), -np.cos(images.AZIMUTH), 0]) * np.cos(images.ELEVATION)
+    toward[2] = np.sin(images.ELEVATION)
+    for real, mixed, colour in ((toward, -toward, images.RED), (-toward, toward, images.BLUE)):
+        picture = images.scatter_3d(real[None], mixed[None], size=480)
+        np.testing.assert_allclose(picture[240, 240], colour, atol=3)
+    up = images.scatter_3d(np.array([[0, 0, 1.0]]), np.array([[0, 0, -1.0]]), size=480)
+    red, blue = (
+        np.argwhere(up[..., channel] > up[..., other] + 40.0)[:, 0] for channel, other in ((0, 2), (2, 0))
+    )
+    assert red.mean() < 240 < blue.mean()
+
+
+def test_labels_are_whole_however_long():
+    """Black letters end before the picture, which begins where the column does."""
+    picture = np.full((40, 10, 3), 200, np.uint8)
+    for label in ("short", "Male, Heavy_Makeup, Wearing_Lipstick, Wavy_Hair"):
+        labelled = images.with_labels(picture, [label, "two\nlines"])
+        column = labelled[:, :-10]
+        assert column.shape[1] >= images.LABEL_WIDTH
+        assert np.all(labelled[:, -10:] == 200)
+        assert np.all(column[:, -4:] == images.BACKGROUND)
+        assert column[:20].min() < 100

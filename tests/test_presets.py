@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from amr_tf import command_line, experiment
+from amr_tf import command_line, experiment, sweep
 from amr_tf.config import Config
 from amr_tf.data import Arrays, pipeline
 from amr_tf.data.catalog import DATASETS
@@ -116,6 +116,36 @@ FIGURE_6 = {
 }
 
 
+ZAPPOS, CELEBA = {"dataset": "zappos"}, {"dataset": "celeba"}
+SPIRAL = {"dataset": "spiral", "depth": 8, "lambda_": 10.0, "update_g_every": 1, "learning_rate": 2e-3,
+          "schedule": "cosine", "batch_size": 128, "epochs": 100}  # fmt: skip
+# Rows from the top, panels from the left. A lambda of the baselines is AMR's, since the paper gives none.
+FIGURES = {
+    "figure6_celeba/celeba": CELEBA | {"mixer": "supervised", "lambda_": 50.0},
+    "figure7/row1_aegan": ZAPPOS | {"model": "aegan", "lambda_": 50.0},
+    "figure7/row2_acai": ZAPPOS | {"model": "acai_amr", "lambda_": 50.0},
+    "figure7/row3_amr": ZAPPOS | {"lambda_": 50.0, "beta": 50.0},
+    "figure8/row1_aegan": ZAPPOS | {"model": "aegan", "mixer": "bernoulli", "lambda_": 50.0},
+    "figure8/row2_amr": ZAPPOS | {"mixer": "bernoulli", "lambda_": 50.0, "beta": 50.0},
+    "figure9/row1_aegan": CELEBA | {"model": "aegan", "lambda_": 100.0},
+    "figure9/row2_acai": CELEBA | {"model": "acai_amr", "lambda_": 100.0},
+    "figure9/row3_amr": CELEBA | {"lambda_": 100.0, "beta": 50.0},
+    "figure10/row1_aegan": CELEBA | {"model": "aegan", "mixer": "bernoulli", "lambda_": 50.0},
+    "figure10/row2_amr": CELEBA | {"mixer": "bernoulli", "lambda_": 50.0, "beta": 50.0},
+    "figure11/amr": ZAPPOS | {"image_size": 128, "mixer": "bernoulli", "lambda_": 50.0, "beta": 1.0},
+    "figure12/panel1_beta0": SPIRAL | {"beta": 0.0},
+    "figure12/panel2_beta0.1": SPIRAL | {"beta": 0.1},
+    "figure12/panel3_beta10": SPIRAL | {"beta": 10.0},
+    "figure12/panel4_beta100": SPIRAL | {"beta": 100.0},
+    "figure13/row1_beta50": CELEBA | {"lambda_": 50.0, "beta": 50.0},
+    "figure13/row2_beta0": CELEBA | {"lambda_": 50.0},
+    "latent/k2": SPIRAL | {"latent": 3, "k": 2},
+    "latent/k3": SPIRAL | {"latent": 3, "k": 3},
+    "latent/k4": SPIRAL | {"latent": 3, "k": 4},
+}
+FIGURES = {f"figures/{name}.flags": Config(**settings) for name, settings in FIGURES.items()}
+
+
 def parsed(name: str) -> Config:
     return command_line.parse([f"--flagfile={FLAGS / name}"])[0]
 
@@ -126,7 +156,23 @@ def test_every_cell_of_the_tables_has_its_preset():
     assert [name for name in PRESETS if name.startswith("low_data")] == sorted(LOW_DATA)
 
 
-@pytest.mark.parametrize(("name", "config"), (CELLS | TABLE_3 | LOW_DATA | FAST | FIGURE_6).items())
+def test_every_figure_has_its_presets_in_the_order_of_its_rows_and_is_known_to_a_sweep():
+    """But for figure 6 on shapes, whose recipe is not the paper's."""
+    found = [name for name in PRESETS if name.startswith("figures/")]
+    assert sorted(found) == sorted([*FIGURES, *FIGURE_6])
+    folders = {name.split("/")[1] for name in found}
+    assert folders == set(sweep.FIGURE_FOLDERS)
+    for folder in folders:
+        options = sweep.parse([f"flags/figures/{folder}"])
+        named = [job.name.removesuffix("/s0") for job in options.jobs]
+        assert named == [name.split("/")[2].removesuffix(".flags") for name in found if f"/{folder}/" in name]
+        assert options.figures
+        assert len({(job.config.dataset, job.config.image_size) for job in options.jobs}) == 1
+        if options.figures[0] == "masks":
+            assert all(job.config.mixer == "supervised" for job in options.jobs)
+
+
+@pytest.mark.parametrize(("name", "config"), (CELLS | TABLE_3 | LOW_DATA | FAST | FIGURES | FIGURE_6).items())
 def test_a_preset_holds_the_settings_that_its_name_says(name, config):
     assert parsed(name) == config
 
@@ -137,6 +183,13 @@ def test_a_header_gives_the_command_the_time_and_the_published_number(name):
         line for line in (FLAGS / name).read_text(encoding="utf-8").splitlines() if line.startswith("# ")
     ]
     text = " ".join(line.removeprefix("# ") for line in header)
+    if name.startswith("figures/"):
+        assert "of Beckham et al. (2019): " in header[0]
+        assert re.fullmatch(
+            rf"#   python -m amr_tf\.sweep flags/{name.rpartition('/')[0]}( --\S+)*", header[1]
+        )
+        assert re.search(r"Time: (about )?[\d.]+ minutes on |Time: not measured", text)
+        return
     assert re.search(rf"python -m amr_tf\.train .*--flagfile=flags/{re.escape(name)}( |$)", text)
     assert re.search(r"Time: (about )?[\d.]+ (minutes|hours) on |Time: five times", text)
     if name.startswith("table"):
@@ -151,11 +204,14 @@ def test_the_walk_over_lambda_is_the_papers_search():
 def recipes() -> dict[str, Config]:
     """The presets of which each trains other networks by other losses or mixes than the rest, by name.
 
-    What stays out of it, such as lambda, the data set or the width of a layer, changes numbers and no code.
+    What stays out of it, such as lambda, the data set or the width of a layer, changes numbers and no code. The
+    figures' are trained by tests of their own.
     """
     decisive = ("model", "arch", "mixer", "k", "recon_loss", "gan_loss", "update_g_every", "schedule")
     found = {}
     for name in [*COMMANDS, "demo.flags"]:
+        if name.startswith("figures/"):
+            continue
         config = parsed(name)
         found.setdefault(tuple(getattr(config, field) for field in decisive), (name, config))
     return dict(found.values())

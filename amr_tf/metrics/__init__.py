@@ -11,6 +11,7 @@ METRICS = {
     "interpolation": "how far decoded mixes are from real images, and from their own codes",
     "attributes": "supervised mixes that show all asked-for attributes to an independent classifier",
     "lines": "mean distance and smoothness of paths between lines (ACAI)",
+    "spiral": "mean distance of decoded mixes to the spiral, beside reconstructions and blends of points",
     "factor_vae": "FactorVAE's majority vote (Kim and Mnih 2018), 800 votes of 100 images",
     "factor_vae_dlib": "the same with the numbers of disentanglement_lib",
     "amr_dfv": "the AMR paper's Table 3: 0.80 at most, and for a collapsed code too",

@@ -135,18 +135,31 @@ def zappos_zips():
 
     The plain ones are 102 pixels high; the square ones have 17 white rows above and below.
     """
+    borders = {"ut-zap50k-images-square": 17, "ut-zap50k-images": 0}
+    return {f"{name}.zip": zappos_zip(name, border, 42) for name, border in borders.items()}
+
+
+def zappos_zip(name, border, count):
+    """The bytes of a zip file of so many shoes; from the 50th on their greys begin again."""
     from amr_tf.data.zappos import CLASSES
 
-    files = {}
-    for name, border in (("ut-zap50k-images-square", 17), ("ut-zap50k-images", 0)):
-        members = {f"{name}/": b"", f"{name}/Shoes/Heels/Brand Ltd./": b""}
-        for number in range(42):
-            shoe = np.full((102, 136, 3), 5 * number, np.uint8)
-            framed = np.pad(shoe, ((border, border), (0, 0), (0, 0)), constant_values=255)
-            path = f"{name}/{CLASSES[number % 21]}/Brand Ltd./{7_000_000 + number}.{number}.jpg"
-            members[path] = jpeg(framed)
-        files[f"{name}.zip"] = zipped(members)
-    return files
+    members = {f"{name}/": b"", f"{name}/Shoes/Heels/Brand Ltd./": b""}
+    for number in range(count):
+        shoe = np.full((102, 136, 3), 5 * number % 250, np.uint8)
+        framed = np.pad(shoe, ((border, border), (0, 0), (0, 0)), constant_values=255)
+        path = f"{name}/{CLASSES[number % 21]}/Brand Ltd./{7_000_000 + number}.{number}.jpg"
+        members[path] = jpeg(framed)
+    return zipped(members)
+
+
+@pytest.fixture
+def shoes_folder(tmp_path):
+    """A folder with the square zip file and 126 shoes in it, of which 11 are test examples: enough for a figure."""
+    folder = tmp_path / "shoes"
+    folder.mkdir()
+    name = "ut-zap50k-images-square"
+    (folder / f"{name}.zip").write_bytes(zappos_zip(name, 17, 126))
+    return folder
 
 
 def _idx(values, shape):
