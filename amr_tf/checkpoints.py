@@ -157,6 +157,8 @@ class Checkpoints:
         try:
             temporary.mkdir()
             self.state.write(str(temporary / "state"))
+            for left in filter(pathlib.Path.is_dir, temporary.iterdir()):
+                shutil.rmtree(left)  # TensorFlow says nothing where it could not delete its own folder
             files = sorted(temporary.iterdir())
             for file in files:
                 runs.sync(file)
@@ -170,8 +172,8 @@ class Checkpoints:
             if self.agreement.is_loss(error):
                 raise
             raise runs.RunError(
-                f"The checkpoint of step {step} cannot be written: {one_line(error)}. Make room or set the permissions "
-                "right; the same command goes on from the checkpoint before"
+                f"The checkpoint {path} cannot be written: {one_line(error)}. Make room or set the permissions right; "
+                "the same command goes on from the checkpoint before"
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -1,7 +1,12 @@
-"""The failures that a user can cause and mend: reported as one line, never as a traceback."""
+"""The failures that a user can cause and mend: reported as one line, and as a traceback only with `--debug`."""
 
 import re
 import signal
+import sys
+import traceback
+
+DEBUG = "--debug"
+DEBUG_HELP = "--debug\n    A failure that one line explains shows its traceback before that line."
 
 
 class UserError(Exception):
@@ -44,6 +49,22 @@ class Interrupted(BaseException):
         super().__init__(message)
         self.number = number
         self.exit_code = 128 + number if number else 0
+
+
+def take_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """The words of a command line without `--debug`, and whether that was among them.
+
+    It is taken out before flags are read: it says how a failure is shown and is no setting of a run.
+    """
+    return [word for word in arguments if word != DEBUG], DEBUG in arguments
+
+
+def report(program: str, error: UserError, debug: bool = False) -> int:
+    """Prints an expected failure on standard error; returns the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    print(f"{program}: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import startup
+from amr_tf import errors, startup
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.figure_names import FIGURES
@@ -108,8 +108,9 @@ def _folders(pattern: str) -> list[pathlib.Path]:
 
 def main(arguments: list[str]) -> int:
     """Measures what `arguments` ask for; returns the exit code."""
+    arguments, debug = errors.take_debug(arguments)
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"}.intersection(arguments):
-        print(f"{USAGE}\n\n{PURPOSE}\n{define_flags().get_help()}")
+        print(f"{USAGE}\n\n{PURPOSE}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}")
         return 0
     try:
         request = parse(arguments)
@@ -117,10 +118,9 @@ def main(arguments: list[str]) -> int:
             startup.import_tensorflow()
             from amr_tf import evaluation
 
-            return evaluation.run(request, interruption)
+            return evaluation.run(request, interruption, debug)
     except UserError as error:
-        print(f"amr_tf.evaluate: {error}", file=sys.stderr)
-        return 2
+        return errors.report("amr_tf.evaluate", error, debug)
     except Interrupted as interrupted:
         ignore_signals()
         print("amr_tf.evaluate: interrupted; results.json has what was measured", file=sys.stderr)

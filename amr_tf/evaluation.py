@@ -10,22 +10,24 @@ import rich.console
 import rich.progress
 import rich.table
 
-from amr_tf import figures, measures
+from amr_tf import errors, figures, measures
 from amr_tf.errors import DataError, UserError
 from amr_tf.interruption import Interruption
 from amr_tf.trained import TrainedRun
 
+PROGRAM = "amr_tf.evaluate"
 PIPE_WIDTH = 160  # columns where the output is no terminal
 # Details of a result that the table leaves to results.json.
 PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
-def run(request, interruption: Interruption) -> int:
+def run(request, interruption: Interruption, debug: bool = False) -> int:
     """Measures and draws; returns the exit code, 2 where something failed that the others did not need.
 
     Args:
         request: an `evaluate.Request`.
         interruption: asked between two metrics.
+        debug: show the traceback of what failed, too.
 
     Raises:
         UserError: the figures cannot be drawn.
@@ -38,9 +40,9 @@ def run(request, interruption: Interruption) -> int:
     try:
         for folder in request.folders if request.metrics else ():
             try:
-                failed += _measure(folder, request, console, table, interruption)
+                failed += _measure(folder, request, console, table, interruption, debug)
             except UserError as error:
-                _complain(error)
+                errors.report(PROGRAM, error, debug)
                 failed += 1
     finally:
         if table.row_count:
@@ -52,7 +54,12 @@ def run(request, interruption: Interruption) -> int:
 
 
 def _measure(
-    folder: pathlib.Path, request, console, table: rich.table.Table, interruption: Interruption
+    folder: pathlib.Path,
+    request,
+    console,
+    table: rich.table.Table,
+    interruption: Interruption,
+    debug: bool,
 ) -> int:
     """All metrics of one run, each written down before the next begins; returns how many failed for want of data."""
     failed = 0
@@ -74,16 +81,13 @@ def _measure(
                 # What follows the first line says how to prepare data, which the machine that trained the run has.
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
-                _complain(f"{name} of {folder}: {first}{hint}")
+                said = DataError(f"{name} of {folder}: {first}{hint}")
+                errors.report(PROGRAM, said.with_traceback(error.__traceback__), debug)
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
             measures.write_down(trained.folder, {name: found})
     return failed
-
-
-def _complain(reason: object) -> None:
-    print(f"amr_tf.evaluate: {reason}", file=sys.stderr)
 
 
 class _Bar:

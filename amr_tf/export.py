@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from amr_tf import startup
+from amr_tf import errors, startup
 from amr_tf.errors import Interrupted, UserError, one_line
 from amr_tf.interruption import Interruption, ignore_signals
 
@@ -70,16 +70,16 @@ def parse(arguments: list[str]) -> Request:
 
 def main(arguments: list[str]) -> int:
     """Exports what `arguments` ask for; returns the exit code."""
+    arguments, debug = errors.take_debug(arguments)
     if HELP_FLAGS.intersection(arguments):
-        print(HELP)
+        print(f"{HELP}\n\n{errors.DEBUG_HELP}")
         return 0
     try:
         request = parse(arguments)
         with Interruption():
             run(request)
     except UserError as error:
-        print(f"amr_tf.export: {error}", file=sys.stderr)
-        return 2
+        return errors.report("amr_tf.export", error, debug)
     except Interrupted as interrupted:
         ignore_signals()
         print("amr_tf.export: interrupted; a version is there whole or not at all", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import runs
+from amr_tf import errors, runs
 from amr_tf.errors import UserError, one_line
 from amr_tf.reporting import groups, page, reading, tables, text
 from amr_tf.reporting.published import TABLES
@@ -38,14 +38,14 @@ class Options(NamedTuple):
 
 def main(arguments: list[str]) -> int:
     """Makes the report that `arguments` ask for; returns the exit code."""
+    arguments, debug = errors.take_debug(arguments)
     if HELP_FLAGS.intersection(arguments):
-        print(HELP)
+        print(f"{HELP}\n\n{errors.DEBUG_HELP}")
         return 0
     try:
         run(parse(arguments))
     except UserError as error:
-        print(f"amr_tf.report: {error}", file=sys.stderr)
-        return 2
+        return errors.report("amr_tf.report", error, debug)
     except KeyboardInterrupt:
         print("amr_tf.report: interrupted", file=sys.stderr)
         return 130

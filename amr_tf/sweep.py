@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import command_line
+from amr_tf import command_line, errors
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError, one_line
 from amr_tf.figure_names import FIGURES
@@ -226,14 +226,14 @@ def _command(name: str, *words: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Runs the sweep that `arguments` ask for; returns the exit code."""
+    arguments, debug = errors.take_debug(arguments)
     if HELP_FLAGS.intersection(arguments):
-        print(f"{USAGE}\n\n{PURPOSE}\n{define_flags().get_help()}")
+        print(f"{USAGE}\n\n{PURPOSE}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}")
         return 0
     try:
         return run(parse(arguments))
     except UserError as error:
-        print(f"amr_tf.sweep: {error}", file=sys.stderr)
-        return 2
+        return errors.report("amr_tf.sweep", error, debug)
     except Interrupted as interrupted:
         ignore_signals()
         print(f"amr_tf.sweep: {interrupted}", file=sys.stderr)

@@ -6,7 +6,7 @@ explains, 75 another worker of the run is gone (start all again), 130 interrupte
 
 import sys
 
-from amr_tf import command_line, data, runs, smoke, startup, walk, workers
+from amr_tf import command_line, data, errors, runs, smoke, startup, walk, workers
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.interruption import Interruption, ignore_signals
@@ -18,8 +18,9 @@ HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 def main(arguments: list[str]) -> int:
     """Runs the training that `arguments` ask for; returns the exit code."""
+    arguments, debug = errors.take_debug(arguments)
     if HELP_FLAGS.intersection(arguments):
-        print(command_line.help_text("python -m amr_tf.train", PURPOSE))
+        print(f"{command_line.help_text('python -m amr_tf.train', PURPOSE)}\n{errors.DEBUG_HELP}")
         return 0
     try:
         config, sources = command_line.parse(arguments or [DEMO])
@@ -28,8 +29,7 @@ def main(arguments: list[str]) -> int:
         else:
             train(config, sources)
     except UserError as error:
-        print(f"amr_tf.train: {error}", file=sys.stderr)
-        return error.exit_code
+        return errors.report("amr_tf.train", error, debug)
     except Interrupted as interrupted:
         ignore_signals()
         print(f"amr_tf.train: {interrupted}", file=sys.stderr)

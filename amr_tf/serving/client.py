@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import startup
+from amr_tf import errors, startup
 from amr_tf.errors import UserError, one_line
 from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
@@ -118,16 +118,18 @@ def connect(connection: Connection) -> Server:
 
 def main(arguments: list[str]) -> int:
     """Does what `arguments` ask for; returns the exit code."""
+    arguments, debug = errors.take_debug(arguments)
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"}.intersection(arguments):
         commands = "\n".join(f"  {name}: {command.help}" for name, command in COMMANDS.items())
-        print(f"{USAGE}\n\n{PURPOSE}\n\ncommands:\n{commands}\n{define_flags().get_help()}")
+        print(
+            f"{USAGE}\n\n{PURPOSE}\n\ncommands:\n{commands}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}"
+        )
         return 0
     try:
         connection, request = parse(arguments)
         COMMANDS[request.command].run(connect(connection), request)
     except UserError as error:
-        print(f"amr_tf.serving.client: {error}", file=sys.stderr)
-        return 2
+        return errors.report("amr_tf.serving.client", error, debug)
     except KeyboardInterrupt:
         print("amr_tf.serving.client: interrupted", file=sys.stderr)
         return 130

@@ -151,16 +151,21 @@ def assert_ends_like(run: Run, unbroken: Outcome) -> None:
     """The run, started for the last time, ends well and with the very numbers of one that was never broken off."""
     code, _, err = run.end()
     assert (code, err) == (0, "")
-    found = outcome(run.folder)
+    assert_same(run.folder, unbroken, run.replicas)
+    assert not list(run.folder.rglob("*.tmp"))
+    assert not (run.folder / ".process.json").exists()
+
+
+def assert_same(folder: pathlib.Path, unbroken: Outcome, replicas: int = 1) -> None:
+    """What a run left is what the unbroken one left."""
+    found = outcome(folder)
     # An epoch's means are sums over the replicas and are saved as one sum: interrupted, they add up in another order.
-    tolerance = 1e-6 if run.replicas > 1 else 0
+    tolerance = 1e-6 if replicas > 1 else 0
     assert found.rows == [pytest.approx(row, rel=tolerance, abs=0) for row in unbroken.rows]
     assert found.state.keys() == unbroken.state.keys()
     for name, value in unbroken.state.items():
         allowed = tolerance if name.startswith("means/") else 0
         np.testing.assert_allclose(found.state[name], value, rtol=allowed, atol=0, err_msg=name)
-    assert not list(run.folder.rglob("*.tmp"))
-    assert not (run.folder / ".process.json").exists()
 
 
 def assert_one_line(err: str) -> None:

@@ -59,9 +59,9 @@ class Sweep:
         self.process.wait()
 
 
-def starts(out: pathlib.Path) -> dict[str, int]:
+def starts(out: pathlib.Path, jobs: list[str] = JOBS) -> dict[str, int]:
     """How often the training of each job was started, by its log."""
-    logs = {job: out / ".sweep" / job.replace("/", "_") / "log.txt" for job in JOBS}
+    logs = {job: out / ".sweep" / job.replace("/", "_") / "log.txt" for job in jobs}
     return {job: log.read_text().count("\n# 2") for job, log in logs.items() if log.exists()}
 
 
