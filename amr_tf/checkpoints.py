@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 
@@ -200,11 +201,18 @@ class Checkpoints:
 def damage(path: pathlib.Path) -> str:
     """What is wrong with the checkpoint in this folder, or "" where its files are those that were written."""
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
+        manifest = json.loads(_regular(path / MANIFEST).read_bytes())
         if manifest["step"] != runs.step_of(path):
-            return f"{MANIFEST} is of step {manifest['step']}"
-        for name, expected in manifest["sha256"].items():
-            if _sha256(path / name) != expected:
+            return f"{MANIFEST} is of another step"
+        hashes, there = manifest["sha256"], {file.name for file in path.glob("state.*")}
+        # Compared before anything is opened: a name may not lead to a file elsewhere.
+        if set(hashes) != there:
+            missing = sorted(name for name in set(hashes) - there if name.isprintable())
+            return (
+                f"{missing[0][:80]} is missing" if missing else f"{MANIFEST} names other files than there are"
+            )
+        for name, expected in hashes.items():
+            if _sha256(_regular(path / name)) != expected:
                 return f"{name} is not what was written"
     except FileNotFoundError as error:
         return f"{pathlib.Path(error.filename).name} is missing"
@@ -212,7 +220,18 @@ def damage(path: pathlib.Path) -> str:
         raise  # nothing is known of it
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"{MANIFEST}: {one_line(error)}"
-    return "" if any(name.endswith(".index") for name in manifest["sha256"]) else f"{MANIFEST} names no files"
+    return "" if hashes else f"{MANIFEST} names no files"
+
+
+def _regular(path: pathlib.Path) -> pathlib.Path:
+    """The same path, if no pipe or device is there, at which a reader would wait for ever.
+
+    Raises:
+        OSError: there is none, or it is no file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path.name} is no file")
+    return path
 
 
 def _set_aside(path: pathlib.Path) -> None:

@@ -137,7 +137,8 @@ def read(folder: pathlib.Path) -> Run:
             versions=printable(", ".join(f"{k} {v}" for k, v in dict(content.get("versions") or {}).items())),
             changed=(folder / "metrics.csv").stat().st_mtime,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
+    except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError,
+            ConfigError) as error:  # fmt: skip
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise RunError(f"The results cannot be read: {printable(str(path))}: {printable(reason)}") from error
     if not run.rows or not all(math.isfinite(value) for value in best.values()):

@@ -38,10 +38,16 @@ def _escaped(text: str) -> str:
 def csv_text(report: Report) -> str:
     """A line for each row of the table, with unrounded numbers; what is missing is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(report.records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(report.records)
+    names = list(report.records[0])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_inert, names))
+    writer.writerows([_inert(record.get(name, "")) for name in names] for record in report.records)
     return text.getvalue()
+
+
+def _inert(value: object) -> object:
+    """The same, but for text that a spreadsheet would compute: an apostrophe before it makes it text there."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def show(report: Report, console: Console) -> None:
