@@ -25,7 +25,7 @@ ERRORS = {
     "EIO": "Input/output error",
     "EACCES": "Permission denied",
 }
-TIMEOUT = 60.0
+KILLED = str(-signal.SIGKILL)
 
 
 class Point(NamedTuple):
@@ -54,23 +54,31 @@ class Victim:
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=os.environ | {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
         )  # fmt: skip
+        self.traced_process = self.process.pid
         assert self.process.stdout.readline() == "ready\n"
         for _ in range(4):  # from the fourth on a save deletes the oldest
             assert self.save() == SAVED
         self.points = self._rehearse()
 
     def save(self) -> str:
-        """Saves the next step; what came of it, "" where the process is gone."""
+        """Saves the next step; what came of it: of a child that was killed, its exit code."""
         self.step += 1
+        return self._ask(str(self.step))
+
+    def fork(self) -> None:
+        """From now on a child saves, until it is killed."""
+        self.traced_process = int(self._ask("fork"))
+
+    def _ask(self, words: str) -> str:
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(f"{self.step}\n")
+            self.process.stdin.write(f"{words}\n")
             self.process.stdin.flush()
         return self.process.stdout.readline().rstrip("\n")
 
     @contextlib.contextmanager
     def traced(self, *words: str):
         """Lets strace watch meanwhile; what it saw is in `log`."""
-        command = ["strace", "-y", "-o", str(self.log), "-p", str(self.process.pid), *words]
+        command = ["strace", "-y", "-o", str(self.log), "-p", str(self.traced_process), *words]
         tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             said = tracer.stderr.readline()
@@ -103,7 +111,7 @@ class Victim:
         calls = [line for line in self.log.read_text().splitlines() if line.startswith(f"{point.call}(")]
         met = calls[point.count - 1]
         assert str(self.folder) in met, f"not met: {point}: {met}"
-        assert answer == "" or "(INJECTED)" in met, f"not met: {point}: {met}"
+        assert answer == KILLED or "(INJECTED)" in met, f"not met: {point}: {met}"
         return answer
 
     def close(self) -> None:
@@ -141,12 +149,13 @@ class KilledSaves(_Saves):
         self.asked = len(self.victim.points)
 
     def trial(self, number: int) -> Outcome:
-        if self.victim.process.poll() is not None:
-            self.victim = Victim(self.victim.folder)
+        self.victim.fork()
         before = self.victim.step
-        assert self.victim.meet(self.victim.points[number], "signal=KILL") == ""
-        assert self.victim.process.wait(TIMEOUT) == -signal.SIGKILL
+        assert self.victim.meet(self.victim.points[number], "signal=KILL") == KILLED
         step = self.assert_restores(before, before + 1)
+        for left in self.victim.folder.glob(runs.LEFTOVERS):  # as the next start of a run does it
+            shutil.rmtree(left)
+        assert self.victim.save() == SAVED
         return Outcome({"as before" if step == before else "whole": 1})
 
 
