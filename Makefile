@@ -6,7 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: train bench docs test test-all test-engines test-slurm lint clean
+# make soak BAR=kills MINUTES=45; without BAR all that is not complete; BAR=table shows how far each is.
+MINUTES ?= 45
+
+.PHONY: train bench docs test test-all test-engines test-slurm soak lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m amr_tf.train $(ARGS)
@@ -35,6 +38,9 @@ test-engines: $(VENV)/.installed-dev
 # Debian: apt install --no-install-recommends slurmctld slurmd slurm-client munge
 test-slurm: $(VENV)/.installed-dev
 	tests/slurm/with_slurm.sh $(BIN)/python -m pytest -m slurm $(ARGS)
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.soak $(BAR) --minutes=$(MINUTES)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

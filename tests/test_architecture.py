@@ -222,8 +222,14 @@ def test_the_widths_that_flags_are_checked_against_are_the_data_sets():
 FORBIDDEN = {
     "code from data": r"(.*\.)?(eval|exec|__import__)",
     "unpickling": r"(pickle|cPickle|dill|cloudpickle|joblib|marshal|shelve)(\..*)?",
-    "unchecked archives": r".*\.(extractall|unpack_archive)",
-    "a model file that may hold code": r".*\.load_model",
+    "unchecked archives": r".*\.(extractall|extract|unpack_archive|extract_archive)",
+    "a model file that may hold code": r".*\.(load_model|model_from_json)",
+    "objects from data": r".*\.(deserialize_keras_object|enable_unsafe_deserialization)",
+    "a graph that may read and write files": r"(.*\.)?saved_model\.load(_v2)?",
+    "words for a shell": r"os\.(system|popen)|subprocess\.(getoutput|getstatusoutput)",
+    "a name that another can take first": r"tempfile\.mktemp",
+    "unchecked certificates": r".*\._create_unverified_context",
+    "unchecked downloads": r".*\.(urlretrieve|get_file)",
     "a layer that is code": r"(.*\.)?Lambda",
     "a format that may hold code": r"(yaml|ruamel)(\..*)?",
     "the standard library's global randomness": r"(random|secrets)(\..*)?",
@@ -257,6 +263,9 @@ def unsafe(tree: ast.AST) -> list[str]:
         if not isinstance(node, ast.Call):
             continue
         words = {keyword.arg: keyword.value for keyword in node.keywords}
+        for word, right in (("shell", False), ("safe_mode", True), ("autoescape", True), ("verify", True)):
+            if word in words and getattr(words[word], "value", None) is not right:
+                found.append(f"{word}: not {right} (line {node.lineno})")
         if "allow_pickle" in words and getattr(words["allow_pickle"], "value", True) is not False:
             found.append(f"allow_pickle: unpickling (line {node.lineno})")
         name, seeded = dotted(node.func), "seed" in words
@@ -283,6 +292,17 @@ def test_the_package_runs_no_foreign_code_and_draws_no_global_randomness(name):
         "np.load(path, allow_pickle=flag)",
         "tarfile.open(path).extractall(folder)",
         "shutil.unpack_archive(path)",
+        "zipfile.ZipFile(path).extract(name)",
+        "keras.utils.get_file('x', url)",
+        "keras.models.model_from_json(text)",
+        "keras.saving.deserialize_keras_object(content)",
+        "tf.saved_model.load(path)",
+        "os.system(words)",
+        "subprocess.run(words, shell=True)",
+        "keras.saving.x(path, safe_mode=False)",
+        "jinja2.Environment(autoescape=False)",
+        "tempfile.mktemp()",
+        "ssl._create_unverified_context()",
         "keras.saving.load_model(path)",
         "from keras.models import load_model",
         "keras.layers.Lambda(f)",
@@ -318,6 +338,8 @@ def test_what_the_package_never_does_is_seen(line):
         "tf.random.fold_in(seed, 3)",
         "np.load(path, allow_pickle=False)",
         "evaluate(model)",
+        "subprocess.run(words, check=False)",
+        "jinja2.Environment(autoescape=True)",
         "'never eval() or pickle anything'",
     ],
 )

@@ -74,3 +74,15 @@ def test_damaged_rows_are_one_line(tmp_path, text):
     with pytest.raises(runs.RunError, match="cannot be read") as error:
         runs.read_rows(tmp_path / "metrics.csv")
     assert "\n" not in str(error.value)
+
+
+def test_a_failure_of_a_call_that_knows_a_number_only_names_the_file():
+    """/dev/full takes no byte, and /dev/null cannot be brought to a disk."""
+    with pytest.raises(OSError, match=r"Invalid argument: '/dev/null'"):
+        runs.sync(pathlib.Path("/dev/null"))
+    with (
+        pytest.raises(OSError, match=r"No space left on device: 'results.json'"),
+        runs._naming("results.json"),
+        open("/dev/full", "wb", buffering=0) as full,
+    ):
+        full.write(b"x")

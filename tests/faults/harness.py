@@ -64,10 +64,12 @@ class Run:
         environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
         self.out, self.err = logs / f"{time.monotonic_ns()}.out", logs / f"{time.monotonic_ns()}.err"
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = subprocess.Popen(
+            self.process = self.start(
                 [*prefix, sys.executable, "-m", "amr_tf.train", *flags],
                 stdout=out, stderr=err, cwd=ROOT, env=environment | {"PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
+
+    start = staticmethod(subprocess.Popen)
 
     def wait_for(self, condition: Callable[[], bool], pause: float = 0.005) -> bool:
         """Waits until `condition` holds; False where the run ended before that."""

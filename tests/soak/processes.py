@@ -27,6 +27,7 @@ from tests.faults.harness import (
 from tests.faults.test_kills import kill_at_random, kill_in_a_save
 from tests.serving.test_export_in_use import Poller, export_command
 from tests.soak.tally import Outcome
+from tests.soak.warm import WarmRun
 
 PER_RUN = 20  # interruptions of one run, before its end is compared with that of the unbroken one
 
@@ -37,13 +38,19 @@ class Runs:
     def __init__(self, folder: pathlib.Path, settings: dict = LONGER):
         self.folder, self.run_folder, self.settings = folder, folder / "run", settings
         self.started: list[Run] = []
+        self.kind: type[Run] = Run
         self._unbroken: harness.Outcome | None = None
 
     def launch(self, folder: pathlib.Path, settings: dict, prefix: tuple[str, ...] = ()) -> Run:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
-        self.started.append(Run(folder, settings, logs, prefix))
+        self.started.append(self.kind(folder, settings, logs, prefix))
         return self.started[-1]
+
+    def choose(self, number: int) -> str:
+        """Every fifth trial begins with a real start; what kind this one does."""
+        self.kind = WarmRun if number % 5 else Run
+        return "starts forked" if number % 5 else "real starts"
 
     @property
     def unbroken(self) -> harness.Outcome:
@@ -73,7 +80,7 @@ class Kills(Runs):
     asked = 200
 
     def trial(self, number: int) -> Outcome:
-        rng, before = np.random.default_rng((1, number)), newest(self.run_folder)
+        rng, before, kind = np.random.default_rng((1, number)), newest(self.run_folder), self.choose(number)
         if number % 2:
             kill_in_a_save(self.launch, self.run_folder, self.settings, rng)
         else:
@@ -85,7 +92,7 @@ class Kills(Runs):
         ]
         assert [damage(path) for path in kept] == [""] * len(kept)
         assert newest(self.run_folder) >= before
-        counts = {"in a save" if number % 2 else "at random": 1}
+        counts = {"in a save" if number % 2 else "at random": 1, kind: 1}
         if number % PER_RUN == PER_RUN - 1:
             self.compare()
             counts["ends bit for bit the unbroken run's"] = 1
@@ -98,7 +105,7 @@ class Signals(Runs):
     asked = 50
 
     def trial(self, number: int) -> Outcome:
-        rng = np.random.default_rng((5, number))
+        rng, kind = np.random.default_rng((5, number)), self.choose(number)
         run = self.launch(self.run_folder, self.settings)
         run.wait_for_steps(1)
         time.sleep(rng.uniform(0, 0.3))
@@ -115,7 +122,7 @@ class Signals(Runs):
         said = re.search(r"Interrupted by SIGTERM at step (\d+) of \d+, which is saved", err)
         assert int(said[1]) == newest(run.folder), (err, newest(run.folder))
         assert seconds < 30
-        counts = {"saved and left": 1}
+        counts = {"saved and left": 1, kind: 1}
         if number % PER_RUN == PER_RUN // 2 - 1:
             self.compare()
             counts["ends bit for bit the unbroken run's"] = 1
