@@ -114,14 +114,14 @@ class Signals(Runs):
         time.sleep(rng.uniform(0, 0.2))
         with contextlib.suppress(ProcessLookupError):
             run.process.send_signal(signal.SIGTERM)
-        run.process.wait(60)
+        run.process.wait(300)
         seconds = time.monotonic() - begin
         code, _, err = run.end()
         assert code == test_signals.EXIT_CODES[signal.SIGTERM], (code, err)
         assert_one_line(err)
         said = re.search(r"Interrupted by SIGTERM at step (\d+) of \d+, which is saved", err)
         assert int(said[1]) == newest(run.folder), (err, newest(run.folder))
-        assert seconds < 30
+        assert seconds < 30, f"saved and left, after {seconds:.0f} s"
         counts = {"saved and left": 1, kind: 1}
         if number % PER_RUN == PER_RUN // 2 - 1:
             self.compare()
