@@ -20,8 +20,8 @@ from amr_tf import runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EPOCH_LENGTH = 12
-# Single steps and a save after nearly each, so that most fall inside an epoch and a test can meet any of them.
-COMMON = {"batch_size": 8, "update_g_every": 1, "checkpoint_minutes": 0.0002, "steps_per_execution": 1}
+# Single steps and a save after each, so that most fall inside an epoch and a test can meet any of them.
+COMMON = {"batch_size": 8, "update_g_every": 1, "checkpoint_minutes": 0.00001, "steps_per_execution": 1}
 # The run that starts fastest.
 POINTS = COMMON | {"dataset": "spiral", "depth": 2, "steps_per_epoch": EPOCH_LENGTH, "epochs": 3}
 LONGER = POINTS | {"steps_per_epoch": 40, "epochs": 6}  # for many interruptions of one run

@@ -205,7 +205,7 @@ def variables(model):
 @pytest.mark.parametrize("update_g_every", [1, 2])
 def test_power_vectors_move_once_a_pass(update_g_every):
     """Three passes of the generator's phase, four of the discriminator's; also where no update is due."""
-    model, x, y = make(update_g_every=update_g_every, **POINTS)
+    model, x, y = make(arch="amr", latent_width=8, update_g_every=update_g_every)
     model.train_on_batch(x, y)
     layer = next(layer for layer in model.discriminator.layers if hasattr(layer, "u"))
     matrix = layer.kernel.numpy().reshape(-1, layer.kernel.shape[-1]).astype("float64")
