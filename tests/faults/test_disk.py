@@ -84,7 +84,7 @@ def test_a_disk_full_of_checkpoints(start, namespace, unbroken, tmp_path):
     assert_fails_and_goes_on(start, namespace, unbroken, disk)
 
 
-@pytest.mark.parametrize(("part", "pages"), [("images", 1), ("tensorboard", 16)], ids=str)
+@pytest.mark.parametrize(("part", "pages"), [("images", 1), ("tensorboard", 8)], ids=str)
 def test_a_disk_full_in_one_part(start, namespace, unbroken, tmp_path, part, pages):
     disk = tmp_path / "run" / part
     namespace.mount(disk, pages * PAGE)
