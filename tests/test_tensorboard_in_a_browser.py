@@ -5,8 +5,6 @@ Screenshots of every tab are left in the test's folder: pytest --basetemp=FOLDER
 
 import io
 import json
-import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -21,11 +19,6 @@ from PIL import Image
 from amr_tf import experiment, runs
 from amr_tf.config import Config
 
-CHROMIUM, DRIVER = pathlib.Path("/usr/bin/chromium"), pathlib.Path("/usr/bin/chromedriver")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1900,1200",
-)  # fmt: skip
 SHORT = {
     "arch": "acai", "depth": 2, "latent": 2, "latent_width": 16, "batch_size": 8, "update_g_every": 1, "epochs": 3,
     "steps_per_epoch": 4,
@@ -44,12 +37,7 @@ walk(document);
 return found"""
 TEXTS = EVERYWHERE + ".map(element => element.innerText || element.textContent || '')"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM.exists() and DRIVER.exists()), reason="needs chromium and chromium-driver"
-    ),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +64,6 @@ def address(logdir, tmp_path_factory):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=SECONDS)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    os.environ["SE_OFFLINE"] = "true"  # selenium is given its driver and need not look for one
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    yield driver
-    driver.quit()
 
 
 def wait_for(look, explain=lambda: ""):

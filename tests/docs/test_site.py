@@ -3,8 +3,6 @@
 Screenshots are left in the test's folder: pytest --basetemp=FOLDER keeps them where they are found.
 """
 
-import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -13,8 +11,6 @@ import pytest
 
 from tests.docs.documents import PAGES, ROOT, python_blocks
 
-CHROMIUM, DRIVER = pathlib.Path("/usr/bin/chromium"), pathlib.Path("/usr/bin/chromedriver")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 WIDTHS = (1280, 400)
 SHOWN = (
     "index",
@@ -108,22 +104,6 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = compile("\n".join(python_blocks(page)), str(page), "exec")
     exec(code, {"__name__": "page"})  # noqa: S102 (the project's own pages)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not (CHROMIUM.exists() and DRIVER.exists()):
-        pytest.skip("needs chromium and chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    os.environ["SE_OFFLINE"] = "true"  # selenium is given its driver and need not look for one
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    yield driver
-    driver.quit()
 
 
 def open_page(browser, address, width):
