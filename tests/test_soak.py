@@ -5,12 +5,14 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 
 import pytest
 import rich.console
 
 from tests.soak.__main__ import BARS, ROOT
+from tests.soak.offline import COMMANDS, readme_commands
 from tests.soak.tally import Outcome, Skipped, Tally
 
 FOREVER = 1e9
@@ -99,3 +101,12 @@ def test_every_bar_has_its_place():
         assert importlib.util.find_spec(f"tests.soak.{module}")
         text = (ROOT / "tests" / "soak" / f"{module}.py").read_text()
         assert f"class {kind}" in text
+
+
+def test_the_bar_without_a_network_knows_the_commands_of_the_readme():
+    """Each of them by one pattern, and no pattern of a command that is no longer there."""
+    found = {
+        line: [pattern for pattern in COMMANDS if re.search(pattern, line)] for line in readme_commands()
+    }
+    assert {line: patterns for line, patterns in found.items() if len(patterns) != 1} == {}
+    assert {pattern for patterns in found.values() for pattern in patterns} == set(COMMANDS)
