@@ -98,7 +98,11 @@ def test_equations_are_mathml_and_tables_are_made_of_the_code(site):
     assert "98.01\u00a0±\u00a00.10" in (site / "mixers" / "mixup.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in PAGES if python_blocks(page)])
+# What asks a server is run where there is one: tests/serving/test_over_grpc.py.
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.stem) for page in PAGES if python_blocks(page) and page.stem != "serving"],
+)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     """All blocks of a page in their order, as someone would who copies them one after the other."""
     monkeypatch.chdir(tmp_path)
