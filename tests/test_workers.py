@@ -254,6 +254,22 @@ def test_workers_train_as_one_device_does(one_device, tmp_path, count, update_g_
 
 
 @pytest.mark.slow
+def test_workers_stay_equal_with_supervised_mixing(tmp_path):
+    """Each asks for attributes of its own: no draw of these respects the shares, so only the workers are compared."""
+    flags = (
+        "--strategy=multiworker", "--dataset=shapes", "--train_examples=500", "--arch=amr_fixed", "--latent=32",
+        "--mixer=supervised", "--update_g_every=1",
+    )  # fmt: skip
+    environments = [{"TF_CONFIG": text} for text in tf_configs(2)]
+    first, second = replay(tmp_path, "worker", *flags, environments=environments)
+    names = [name for name in first.files if not name.startswith("drawn/")]
+    assert [name for name in names if "class_mixer" in name]
+    for name in names:
+        assert np.isfinite(first[name]).all(), name
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@pytest.mark.slow
 def test_one_task_of_slurm_trains_as_one_device_does(one_device, tmp_path):
     host = socket.gethostname()
     step = {

@@ -1,7 +1,7 @@
-"""One process of a run on points: an epoch of 20 steps and its evaluation, with draws that respect any shares.
+"""One process of a run of 20 steps and its evaluation, on points unless flags say otherwise.
 
-python -m tests.worker_replay FOLDER NAME FLAGS... writes FOLDER/NAME.npz: the means after each step and of the
-evaluation, all weights, and what each replica of this process draws by itself.
+The draws of its mixer respect any shares. python -m tests.worker_replay FOLDER NAME FLAGS... writes FOLDER/NAME.npz:
+the means after each step and of the evaluation, all weights, and what each replica of this process draws by itself.
 """
 
 import os
@@ -34,8 +34,9 @@ def main(folder: pathlib.Path, name: str, flags: list[str]) -> None:
     strategy = distribution.make_strategy(config)
     agreement = Agreement(strategy, workers.this_task(config))
     splits = data.load(config)
+    spec = splits.train.spec
     with strategy.scope():
-        model = experiment.build_model(config, splits.train.spec.image_shape, splits.train.spec.classes)
+        model = experiment.build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
     model.epoch_length, rows, found = STEPS, [], {}
 
     class Notes(keras.callbacks.Callback):

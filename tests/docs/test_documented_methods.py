@@ -7,9 +7,10 @@ import pytest
 from amr_tf import summaries
 from amr_tf.config import MIXERS, MODELS, Config
 from amr_tf.models import model_class
-from tests.docs.documents import ROOT
+from tests.docs.documents import PAGES, ROOT
 
 METHODS = ROOT / "docs" / "methods"
+OURS = "## Ours beside the paper's"
 
 
 def named(page) -> set[str]:
@@ -49,3 +50,16 @@ def test_every_mixer_has_a_page():
     pages = {path.stem for path in (ROOT / "docs" / "mixers").glob("*.md")} - {"index"}
     assert pages == set(MIXERS)
     assert {path.stem for path in METHODS.glob("*.md")} - {"index"} == set(MODELS)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if OURS in page.read_text(encoding="utf-8")], ids=lambda page: page.stem
+)
+def test_a_page_has_the_numbers_that_were_measured(page):
+    """Ours stand in README.md or BUILD_NOTES.md beside the command that measured them."""
+    section = page.read_text(encoding="utf-8").partition(OURS)[2].partition("```")[0]
+    known = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "BUILD_NOTES.md"))
+    for number in (numbers := re.findall(r"\d+\.\d+", section)):
+        shares = number, f"{float(number) / 100:.3f}"  # the notes have scores as shares of 1
+        assert any(re.search(rf"(?<![\d.]){re.escape(share)}(?!\d)", known) for share in shares), number
+    assert numbers or "<!-- table" in section
