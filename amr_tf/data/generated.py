@@ -6,7 +6,6 @@ Their seeds are constants, not the run's: every run is trained and judged on the
 import numpy as np
 
 WIDTH = 32
-LINE_LENGTH = 15.0
 LINE_WIDTH = 2.0
 SPIRAL_TURNS = 2.0
 LABELS = 10
@@ -34,10 +33,11 @@ def lines() -> list[Examples]:
 
 
 def render_lines(angles: np.ndarray) -> np.ndarray:
-    """Draws one white line on black per angle, from the centre to 1 pixel inside the largest circle in the image.
+    """Draws one white line on black per angle as ACAI's public code does, so that its figures can be compared.
 
-    Brightness goes by the distance of a pixel's centre from the line and falls from white to black over one pixel
-    at the line's edge; the ends are round.
+    From the centre to 1 pixel inside the largest circle in the image. A line covers 2 pixels of every row that it
+    passes, or of every column where it is closer to level than to upright, at the place that it has half a row
+    (column) before; a slanted line is thinner for it. A pixel is as bright as it is covered.
 
     Args:
         angles: float [N] in radians, counter-clockwise from the right.
@@ -45,17 +45,30 @@ def render_lines(angles: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [N, 32, 32, 1].
     """
-    offsets = np.arange(WIDTH, dtype=np.float32) + 0.5 - WIDTH / 2
-    x, y = offsets[None, None, :], -offsets[None, :, None]
     images = np.empty((len(angles), WIDTH, WIDTH, 1), np.uint8)
     for start in range(0, len(angles), _CHUNK):
-        chunk = np.asarray(angles[start : start + _CHUNK], np.float32)[:, None, None]
-        cos, sin = np.cos(chunk), np.sin(chunk)
-        along = np.clip(x * cos + y * sin, 0.0, LINE_LENGTH)
-        distance = np.hypot(x - along * cos, y - along * sin)
-        brightness = np.clip(LINE_WIDTH / 2 + 0.5 - distance, 0.0, 1.0)
-        images[start : start + _CHUNK, :, :, 0] = np.rint(255 * brightness)
+        covered = _covered(np.asarray(angles[start : start + _CHUNK], np.float64))
+        images[start : start + _CHUNK, :, :, 0] = np.rint(255 * covered)
     return images
+
+
+def _covered(angles: np.ndarray) -> np.ndarray:
+    """How much of each pixel a line covers, in [0, 1]: float64 [N, 32, 32] for angles [N]."""
+    centre, length = WIDTH / 2, WIDTH / 2 - 1
+    row, column = centre - length * np.sin(angles), centre + length * np.cos(angles)
+    level = np.abs(row - centre) < np.abs(column - centre)
+    # Where the line ends, along the axis that it runs along and across it.
+    along, across = np.where(level, column, row), np.where(level, row, column)
+    backwards = along < centre
+    first, last = np.minimum(along, centre)[:, None], np.maximum(along, centre)[:, None]
+    slope = ((across - centre) / (along - centre))[:, None]
+    steps = np.arange(WIDTH)
+    left = np.where(backwards, across, centre)[:, None] - LINE_WIDTH / 2 + (steps - first - 0.5) * slope
+    # The first row is drawn for the part that the line reaches into, the last one whole.
+    share = np.clip(steps + 1 - first, 0, 1) * (steps < last)
+    overlap = np.minimum(steps + 1, left[..., None] + LINE_WIDTH) - np.maximum(steps, left[..., None])
+    covered = share[..., None] * np.clip(overlap, 0, 1)
+    return np.where(level[:, None, None], covered.transpose(0, 2, 1), covered)
 
 
 def spiral() -> list[Examples]:

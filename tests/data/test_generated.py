@@ -1,12 +1,15 @@
 """The lines and the spiral."""
 
 import math
+import pathlib
 
 import numpy as np
 import pytest
 
 from amr_tf.data import generated
 from amr_tf.data.catalog import DATASETS
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 
 
 @pytest.mark.parametrize("name", ["lines", "spiral"])
@@ -29,9 +32,16 @@ def test_splits_of_generated_sets_are_drawn_apart(name):
     points = [images.reshape(len(images), -1) for images, _ in generated.GENERATORS[name]()]
     rows = [{row.tobytes() for row in part} for part in points]
     # The lines have one degree of freedom and 8 bits: close angles draw the same bytes. Equal seeds would share all.
-    allowed = 0.3 if name == "lines" else 0.0
+    allowed = 0.4 if name == "lines" else 0.0
     for i, j in ((0, 1), (0, 2), (1, 2)):
         assert len(rows[i] & rows[j]) <= allowed * len(rows[j])
+
+
+def test_lines_are_those_of_acai():
+    """As its public code drew them, upright, level, at 45 degrees and in between, to the rounding of 8 bits."""
+    recorded = np.load(GOLDEN / "acai_lines.npz")
+    images = generated.render_lines(recorded["angles"]) / 127.5 - 1
+    np.testing.assert_allclose(images, recorded["images"], atol=0.5 / 127.5 + 1e-6)
 
 
 def test_a_line_to_the_right_covers_the_two_rows_at_the_centre():
@@ -39,7 +49,7 @@ def test_a_line_to_the_right_covers_the_two_rows_at_the_centre():
     image = generated.render_lines(np.array([0.0]))[0, :, :, 0]
     np.testing.assert_array_equal(np.flatnonzero(image.max(axis=1)), [15, 16])
     assert (image[15:17, 16:31] == 255).all()
-    assert (image[:, :15] == 0).all()
+    assert (image[:, :16] == 0).all()
 
 
 def test_angles_turn_counter_clockwise():
@@ -49,21 +59,16 @@ def test_angles_turn_counter_clockwise():
     assert eighth[:16, 16:].sum() > 0.9 * eighth.sum()
 
 
-def test_brightness_of_a_line_hardly_depends_on_its_angle():
-    """Anti-aliasing: a rotated line is as long and as wide as any other."""
-    totals = generated.render_lines(np.linspace(0, 2 * np.pi, 500)).sum(axis=(1, 2, 3)) / 255
-    assert totals.min() > 0.97 * totals.max()
-
-
 def test_line_labels_are_sectors():
-    """The mean direction of the bright pixels lies in the sector that the label names."""
+    """The mean direction of the bright pixels lies in the sector that the label names, or 0.15 of one beside it: at the
+    place half a row before, a line is drawn up to 4 degrees aside."""
     images, labels = (part[:300] for part in generated.lines()[1])
     offsets = np.arange(32) + 0.5 - 16
     x = (images[..., 0] * offsets[None, None, :]).sum(axis=(1, 2))
     y = (images[..., 0] * -offsets[None, :, None]).sum(axis=(1, 2))
     sector = np.arctan2(y, x) % (2 * np.pi) / (2 * np.pi) * 10
     distance = np.abs((sector - labels - 0.5 + 5) % 10 - 5)
-    assert distance.max() < 0.53
+    assert distance.max() < 0.65
 
 
 def test_spiral_points_lie_on_the_curve_and_labels_rise_along_it():
