@@ -37,7 +37,8 @@ class Discriminator(keras.Model):
         """A dense layer on what the last layer sees, summed over the pixels.
 
         Summed as by Miyato and Koyama (2018): the public code's average is so small behind layers of spectral norm that
-        the head hardly learns. It has no spectral norm itself: a bounded logit would never be sure of an attribute.
+        the head hardly learns. (Where the trunk averages by itself, as that of `resnet`, as published, nothing is left
+        to sum.) It has no spectral norm itself: a bounded logit would never be sure of an attribute.
         """
         kernel = keras.initializers.GlorotUniform(seed=seeds.next())
         self.attribute_head = keras.layers.Dense(attributes, kernel_initializer=kernel)

@@ -3,8 +3,9 @@
 `depth` feature maps at the image's size, twice as many at each halving and never more than `latent`; the code is
 latent_width x latent_width x latent. The published 64, 512 and 8 give 8 x 8 x 512 for both sizes.
 
-No public source fixes the initial values: He-normal kernels in encoder and decoder, Glorot-uniform ones in the
-discriminator, gamma 1, biases 0 are our choice.
+Initial values: He-normal kernels in encoder and decoder, gamma 1 and biases 0 are our choice; the discriminator's are
+Glorot-uniform, as in the public code but for its 1x1 convolutions, which start sqrt(2) times as large there (spectral
+norm takes that out of all but their step size).
 """
 
 import keras
