@@ -144,7 +144,7 @@ def _belonging(published: Config | None, groups: list[Group]) -> list[Group]:
 def _other_settings(cell: Cell, published: Config | None, group: Group | None) -> str:
     """In what a group departs from the settings of the cell; empty where it does not."""
     changed = differences(group.settings, settings_of(published)) if published and group else ""
-    whose = "Not the paper's protocol" if cell.published else "Not the preset's settings"
+    whose = "Not the paper's protocol" if cell.known else "Not the preset's settings"
     return f"{whose}: {changed}." if changed else ""
 
 
@@ -182,7 +182,7 @@ def _paper_record(table: Table, cell: Cell, group: Group | None, other: str) -> 
 
 def _whose(cell: Cell) -> str:
     """Whose settings a preset holds."""
-    return "the paper's" if cell.published else "the preset's"
+    return "the paper's" if cell.known else "the preset's"
 
 
 def _figure(group: Group, name: str) -> Summary | None:
