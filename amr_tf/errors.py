@@ -74,3 +74,8 @@ def one_line(error: BaseException, longest: int = 300) -> str:
     text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", " ".join(str(error).split())) or type(error).__name__
     head, tail = longest * 3 // 4, longest // 4
     return text if len(text) <= longest else f"{text[:head]} ... {text[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """`text` for one line of any output: what a terminal would obey or UTF-8 cannot hold becomes a question mark."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -92,7 +92,7 @@ def run(options: Options) -> None:
         _write(pathlib.Path(options.out), files)
     text.show(report, console)
     if options.out:
-        console.print(f"\nwritten: {', '.join(files)} in {reading.printable(options.out)}", markup=False)
+        console.print(f"\nwritten: {', '.join(files)} in {errors.printable(options.out)}", markup=False)
 
 
 def _write(folder: pathlib.Path, files: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from amr_tf import runs
 from amr_tf.config import Config, ConfigError, flag_name
+from amr_tf.errors import printable
 from amr_tf.runs import RunError
 
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
@@ -172,8 +173,3 @@ def _checkpoint(metric: dict[str, Any], best_step: float) -> str:
         if checkpoint == "best" and step not in (None, best_step)
         else str(checkpoint)
     )
-
-
-def printable(text: str) -> str:
-    """`text` for one line of any output: what a terminal or UTF-8 could not show becomes a question mark."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -53,18 +54,24 @@ class GrpcServer:
         request.model_spec.name = self.model
         answer = self._ask(self._predictions.GetModelMetadata, request)
         definitions = get_model_metadata_pb2.SignatureDefMap()
-        answer.metadata["signature_def"].Unpack(definitions)
-        return {
-            name: Signature(_tensors(definition.inputs), _tensors(definition.outputs))
-            for name, definition in definitions.signature_def.items()
-        }
+        try:
+            answer.metadata["signature_def"].Unpack(definitions)
+            return {
+                name: Signature(_tensors(definition.inputs), _tensors(definition.outputs))
+                for name, definition in definitions.signature_def.items()
+            }
+        except (DecodeError, ValueError) as error:
+            raise self._foreign(error) from error
 
     def predict(
         self, name: str, signature: Signature, inputs: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """PredictionService.Predict."""
         answer = self._ask(self._predictions.Predict, predict_request(self.model, name, inputs))
-        outputs = {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}
+        try:
+            outputs = {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}
+        except (TypeError, ValueError, MemoryError) as error:  # a tensor that is none
+            raise self._foreign(error) from error
         return checked(outputs, signature, len(next(iter(inputs.values()))))
 
     def _ask(self, method: grpc.UnaryUnaryMultiCallable, request: Any) -> Any:
@@ -72,6 +79,9 @@ class GrpcServer:
             return method(request, timeout=self.timeout)
         except grpc.RpcError as error:
             raise self._error(error.code(), brief(error.details())) from error
+
+    def _foreign(self, error: Exception) -> ServingError:
+        return ServingError(f"What answers at {self.url} is not TensorFlow Serving: {brief(error)}")
 
     def _error(self, code: grpc.StatusCode, details: str) -> ServingError:
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -1,7 +1,10 @@
 """TensorFlow Serving over REST, with the standard library: the client starts at once and needs no TensorFlow."""
 
+import contextlib
 import http.client
 import json
+import socket
+import threading
 import time
 import urllib.parse
 from typing import Any
@@ -10,7 +13,8 @@ import numpy as np
 
 from amr_tf.serving.transport import ServingError, Signature, Tensor, Version, brief, checked
 
-_CHUNK = 1 << 16
+# What reading an answer raises that is no answer of TensorFlow Serving.
+FOREIGN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class RestServer:
@@ -34,11 +38,13 @@ class RestServer:
         try:
             found = [
                 Version(
-                    int(entry["version"]), entry["state"], entry.get("status", {}).get("error_message", "")
+                    int(entry["version"]),
+                    str(entry["state"]),
+                    str(entry.get("status", {}).get("error_message", "")),
                 )
                 for entry in answer["model_version_status"]
             ]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except FOREIGN as error:
             raise self._foreign() from error
         return sorted(found)
 
@@ -47,7 +53,7 @@ class RestServer:
         answer = self._ask("GET", f"{self._path}/metadata")
         try:
             return signatures_of(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except FOREIGN as error:
             raise self._foreign() from error
 
     def predict(
@@ -97,22 +103,34 @@ class RestServer:
         # The time-out of the socket is one of each packet; a server may send them slowly for ever.
         deadline = time.monotonic() + self.timeout
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-            response = connection.getresponse()
-            parts = []
-            while part := response.read1(_CHUNK):
-                parts.append(part)
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-            return response.status, b"".join(parts)
+            connection.connect()
+            cut = threading.Timer(deadline - time.monotonic(), _shut, [connection.sock])
+            cut.start()
+            try:
+                connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+                response = connection.getresponse()
+                answer = response.status, response.read()
+            finally:
+                cut.cancel()
+        except (OSError, http.client.HTTPException) as error:
+            raise (TimeoutError() if time.monotonic() > deadline else error) from error
         finally:
             connection.close()
+        if time.monotonic() > deadline:  # what was cut off may look like an end
+            raise TimeoutError
+        return answer
 
     def _foreign(self, status: int = http.client.OK) -> ServingError:
         return ServingError(
             f"What answers at {self.url} is not TensorFlow Serving's REST interface (HTTP status {status}). Its "
             "port is 8501 by default; that of gRPC, 8500, is asked with grpc://"
         )
+
+
+def _shut(connection: socket.socket) -> None:
+    """Ends the waiting of whoever reads from it."""
+    with contextlib.suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def request_body(name: str, inputs: dict[str, np.ndarray]) -> str:
@@ -126,7 +144,7 @@ def signatures_of(metadata: dict[str, Any]) -> dict[str, Signature]:
     """The signatures in the JSON of a model's metadata.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it is something else.
+        FOREIGN: it is something else.
     """
     definitions = metadata["metadata"]["signature_def"]["signature_def"]
     return {

@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from amr_tf.errors import UserError, one_line
+from amr_tf.errors import UserError, one_line, printable
 
 AVAILABLE = "AVAILABLE"
 # Of the outputs of the signatures that the client knows.
@@ -99,5 +99,6 @@ def shown(shape: tuple[int | None, ...] | None) -> str:
 
 def brief(message: object) -> str:
     """What a server or a library says, on one short line without anything that a terminal would obey."""
-    line = one_line(message if isinstance(message, BaseException) else ServingError(message), longest=200)
-    return "".join(character if character.isprintable() else "?" for character in line)
+    return printable(
+        one_line(message if isinstance(message, BaseException) else ServingError(message), longest=200)
+    )

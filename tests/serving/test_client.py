@@ -92,6 +92,24 @@ def test_a_server_that_answers_a_byte_at_a_time_is_given_up(capsys, talker):
     assert "within 0.3 s" in refusal(capsys, "status", f"--url=http://127.0.0.1:{port}", "--timeout=0.3")
 
 
+@pytest.mark.parametrize(
+    "beginning", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0"]
+)
+def test_a_server_that_never_ends_a_line_is_given_up(capsys, talker, beginning):
+    """Each byte comes in time, and the line that they are of is read whole before anything else is done."""
+
+    def drip(connection):
+        connection.sendall(beginning)
+        for _ in range(200):
+            connection.sendall(b"0")
+            time.sleep(0.02)
+
+    start = time.monotonic()
+    url = f"--url=http://127.0.0.1:{talker(drip)}"
+    assert "within 0.3 s" in refusal(capsys, "status", url, "--timeout=0.3")
+    assert time.monotonic() - start < 2.5
+
+
 def test_a_port_that_speaks_another_protocol(capsys, talker):
     settings = b"\x00\x00\x18\x04\x00\x00\x00\x00\x00" + b"\x00" * 24  # how a gRPC server greets
     port = talker(lambda connection: connection.sendall(settings))
@@ -112,6 +130,16 @@ LONG = "You must feed a value for placeholder tensor 'x' " * 20
         (200, b"[]", "is not TensorFlow Serving's"),
         (200, b'{"model_version_status": [{"state": "AVAILABLE"}]}', "is not TensorFlow Serving's"),
         (200, b'{"model_version_status": [{"version": "1', "is not TensorFlow Serving's"),
+        (
+            200,
+            b'{"model_version_status": [{"version": Infinity, "state": "A"}]}',
+            "is not TensorFlow Serving's",
+        ),
+        (
+            200,
+            b'{"model_version_status": [{"version": 1, "state": null}, {"version": 1, "state": "LOADING"}]}',
+            "No version of the model answers",
+        ),
         (200, b'{"model_version_status": []}', "No version of the model answers"),
         (
             200,

@@ -13,7 +13,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 from amr_tf.data import pixels
 from amr_tf.errors import UserError
 from amr_tf.serving import client, commands, grpc, rest
-from amr_tf.serving.transport import ServingError, checked
+from amr_tf.serving.transport import AVAILABLE, ServingError, Signature, Tensor, Version, checked
 
 H, W, C, CLASSES = 2, 4, 1, 5
 GAP = 2  # of a grid
@@ -244,6 +244,70 @@ def test_a_model_that_cannot_do_it_is_named(server, pictures, lacking, said):
 
     with pytest.raises(ServingError, match=said):
         ask(Lacking(), "mix", *pictures(0, 1))
+
+
+class Claims:
+    """A server that says of its one signature what it is told to: a `transport.Server`."""
+
+    def __init__(self, name, taken, given, answer=None):
+        self.found = {name: Signature(taken, given)}
+        self.answer = answer
+
+    def versions(self):
+        return [Version(1, AVAILABLE, "\x1b[2J")]
+
+    def signatures(self):
+        return self.found
+
+    def predict(self, name, signature, inputs):
+        return self.answer
+
+
+BYTES = {"images": Tensor("DT_UINT8", (None, H, W, C))}
+VAST = {"images": Tensor("DT_UINT8", (None, 300_000, 300_000, 1))}
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "given", "said"),
+    [
+        ("encode", BYTES, {}, "it has no output 'codes'$"),
+        (
+            "classify",
+            BYTES,
+            {"probabilities": Tensor("DT_FLOAT", None)},
+            "no output 'probabilities' of 2 dimensions",
+        ),
+        (
+            "discriminate",
+            BYTES,
+            {"scores": Tensor("DT_FLOAT", (None, 2))},
+            "no output 'scores' of 1 dimensions",
+        ),
+        ("reconstruct", BYTES, {"reconstructions": Tensor("DT_UINT8", (None, H))}, "of 4 dimensions"),
+        (
+            "encode",
+            VAST,
+            {"codes": Tensor("DT_FLOAT", (None, 2))},
+            r"takes? pictures: its input 'images' is \[\?, 300000",
+        ),
+        ("encode", {"\x1b[2J": BYTES["images"]}, {}, r"it takes \?\[2J instead of images"),
+    ],
+)
+def test_a_signature_that_no_export_has_is_refused(pictures, name, taken, given, said):
+    with pytest.raises(ServingError, match=said):
+        ask(Claims(f"{name}_uint8", taken, given), name, *pictures(0))
+
+
+def test_pictures_of_another_size_are_refused(pictures):
+    given = {"reconstructions": Tensor("DT_UINT8", (None, None, None, C))}
+    answer = {"reconstructions": np.zeros((1, H + 1, W, C), np.uint8)}
+    with pytest.raises(ServingError, match="pictures of the size that it takes"):
+        ask(Claims("reconstruct_uint8", BYTES, given, answer), "reconstruct", *pictures(0))
+
+
+def test_what_a_server_says_of_itself_is_text(capsys):
+    ask(Claims("\x1b]0;x\x07", BYTES, {}), "status")
+    assert capsys.readouterr().out == f"version 1: AVAILABLE ?[2J\n?]0;x?: images [?, {H}, {W}, {C}] -> \n"
 
 
 @pytest.mark.parametrize("out", [".", "0.png/strip.png", "a\0b"])
