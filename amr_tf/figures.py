@@ -56,10 +56,12 @@ def draw(request) -> list[pathlib.Path]:
 
 
 def _refuse_unlike(opened: list[TrainedRun]) -> None:
-    seen = {(run.config.dataset, run.config.image_fit) for run in opened}
+    seen = {(run.config.dataset, run.config.image_fit, f"{run.config.image_width} px") for run in opened}
     if len(seen) > 1:
-        names = ", ".join(sorted(" ".join(pair) for pair in seen))
-        raise ConfigError(f"One figure shows runs of one data set and one --image_fit. Received: {names}")
+        names = ", ".join(sorted(" ".join(words) for words in seen))
+        raise ConfigError(
+            f"One figure shows runs of one data set, one --image_fit and one --image_size. Received: {names}"
+        )
 
 
 def _refuse_points(run: TrainedRun, name: str) -> None:

@@ -204,14 +204,24 @@ def _no_factors(run: TrainedRun) -> str:
 
 
 def _no_classes(run: TrainedRun) -> str:
-    known, asked = (np.unique(run.splits[part].labels) for part in (0, 2))
-    missing = sorted(set(asked.tolist()) - set(known.tolist()))
+    known, asked = (set(run.labels(part).tolist()) for part in ("train", "test"))
+    if len(known) < 2:
+        return "its training examples are all of one label"
+    missing = sorted(asked - known)
     return f"its training examples have none of the labels {missing}" if missing else ""
+
+
+def _no_pairs(run: TrainedRun) -> str:
+    return "" if len(run.splits.test) > 1 else "it mixes two test examples, of which there is one"
 
 
 def _no_supervision(run: TrainedRun) -> str:
     if run.config.mixer != "supervised":
         return "only --mixer=supervised makes mixes of asked-for attributes"
+    if len(run.combinations()) < 2:
+        return "its test examples all have the same attributes, so that there is nothing to ask for"
+    if len(run.attributes("train")) < attributes.LEAST_EXAMPLES:
+        return f"its judge learns from {attributes.LEAST_EXAMPLES} training examples or more"
     return _no_images(run)
 
 
@@ -232,7 +242,7 @@ METRICS = {
     "probe_pixels": Metric(_probe(_pixels), _no_classes),
     "clustering": Metric(_clustering, _no_classes),
     "reconstruction": Metric(_reconstruction, _no_images),
-    "interpolation": Metric(_interpolation),
+    "interpolation": Metric(_interpolation, _no_pairs),
     "attributes": Metric(attribute_mixes, _no_supervision),
     "lines": Metric(_lines, _no_lines),
     "spiral": Metric(_spiral, _no_spiral),

@@ -111,6 +111,10 @@ class TrainedRun:
         arrays, rows = getattr(self.splits, part), self._rows(part)
         return arrays.images[rows], arrays.labels[rows]
 
+    def labels(self, part: str) -> np.ndarray:
+        """The labels int64 [N] of `examples(part)`, without the images."""
+        return getattr(self.splits, part).labels[self._rows(part)]
+
     def attributes(self, part: str) -> np.ndarray:
         """What supervised mixing mixes, of `examples(part)`: attributes or one-hot labels, uint8 [N, A]."""
         return getattr(self.splits, part).targets()[self._rows(part)]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from amr_tf import evaluate, experiment, figures, images, measures, runs
 from amr_tf.config import Config, ConfigError
+from amr_tf.data.folder import key_of, split_of
 from amr_tf.metrics import METRICS
 from amr_tf.trained import TrainedRun
 
@@ -277,6 +278,41 @@ def test_classes_that_were_not_trained_on_are_no_obstacle_to_other_metrics(tmp_p
     assert "clustering does not apply" in said
     metrics = json.loads((tmp_path / "run" / "results.json").read_bytes())["metrics"]
     assert list(metrics) == ["reconstruction"]
+
+
+def test_runs_on_pictures_that_metrics_or_a_figure_cannot_take_are_told_why(tmp_path, capsys):
+    """One class, and one test picture of which no pair can be made; then two runs of other image sizes."""
+    (tmp_path / "pics").mkdir()
+    wanted, number = [12, 2, 1], 0
+    while any(wanted):
+        number += 1
+        split = split_of(key_of(f"{number}.png"))
+        if wanted[split]:
+            wanted[split] -= 1
+            Image.new("L", (40, 40), 10 * number % 256).save(tmp_path / "pics" / f"{number}.png")
+    settings = TINY | {
+        "dataset": f"folder:{tmp_path / 'pics'}",
+        "epochs": 1,
+        "steps_per_epoch": 1,
+        "train_examples": 0,
+    }
+    run_dirs = {size: str(tmp_path / f"of_{size}") for size in (32, 64)}
+    experiment.run(Config(run_dir=run_dirs[32], mixer="supervised", image_size=32, **settings))
+    experiment.run(Config(run_dir=run_dirs[64], image_size=64, **settings))
+    capsys.readouterr()
+    names = "probe,probe_pixels,clustering,interpolation,attributes,reconstruction"
+    assert evaluate.main([f"--run_dir={run_dirs[32]}", f"--metrics={names}"]) == 0
+    said = capsys.readouterr().out
+    for name in ("probe", "probe_pixels", "clustering"):
+        assert f"{name} does not apply to {run_dirs[32]}: its training examples are all of one label" in said
+    assert "interpolation does not apply" in said
+    assert "attributes does not apply" in said
+    metrics = json.loads((tmp_path / "of_32" / "results.json").read_bytes())["metrics"]
+    assert list(metrics) == ["reconstruction"]
+
+    both = [f"--run_dir={run_dir}" for run_dir in run_dirs.values()]
+    assert evaluate.main([*both, "--figures=interpolation"]) == 2
+    assert "one --image_size. Received: " in one_line(capsys)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from sklearn.neural_network import MLPClassifier
 HIDDEN = 128
 # Of an Adam step for each 200 images; it ends earlier where the images held out of them are judged no better for 10.
 MAX_PASSES = 60
+LEAST_EXAMPLES = 11  # a tenth is held out, which scikit-learn wants two of
 
 Split = tuple[np.ndarray, np.ndarray]
 
