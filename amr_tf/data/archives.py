@@ -49,7 +49,7 @@ class Archive:
 
     @property
     def cached(self) -> bool:
-        return self.cache_path.exists() and self.info_path.exists()
+        return os.path.exists(self.cache_path) and os.path.exists(self.info_path)
 
     def find(self, folder: Path) -> Path | None:
         """The path of this file in a folder, under any of its usual names, or None."""
@@ -149,7 +149,7 @@ def _open_regular(path: Path) -> Iterator[BufferedReader]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        reason = "it is a symbolic link" if path.is_symlink() else error.strerror
+        reason = "it is a symbolic link" if os.path.islink(path) else error.strerror
         raise DataError(f"{path} cannot be read: {reason}. Put the file itself there, readable") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -228,6 +228,7 @@ def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         raise error
 
     for folder, folders, names in os.walk(top, onerror=refuse):
+        os.stat(os.path.join(folder, os.curdir))  # names may be listed where no file may be opened
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield folder, folders, names
 

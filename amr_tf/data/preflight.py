@@ -105,7 +105,9 @@ def of_right_size(wanted: Sequence[Archive], folder: Path) -> list[Archive]:
     """
     paths = {archive: folder / archive.filename for archive in wanted}
     return [
-        archive for archive, path in paths.items() if path.is_file() and path.stat().st_size == archive.size
+        archive
+        for archive, path in paths.items()
+        if os.path.isfile(path) and path.stat().st_size == archive.size
     ]
 
 

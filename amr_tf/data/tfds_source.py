@@ -114,9 +114,17 @@ def _prepared_builder(spec: DatasetSpec, root: Path) -> type[tfds.core.DatasetBu
 
     A folder without dataset_info.json is what an unfinished copy leaves; a killed preparation leaves a folder under
     another name, which is never looked at.
+
+    Raises:
+        DataError: data_dir cannot be looked into.
     """
     ready = (cls for cls in _builder_classes(spec) if (_folder(cls, root) / "dataset_info.json").exists())
-    return next(ready, None)
+    try:
+        return next(ready, None)
+    except OSError as error:
+        raise DataError(
+            f"data_dir {root} cannot be read ({error.strerror}): give another one with --data_dir"
+        ) from error
 
 
 def _folder(cls: type[tfds.core.DatasetBuilder], root: Path) -> Path:
@@ -144,8 +152,11 @@ def _gather(
 
 def _raw_folder(raw_dir: str | None) -> Path | None:
     folder = _path(raw_dir) if raw_dir else None
-    if folder and not folder.is_dir():
-        raise DataError(f"raw_dir is no folder: give the one that holds the archives. Received: {raw_dir}")
+    # Unlike pathlib's, this isdir takes any text for a name: too long, or where nobody may look.
+    if folder and not (os.path.isdir(folder) and os.access(folder, os.X_OK)):
+        raise DataError(
+            f"raw_dir is no folder that can be read: give the one that holds the archives. Received: {raw_dir}"
+        )
     return folder
 
 

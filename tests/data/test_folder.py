@@ -261,6 +261,10 @@ def test_a_folder_that_will_not_do_is_refused_in_one_line(config, pictures, spoi
     refused(config, pictures)
 
 
+def test_a_folder_that_may_be_listed_and_not_entered_is_not_taken_for_empty(config, closed_folder):
+    assert "cannot be read: [Errno 13]" in refused(config, closed_folder.parent)
+
+
 def test_too_few_pictures_are_refused_in_one_line(config, tmp_path):
     (tmp_path / "none").mkdir()
     assert refused(config, tmp_path / "none").startswith(f"No pictures in {tmp_path / 'none'}: put PNG")

@@ -130,6 +130,15 @@ def test_a_data_dir_that_cannot_be_written_is_named(config, raw_folder, tmp_path
         read("mnist", config("mnist", data_dir=str(blocked), raw_dir=str(raw_folder("mnist"))))
 
 
+@pytest.mark.parametrize("name", ["data_dir", "raw_dir"])
+def test_places_that_cannot_be_looked_into_are_one_line(config, closed_folder, name):
+    """By their length or by their owner."""
+    for place in (closed_folder.with_name("a" * 300), closed_folder / "in"):
+        settings = config("mnist", **{"data_dir": str(closed_folder.with_name("data")), name: str(place)})
+        with pytest.raises(DataError, match=rf"^{name} [^\n]*{place}[^\n]*$"):
+            data.check(settings)
+
+
 def test_an_archive_that_its_builder_cannot_read_is_one_line(config, put_in_cache):
     put_in_cache("cifar10", {"cifar-10-binary.tar.gz": gzip.compress(b"no tar")})
     with pytest.raises(DataError, match=r"^cifar10 could not be prepared in [^\n]*$"):

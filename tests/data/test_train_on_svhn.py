@@ -45,6 +45,6 @@ def test_a_data_dir_of_an_unknown_user_is_no_traceback():
     done = train("--data_dir=~nobody-of-that-name/data", "--raw_dir=~nobody-of-that-name/archives")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "amr_tf.train: raw_dir is no folder: give the one that holds the archives. "
+        "amr_tf.train: raw_dir is no folder that can be read: give the one that holds the archives. "
         "Received: ~nobody-of-that-name/archives"
     ]
