@@ -5,6 +5,7 @@ are left alone and interrupted ones go on, so the same command again takes a swe
 Exit codes: 0 all runs are finished, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def parse(arguments: list[str]) -> Options:
     if not words:
         raise ConfigError(f"No preset to train: {USAGE}")
     presets = jobs.find_presets(words)
-    out = pathlib.Path(values.out or _default_out(words)).expanduser()
+    # Unlike pathlib's, this expanduser takes the name of an unknown user for a folder's.
+    out = pathlib.Path(os.path.expanduser(values.out or _default_out(words)))
     parents = {command_line.find_preset(name).parent.name for name in presets}
     parent = parents.pop() if len(parents) == 1 else ""
     figures, metrics = FIGURE_FOLDERS.get(parent, ((), ()))

@@ -2,6 +2,7 @@
 
 import time
 
+from amr_tf.errors import UserError
 from amr_tf.interruption import Interruption
 from amr_tf.sweeping.executors import Executor
 from amr_tf.sweeping.jobs import Job, State
@@ -33,7 +34,7 @@ class Sweep:
             How each job ended, and the last line it said where that was not well.
 
         Raises:
-            UserError: the executor does not take jobs.
+            UserError: the executor takes no job.
             Interrupted: by a signal. Local jobs have saved and left then; those of a cluster go on.
         """
         with Interruption() as interruption:
@@ -98,7 +99,16 @@ class Sweep:
         chosen = [job for job in chosen if self.standing[job][0] is State.WAITING]
         if not chosen:
             return
-        self.executor.submit(chosen, under_way)
+        try:
+            self.executor.submit(chosen, under_way)
+        except UserError as error:
+            refused = [job for job in chosen if not self.executor.state(job)]
+            if refused == chosen and not self._submitted:
+                raise
+            # Those that run are watched to their end.
+            for job in refused:
+                self._set(job, State.FAILED, str(error))
+            chosen = [job for job in chosen if job not in refused]
         self._submitted |= set(chosen)
         for job in chosen:
             self._look(job)

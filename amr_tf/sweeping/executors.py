@@ -38,7 +38,11 @@ class Executor(Protocol):
         """How many of the waiting jobs to submit now."""
 
     def submit(self, jobs: list[Job], under_way: int) -> None:
-        """Starts or queues jobs."""
+        """Starts or queues jobs.
+
+        Raises:
+            UserError: one cannot be; those before it may have been.
+        """
 
     def state(self, job: Job) -> tuple[State, str] | None:
         """QUEUED or RUNNING, and why; None for a job that it does not know, or that is over."""
@@ -76,6 +80,10 @@ class Local:
                 executor = submitit.LocalExecutor(_submission_folder(self.own))
                 executor.update_parameters(timeout_min=NEVER)
                 self._started[job] = executor.submit(Train(job.command, job.place.resolve(), gpus))
+        except OSError as error:
+            raise UserError(
+                f"A job cannot be started: {one_line(error)}. Set it right or choose another --out"
+            ) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -114,9 +122,9 @@ class Slurm:
         return waiting
 
     def submit(self, jobs: list[Job], under_way: int) -> None:
-        for job in jobs:
-            job.prepare()
         try:
+            for job in jobs:
+                job.prepare()
             with contextlib.redirect_stderr(io.StringIO()):  # the error says the same
                 submitted = self._submit(jobs, max(1, self.parallel - under_way))
         except (RuntimeError, OSError, ValueError) as error:

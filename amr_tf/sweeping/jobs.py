@@ -21,6 +21,7 @@ import filelock
 
 from amr_tf import command_line, runs
 from amr_tf.config import Config, ConfigError
+from amr_tf.errors import one_line
 from amr_tf.sweeping import worker
 
 OWN_FOLDER = ".sweep"
@@ -95,14 +96,22 @@ class Job:
         return (State.DONE, "") if finished else (State.WAITING, "")
 
     def held(self) -> bool:
-        """Whether a process runs this job. Its lock tells, also of a process that another sweep started."""
+        """Whether a process runs this job. Its lock tells, also of a process that another sweep started.
+
+        Raises:
+            RunError: the lock is there and cannot be opened.
+        """
         lock = filelock.FileLock(self.place / worker.LOCK)
-        if not (self.place / worker.LOCK).exists():
+        if not os.path.exists(lock.lock_file):  # pathlib's raises where the folder may not be entered
             return False
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             return True
+        except OSError as error:
+            raise runs.RunError(
+                f"The lock of a job cannot be opened: {one_line(error)}. Set it right"
+            ) from error
         lock.release()
         return False
 
@@ -122,17 +131,18 @@ class Job:
                 return
 
     def end(self) -> tuple[State, str] | None:
-        """How it ended, and the last line it said; None where it has not said so."""
+        """How it ended, and the last line it said; None where it has not said so, or what it said is damaged."""
         said = read_json(self.place / worker.END)
-        if "code" not in said:
+        code, line = said.get("code"), str(said.get("said"))
+        if not isinstance(code, int):
             return None
-        code, line = said["code"], str(said.get("said"))
         if code == 0:
             return State.DONE, ""
         if code in worker.INTERRUPTED:
             return State.INTERRUPTED, line
         if code < 0:
-            return State.FAILED, f"killed by {signal.Signals(-code).name}"
+            known = {number.value: number.name for number in signal.Signals}
+            return State.FAILED, f"killed by {known.get(-code, f'signal {-code}')}"
         return State.FAILED, line or f"exit code {code}, and no word"
 
     def progress(self) -> str:
@@ -151,7 +161,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     """What one of a sweep's small files says; nothing where it is absent or damaged."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

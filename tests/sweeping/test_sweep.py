@@ -15,7 +15,7 @@ import rich.console
 
 from amr_tf import command_line, runs, sweep
 from amr_tf.config import Config, flag_name
-from amr_tf.sweeping import executors, jobs, status, worker
+from amr_tf.sweeping import conduct, executors, jobs, status, worker
 from amr_tf.sweeping.jobs import State
 
 RECIPE = "--dataset=spiral\n--depth=2\n--steps_per_epoch=2\n"
@@ -179,7 +179,11 @@ def test_a_job_that_another_process_runs_is_seen(presets):
         ('{"code": 2, "said": "amr_tf.train: no"}', (State.FAILED, "amr_tf.train: no")),
         ('{"code": 1, "said": ""}', (State.FAILED, "exit code 1, and no word")),
         ('{"code": -9, "said": "epoch 1"}', (State.FAILED, "killed by SIGKILL")),
+        ('{"code": -40}', (State.FAILED, "killed by signal 40")),
         ("{", None),
+        ('{"code": null}', None),
+        ('{"code": "0"}', None),
+        ("[" * 100_000, None),
     ],
 )
 def test_how_a_job_ended(presets, content, end):
@@ -285,6 +289,29 @@ def test_a_job_that_fails_does_not_stop_the_others(presets, capfd):
         )
         assert complaint in ended.stderr.splitlines()
     assert os.stat(next((presets / "out" / ".sweep").glob("submitted_*"))).st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("out", ["/etc/passwd/x", "/proc/x", "~nosuchuser" + "x" * 300])
+def test_a_place_where_no_job_can_be_made_is_one_line(presets, capsys, out):
+    assert sweep.main(["mine", f"--out={out}"]) == 2
+    said, err = capsys.readouterr()
+    assert "jobs: " not in said
+    assert err.count("\n") == 1
+    assert err.startswith("amr_tf.sweep: A job cannot be started: ")
+
+
+def test_a_job_that_cannot_be_started_does_not_stop_the_others(presets, monkeypatch):
+    """The second one's folder is a file."""
+    monkeypatch.setenv("PYTHONPATH", str(command_line.PACKAGE.parent))
+    options = sweep.parse(["mine", f"--out={presets / 'out'}"])
+    one, two = (Looker(**vars(job)) for job in options.jobs)
+    two.place.parent.mkdir(parents=True)
+    two.place.write_text("")
+    executor = executors.Local(presets / "out", parallel=2)
+    standing = conduct.Sweep([one, two], executor, status.Display(rich.console.Console(), [one, two])).run()
+    assert standing[one][0] is State.DONE
+    assert standing[two][0] is State.FAILED
+    assert standing[two][1].startswith("A job cannot be started: ")
 
 
 class Looker(jobs.Job):
