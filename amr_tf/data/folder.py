@@ -20,7 +20,7 @@ from amr_tf.data.catalog import DatasetSpec
 from amr_tf.data.decoding import Note, decode
 from amr_tf.data.generated import Examples
 from amr_tf.data.progress import counted
-from amr_tf.errors import DataError, one_line
+from amr_tf.errors import DataError, one_line, printable
 from amr_tf.rules import FOLDER
 from amr_tf.startup import cores
 
@@ -162,7 +162,7 @@ def _decode_into(images: np.ndarray, pictures: Sequence[Picture]) -> list[Note]:
         except UnidentifiedImageError:
             return "no PNG, JPEG, WebP, BMP or GIF"
         except Exception as error:
-            return one_line(error, 80)
+            return printable(one_line(error, 80))
 
     pool = concurrent.futures.ThreadPoolExecutor(cores())
     try:
@@ -256,5 +256,5 @@ def _root(dataset: str) -> Path:
 
 
 def _shown(path: Path | str) -> str:
-    """A name on one line, whatever bytes it is made of."""
-    return " ".join(os.fsencode(path).decode(errors="replace").split())
+    """A name on one line, whatever bytes it is made of: none of them a terminal's command."""
+    return printable(" ".join(os.fsencode(path).decode(errors="replace").split()))

@@ -9,7 +9,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from amr_tf.data.preflight import Target
-from amr_tf.errors import DataError, one_line
+from amr_tf.errors import DataError, one_line, printable
 
 URL = "https://vision.cs.utexas.edu/projects/finegrained/utzap50k/"
 # The square pictures are 136 x 136; the others 136 x 102, set on white to make them square when they are read.
@@ -106,6 +106,8 @@ def _pictures(archive: zipfile.ZipFile, path: Path) -> list[tuple[zipfile.ZipInf
             continue
         kind = "/".join(parts[:2])
         if len(parts) < 3 or kind not in CLASSES or member.file_size > MAX_PICTURE_BYTES:
-            raise DataError(f"{path} holds what Zappos does not: {one_line(ValueError(member.filename), 80)}")
+            raise DataError(
+                f"{path} holds what Zappos does not: {printable(one_line(ValueError(member.filename), 80))}"
+            )
         found.append((member, "/".join(parts), CLASSES.index(kind)))
     return found

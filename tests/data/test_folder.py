@@ -161,6 +161,12 @@ def test_sub_folders_are_labels_and_all_is_said(config, pictures, capsys):
     ]
 
 
+def test_names_of_classes_are_no_commands_to_a_terminal(config, pictures, capsys):
+    os.rename(pictures / "dogs", pictures / "\x1b]0;do\x07gs")
+    data.load(config(f"folder:{pictures}", image_size=32, batch_size=4))
+    assert "classes: 2 (?]0;do?gs, cats); " in capsys.readouterr().out
+
+
 def test_one_folder_of_grey_pictures_is_one_grey_class(config, tmp_path, capsys):
     many(tmp_path / "grey", mode="L")
     splits = data.load(config(f"folder:{tmp_path / 'grey'}", image_size=32, batch_size=4))
@@ -252,6 +258,7 @@ def test_broken_pictures_are_all_named_in_one_line(config, pictures):
         (lambda top: (top / "mice").mkdir(), r"No pictures in .*mice: .*, or remove it"),
         (lambda top: halves("RGB").save(top / "loose.png"), r"pictures beside its sub-folders.* There: loose.png"),
         (lambda top: (top / "a\nb").mkdir(), r"No pictures in .*a b: "),
+        (lambda top: (top / "\x1b[2J\x9b\u202e").mkdir(), r"No pictures in .*/\?\[2J\?\?: "),
     ],
 )  # fmt: skip
 def test_a_folder_that_will_not_do_is_refused_in_one_line(config, pictures, spoil, message):
