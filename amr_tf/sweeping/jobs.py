@@ -170,13 +170,21 @@ def find_presets(words: list[str]) -> list[str]:
     """The presets that `words` name, as `--flagfile` takes them: files, or all `*.flags` of a folder.
 
     Raises:
-        ConfigError: a word names none, or two presets would share a name.
+        ConfigError: a word names none, two presets would share a name, or a name is no printable text.
     """
+    _refuse_unprintable(words)
     names = [name for word in words for name in _presets(word)]
+    _refuse_unprintable(names)
     twice = [stem for stem, count in collections.Counter(map(_stem, names)).items() if count > 1]
     if twice:
         raise ConfigError(f"Runs are named after their presets, of which two cannot share a name: {twice[0]}")
     return names
+
+
+def _refuse_unprintable(names: list[str]) -> None:
+    for name in names:
+        if not name.isprintable():
+            raise ConfigError(f"The name of a preset is printable text on one line. Received: {name!r}")
 
 
 def _presets(word: str) -> list[str]:

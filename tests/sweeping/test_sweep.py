@@ -126,6 +126,8 @@ def test_presets_are_found_from_anywhere_and_their_folder_names_the_table(
         (["mine", "--executor=cloud"], "should be one of"),
         (["mine", "--parallel=0"], "parallel"),
         (["mine", "--slurm_extra=qos"], "--slurm_extra takes name=value,..."),
+        (["odd\nword"], r"printable text on one line. Received: 'odd\nword'"),
+        (["odd"], r"printable text on one line. Received: 'odd/a\n\x1b[2Jb.flags'"),
         (["broken"], "bad: --k must be at least 2. Received: --k=1"),
     ],
 )
@@ -133,12 +135,14 @@ def test_what_cannot_be_trained_is_one_line_and_nothing_is_started(presets, caps
     (presets / "empty").mkdir()
     (presets / "broken").mkdir()
     (presets / "broken" / "bad.flags").write_text("--k=1\n")
+    (presets / "odd").mkdir()
+    (presets / "odd" / "a\n\x1b[2Jb.flags").write_text(RECIPE)
     assert sweep.main(words) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("amr_tf.sweep: ")
     assert said in err
-    assert sorted(path.name for path in presets.iterdir()) == ["broken", "empty", "mine"]
+    assert sorted(path.name for path in presets.iterdir()) == ["broken", "empty", "mine", "odd"]
 
 
 def test_a_run_is_finished_when_its_last_epoch_is_there_with_these_settings(presets):
