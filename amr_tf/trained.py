@@ -225,8 +225,10 @@ def step_named(folder: runs.RunFolder, checkpoint: str) -> int:
     """The step of the checkpoint `best`, `last` or of a number.
 
     Raises:
-        RunError: it is none of these, or nothing was saved or written down yet.
+        RunError: it is none of these, or nothing was saved or written down yet, or may not be read.
     """
+    if os.path.isdir(folder.checkpoints) and not os.access(folder.checkpoints, os.R_OK | os.X_OK):
+        raise runs.RunError(f"No permission to read {folder.checkpoints}: set it right")
     kept = runs.checkpoints_in(folder.checkpoints)
     if not kept:
         raise runs.RunError(f"{folder.path} has no checkpoint: train it first")

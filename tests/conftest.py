@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -51,3 +52,26 @@ def browser(tmp_path_factory):
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def closed_folder():
+    """Makes a folder with a picture, which this process may list and not enter."""
+    user = os.geteuid()
+    # pytest closes its own temporary folders to other users.
+    with tempfile.TemporaryDirectory() as parent:
+
+        def make(name: str) -> pathlib.Path:
+            folder = pathlib.Path(parent, name)
+            folder.parent.chmod(0o755)
+            folder.mkdir()
+            (folder / "1.png").touch()
+            folder.chmod(0o444)
+            if user == 0:
+                os.setresuid(65534, 65534, 0)  # root may enter anything
+            return folder
+
+        yield make
+        os.setresuid(user, user, user)
+        for folder in pathlib.Path(parent).iterdir():
+            folder.chmod(0o755)

@@ -11,7 +11,7 @@ from amr_tf import evaluate, experiment, figures, images, measures, runs
 from amr_tf.config import Config, ConfigError
 from amr_tf.data.folder import key_of, split_of
 from amr_tf.metrics import METRICS
-from amr_tf.trained import TrainedRun
+from amr_tf.trained import TrainedRun, step_named
 
 TINY = {
     "arch": "acai", "depth": 2, "latent": 2, "latent_width": 8, "batch_size": 8, "steps_per_epoch": 2,
@@ -258,6 +258,12 @@ def test_damage_is_one_line_and_nothing_changes(run_dir, capsys):
     refused("last", "is not what was written")
     shutil.rmtree(run_dir / "checkpoints")
     refused("last", "has no checkpoint")
+
+
+def test_checkpoints_that_may_not_be_read_are_not_taken_for_absent(closed_folder):
+    folder = runs.RunFolder(Config(run_dir=str(closed_folder("checkpoints").parent)))
+    with pytest.raises(runs.RunError, match=f"^No permission to read {folder.checkpoints}"):
+        step_named(folder, "last")
 
 
 def test_a_run_that_is_being_trained_is_refused_before_anything_is_computed(run_dir, capsys):

@@ -6,10 +6,8 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import struct
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -35,24 +33,6 @@ def config(tmp_path):
         return Config(dataset=dataset, **({"data_dir": str(tmp_path / "data")} | fields))
 
     return make
-
-
-@pytest.fixture
-def closed_folder():
-    """A folder with a picture, which this process may list and not enter."""
-    user = os.geteuid()
-    # pytest closes its own temporary folders to other users.
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent, "closed")
-        folder.parent.chmod(0o755)
-        folder.mkdir()
-        Image.new("L", (8, 8)).save(folder / "1.png")
-        folder.chmod(0o444)
-        if user == 0:
-            os.seteuid(65534)  # root may enter anything
-        yield folder
-        os.seteuid(user)
-        folder.chmod(0o755)
 
 
 @pytest.fixture

@@ -269,7 +269,7 @@ def test_a_folder_that_will_not_do_is_refused_in_one_line(config, pictures, spoi
 
 
 def test_a_folder_that_may_be_listed_and_not_entered_is_not_taken_for_empty(config, closed_folder):
-    assert "cannot be read: [Errno 13]" in refused(config, closed_folder.parent)
+    assert "cannot be read: [Errno 13]" in refused(config, closed_folder("cats").parent)
 
 
 def test_too_few_pictures_are_refused_in_one_line(config, tmp_path):

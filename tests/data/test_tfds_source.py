@@ -133,8 +133,9 @@ def test_a_data_dir_that_cannot_be_written_is_named(config, raw_folder, tmp_path
 @pytest.mark.parametrize("name", ["data_dir", "raw_dir"])
 def test_places_that_cannot_be_looked_into_are_one_line(config, closed_folder, name):
     """By their length or by their owner."""
-    for place in (closed_folder.with_name("a" * 300), closed_folder / "in"):
-        settings = config("mnist", **{"data_dir": str(closed_folder.with_name("data")), name: str(place)})
+    closed = closed_folder("closed")
+    for place in (closed.with_name("a" * 300), closed / "in"):
+        settings = config("mnist", **{"data_dir": str(closed.with_name("data")), name: str(place)})
         with pytest.raises(DataError, match=rf"^{name} [^\n]*{place}[^\n]*$"):
             data.check(settings)
 
