@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 
@@ -179,9 +180,8 @@ def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> N
     console.print(f"picture:     {picture}")
     # The interpreter that has TensorBoard, as short as it can be typed here.
     here, python = f"{os.getcwd()}{os.sep}", sys.executable
-    console.print(
-        f"TensorBoard: {python.removeprefix(here)} -m tensorboard.main --logdir {folder.tensorboard}"
-    )
+    words = [python.removeprefix(here), "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
+    console.print(f"TensorBoard: {shlex.join(words)}")
 
 
 def _about(config: Config, sources: dict[str, str], splits: data.Splits, strategy) -> dict:

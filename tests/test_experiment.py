@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -271,7 +272,7 @@ def test_the_demonstration_preset_is_what_runs_without_flags():
 
 def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     """Away from a terminal: no bar, no start-up chatter, no traceback."""
-    settings = TINY | SHORT | {"epochs": 1, "update_g_every": 3, "run_dir": tmp_path / "run"}
+    settings = TINY | SHORT | {"epochs": 1, "update_g_every": 3, "run_dir": tmp_path / "a run"}
     arguments = [f"--{name}={value}" for name, value in settings.items()]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     root = experiment.pathlib.Path(experiment.__file__).parents[1]
@@ -283,6 +284,7 @@ def test_the_command_ends_with_result_picture_and_tensorboard_command(tmp_path):
     assert done.stderr == ""
     tail = done.stdout.splitlines()[-4:]
     assert [line.split(":")[0] for line in tail] == ["probe accuracy", "results", "picture", "TensorBoard"]
-    assert all(experiment.pathlib.Path(line.split()[1]).is_file() for line in tail[1:3])
+    assert all(experiment.pathlib.Path(line.split(maxsplit=1)[1]).is_file() for line in tail[1:3])
+    assert shlex.split(tail[3])[-1] == str(tmp_path / "a run" / "tensorboard"), "can be pasted into a shell"
     assert "The generator is updated on one step in 3 only" in done.stdout
     assert "\r" not in done.stdout
