@@ -36,13 +36,13 @@ class LostWorkerError(UserError):
 
 
 class Interrupted(BaseException):
-    """A run was ended before its end, by SIGINT, SIGTERM or because its caller wanted so.
+    """A run was ended before its end, by SIGINT, SIGTERM, SIGHUP or because its caller wanted so.
 
     Like KeyboardInterrupt it is no Exception, so that nobody's `except Exception` takes it for a failure.
 
     Attributes:
         number: the signal's, None where there was none.
-        exit_code: 128 + the signal's number, as a shell reports it: 130 or 143. 0 without a signal.
+        exit_code: 128 + the signal's number, as a shell reports it: 130, 143 or 129. 0 without a signal.
     """
 
     def __init__(self, message: str, number: signal.Signals | None = None):

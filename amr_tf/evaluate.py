@@ -1,7 +1,7 @@
 """BINARY. Measures trained runs: python -m amr_tf.evaluate --run_dir=runs/... --metrics=probe,factor_vae
 
 Everything is rebuilt from the run folder; results are merged into its results.json. Exit codes: 0 done, 2 a failure
-that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
 import glob

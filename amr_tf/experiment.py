@@ -65,7 +65,7 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
 
     Raises:
         UserError: impossible settings, missing or damaged data, a folder that cannot be used, diverged training.
-        Interrupted: by SIGTERM, Ctrl-C or `stop_at`; the run is saved.
+        Interrupted: by SIGTERM, Ctrl-C, a closed terminal or `stop_at`; the run is saved.
     """
     task = workers.this_task(config)
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, quiet=not task.is_chief)

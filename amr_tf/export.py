@@ -1,6 +1,7 @@
 """BINARY. Writes a trained run as a SavedModel: python -m amr_tf.export --run_dir=runs/...
 
-Exit codes: 0 done, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+Exit codes: 0 done, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a
+closed terminal.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish that the training loop grants between two steps."""
+"""SIGTERM, Ctrl-C and a closed terminal as a wish that the training loop grants between two steps."""
 
 import signal
 import sys
@@ -8,7 +8,13 @@ from types import FrameType
 
 from amr_tf.errors import Interrupted, UserError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _listened_to() -> list[signal.Signals]:
+    """All of them, but SIGHUP only where nobody wants it ignored, as `nohup` does."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
 
 
 def ignore_signals() -> None:
@@ -39,7 +45,7 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         # Python hands signals to the main thread only and lets no other set a handler.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in SIGNALS}
+            self._before = {number: signal.getsignal(number) for number in _listened_to()}
             self.listen()
         return self
 

@@ -2,7 +2,8 @@
 
 At the end it reports on them and draws the figure whose presets they are, such as flags/figures/figure12. Finished runs
 are left alone and interrupted ones go on, so the same command again takes a sweep up where it stands.
-Exit codes: 0 all runs are finished, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+Exit codes: 0 all runs are finished, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM,
+129 by a closed terminal.
 """
 
 import os

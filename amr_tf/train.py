@@ -1,7 +1,8 @@
 """BINARY. Trains one model: python -m amr_tf.train --dataset=svhn --mixer=mixup --k=4
 
 Without any flag it runs the demonstration, flags/demo.flags. Exit codes: 0 done, 2 a failure that the message
-explains, 75 another worker of the run is gone (start all again), 130 interrupted by Ctrl-C, 143 by SIGTERM.
+explains, 75 another worker of the run is gone (start all again), 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a
+closed terminal.
 """
 
 import sys

@@ -47,6 +47,7 @@ def test_help_names_it(binary, capsys):
         (LostWorkerError("x"), 75),
         (Interrupted("x", 2), 130),
         (Interrupted("x", 15), 143),
+        (Interrupted("x", 1), 129),
     ],
     ids=repr,
 )

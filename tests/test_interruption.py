@@ -10,7 +10,7 @@ import pytest
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.interruption import SIGNALS, Interruption
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 def send(number: signal.Signals) -> None:
@@ -19,9 +19,11 @@ def send(number: signal.Signals) -> None:
 
 @pytest.fixture(autouse=True)
 def _same_handlers_afterwards():
+    at_first = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # with nohup they would not listen to it
     before = [signal.getsignal(number) for number in SIGNALS]
     yield
     assert [signal.getsignal(number) for number in SIGNALS] == before
+    signal.signal(signal.SIGHUP, at_first)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -57,6 +59,14 @@ def test_a_second_signal_does_not_cut_off_what_the_first_one_started():
 
     with pytest.raises(Interrupted, match="by SIGTERM before its first step"), Interruption():
         send_while_leaving()
+
+
+def test_with_nohup_a_closed_terminal_changes_nothing():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interruption() as interruption:
+        send(signal.SIGHUP)
+        assert not interruption.wanted(1)
+    assert signal.signal(signal.SIGHUP, signal.SIG_DFL) is signal.SIG_IGN
 
 
 def test_libraries_that_catch_every_exception_do_not_catch_this_one():

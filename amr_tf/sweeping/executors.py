@@ -71,9 +71,9 @@ class Local:
     def submit(self, jobs: list[Job], under_way: int) -> None:
         # Where no GPU is asked of it, submitit hides all of them.
         gpus = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES")}
-        # Ctrl-C goes to all processes of a terminal, and submitit would kill the job within a second. Jobs hear of it
-        # from the sweep, by SIGTERM.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Ctrl-C and SIGHUP go to all processes of a terminal, and submitit would kill the job within a second. Jobs
+        # hear of it from the sweep, by SIGTERM.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             for job in jobs:
                 job.prepare()

@@ -16,7 +16,7 @@ import submitit
 from amr_tf import runs
 
 LOCK, LOG, END, PROCESS = ".lock", "log.txt", "end.json", "process.json"
-INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
 # By which a cluster announces the end of a job's time. The training does not know them and would die of them.
 ANNOUNCEMENTS = (signal.SIGUSR1, signal.SIGUSR2)
 

@@ -1,4 +1,4 @@
-"""SIGTERM, as a scheduler sends it, and Ctrl-C: saved, no step lost, said in one line."""
+"""SIGTERM, as a scheduler sends it, Ctrl-C and a closed terminal: saved, no step lost, said in one line."""
 
 import re
 import signal
@@ -17,8 +17,15 @@ from tests.faults.harness import (
     newest,
 )
 
-EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-both_signals = pytest.mark.parametrize("number", EXIT_CODES, ids=lambda number: number.name)
+EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+both_signals = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name
+)
+not_with_nohup = pytest.param(
+    signal.SIGHUP,
+    {},
+    marks=pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="nohup"),
+)
 
 
 def test_sigterm_in_an_epoch_loses_no_step(launch, unbroken, tmp_path):
@@ -53,8 +60,8 @@ def test_a_signal_at_any_moment_of_a_start_is_one_line(launch, tmp_path, number,
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "replicas"),
-    [(signal.SIGTERM, {}), (signal.SIGINT, {}), (signal.SIGTERM, TWO_REPLICAS)],
-    ids=["SIGTERM", "SIGINT", "SIGTERM_2_replicas"],
+    [(signal.SIGTERM, {}), (signal.SIGINT, {}), not_with_nohup, (signal.SIGTERM, TWO_REPLICAS)],
+    ids=["SIGTERM", "SIGINT", "SIGHUP", "SIGTERM_2_replicas"],
 )
 def test_signals_at_random_moments_lose_no_step(launch, unbroken, tmp_path, number, replicas):
     settings, rng = LONGER | replicas, np.random.default_rng(8 + number)

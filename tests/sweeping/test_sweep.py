@@ -180,6 +180,7 @@ def test_a_job_that_another_process_runs_is_seen(presets):
         ('{"code": 0, "said": "x"}', (State.DONE, "")),
         ('{"code": 143, "said": "saved"}', (State.INTERRUPTED, "saved")),
         ('{"code": 130, "said": "saved"}', (State.INTERRUPTED, "saved")),
+        ('{"code": 129, "said": "saved"}', (State.INTERRUPTED, "saved")),
         ('{"code": 2, "said": "amr_tf.train: no"}', (State.FAILED, "amr_tf.train: no")),
         ('{"code": 1, "said": ""}', (State.FAILED, "exit code 1, and no word")),
         ('{"code": -9, "said": "epoch 1"}', (State.FAILED, "killed by SIGKILL")),
