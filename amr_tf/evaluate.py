@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import errors, startup
+from amr_tf import errors, process, startup
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.figure_names import FIGURES
@@ -131,6 +131,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    exit_code = main(sys.argv[1:])
-    ignore_signals()
-    sys.exit(exit_code)
+    process.run("amr_tf.evaluate", main)

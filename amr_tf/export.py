@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from amr_tf import errors, startup
+from amr_tf import errors, process, startup
 from amr_tf.errors import Interrupted, UserError, one_line
 from amr_tf.interruption import Interruption, ignore_signals
 
@@ -105,6 +105,4 @@ def run(request: Request) -> None:
 
 
 if __name__ == "__main__":
-    exit_code = main(sys.argv[1:])
-    ignore_signals()
-    sys.exit(exit_code)
+    process.run("amr_tf.export", main)

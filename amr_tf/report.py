@@ -10,7 +10,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import errors, runs
+from amr_tf import errors, process, runs
 from amr_tf.errors import UserError, one_line
 from amr_tf.reporting import groups, page, reading, tables, text
 from amr_tf.reporting.published import TABLES
@@ -105,4 +105,4 @@ def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    process.run("amr_tf.report", main)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import command_line, errors
+from amr_tf import command_line, errors, process
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError, one_line
 from amr_tf.figure_names import FIGURES
@@ -247,4 +247,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    process.run("amr_tf.sweep", main)

@@ -7,7 +7,7 @@ closed terminal.
 
 import sys
 
-from amr_tf import command_line, data, errors, runs, smoke, startup, walk, workers
+from amr_tf import command_line, data, errors, process, runs, smoke, startup, walk, workers
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.interruption import Interruption, ignore_signals
@@ -60,6 +60,4 @@ def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -
 
 
 if __name__ == "__main__":
-    exit_code = main(sys.argv[1:])
-    ignore_signals()
-    sys.exit(exit_code)
+    process.run("amr_tf.train", main)

@@ -20,7 +20,7 @@ SITE = sorted((ROOT / "docs").rglob("*.py"))
 # A name stands for a module or for a package with all that is in it, unless a longer name says otherwise.
 LAYERS = (
     ("train", "evaluate", "report", "export", "serving.client", "sweep"),
-    ("smoke", "walk", "reporting", "evaluation", "sweeping"),
+    ("process", "smoke", "walk", "reporting", "evaluation", "sweeping"),
     ("measures", "figures", "serving"),
     ("point_figures",),
     ("trained",),
@@ -42,8 +42,8 @@ LAYERS = (
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
-    "train", "smoke", "walk", "interruption", "command_line", "config", "rules", "errors", "runs", "startup", "workers",
-    "",
+    "train", "process", "smoke", "walk", "interruption", "command_line", "config", "rules", "errors", "runs", "startup",
+    "workers", "",
     "data", "data.catalog", "data.celeba", "data.decoding", "data.dsprites", "data.folder", "data.generated",
     "data.pixels", "data.progress", "data.shapes",
     "evaluate", "figure_names", "metrics", "export",

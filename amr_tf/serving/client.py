@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import errors, startup
+from amr_tf import errors, process, startup
 from amr_tf.errors import UserError, one_line
 from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
@@ -137,4 +137,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    process.run("amr_tf.serving.client", main)

@@ -1,0 +1,70 @@
+"""What a binary makes of streams that are closed, full or read by nobody: real processes of the real commands."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BINARIES = ("train", "evaluate", "report", "export", "sweep", "serving.client")
+TINY = "--dataset=spiral --depth=2 --epochs=2 --steps_per_epoch=4"
+FULL = "Not all of the output could be written: No space left on device\n"
+
+
+def shell(command: str) -> subprocess.CompletedProcess:
+    """What a shell makes of `command`, in which @ stands for `python -m amr_tf.`"""
+    return subprocess.run(
+        ["/bin/bash", "-c", command.replace("@", f"{sys.executable} -m amr_tf.")],
+        capture_output=True, text=True, check=False, cwd=ROOT, timeout=200,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("binary", BINARIES)
+def test_what_a_full_disk_does_not_take_is_said_on_one_line(binary):
+    done = shell(f"@{binary} --help >/dev/full")
+    assert (done.returncode, done.stderr) == (2, f"amr_tf.{binary}: {FULL}")
+
+
+def test_a_reader_who_has_left_is_no_failure():
+    done = shell("@report --help | true; echo ${PIPESTATUS[0]}")
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_unbuffered_output_is_as_patient():
+    done = shell("PYTHONUNBUFFERED=1 @report --help >/dev/full")
+    assert (done.returncode, done.stderr) == (2, f"amr_tf.report: {FULL}")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_exit_code(closed):
+    done = shell(f"@report no-such-run {closed}")
+    assert done.returncode == 2
+    assert done.stderr == "" if "2>" in closed else done.stderr.count("\n") == 1
+
+
+def test_a_failure_that_cannot_be_told_keeps_its_exit_code():
+    done = shell("@report no-such-run >/dev/full 2>/dev/full")
+    assert done.returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [("2>&1 | head -c 100 >/dev/null", 0, ""), (">/dev/full", 2, f"amr_tf.train: {FULL}"), ("<&- >&- 2>&-", 0, "")],
+)  # fmt: skip
+def test_training_needs_nobody_who_listens(tmp_path, streams, code, said):
+    done = shell(f"@train {TINY} --run_dir={tmp_path} {streams}; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, done.stderr) == (code, said)
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "checkpoints" / "step_0000000008").is_dir()
+
+
+@pytest.mark.slow
+def test_a_sweep_needs_nobody_who_listens(tmp_path):
+    (tmp_path / "one.flags").write_text("\n".join(TINY.split()))
+    done = shell(
+        f"@sweep {tmp_path / 'one.flags'} --out={tmp_path / 'out'} | head -1; exit ${{PIPESTATUS[0]}}"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "report.md").exists()
