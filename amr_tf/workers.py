@@ -151,6 +151,10 @@ def _part(value: Any, name: str) -> dict | None:
 def _is_address(address: Any) -> bool:
     if not isinstance(address, str) or not re.fullmatch(r"[^\s/,]+:\d{1,5}", address, re.ASCII):
         return False
+    try:
+        address.rpartition(":")[0].encode("idna")  # as a connection to it will
+    except UnicodeError:
+        return False
     return 0 < _port(address) < 2**16
 
 

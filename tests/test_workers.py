@@ -75,6 +75,7 @@ def test_tf_config_names_this_worker(monkeypatch, text, index, addresses):
         (tf_config({"worker": ["a"]}, type="worker", index=0), "as host:port"),
         (tf_config({"worker": ["a:0"]}, type="worker", index=0), "as host:port"),
         (tf_config({"worker": ["a:65536"]}, type="worker", index=0), "as host:port"),
+        (tf_config({"worker": ["a..b:1"]}, type="worker", index=0), "as host:port"),
         (tf_config({"worker": [1]}, type="worker", index=0), "as host:port"),
         (tf_config({"chief": TWO}, type="chief", index=0), "one chief at most"),
         (tf_config({"worker": ["a:1", "a:1"]}, type="worker", index=0), "an address of its own"),
