@@ -15,6 +15,7 @@ from typing import Any
 from absl import flags
 
 from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, flag_name
+from amr_tf.errors import one_line
 
 PACKAGE = pathlib.Path(__file__).resolve().parent
 # In a checkout `flags/` lies beside the package; a wheel carries it inside.
@@ -133,6 +134,18 @@ def _read_words(path: pathlib.Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"A preset is a text file of flags. Received: {path}: {error}") from None
     return [line for line in lines if line and not line.startswith(("#", "//"))]
+
+
+def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:
+    """Gives the flags of a binary that trains nothing itself their values; returns the words that are no flags.
+
+    Raises:
+        ConfigError: an unknown flag, a value that is none, or a flag file that is no text.
+    """
+    try:
+        return values([program, *arguments])[1:]
+    except (flags.Error, ValueError) as error:
+        raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
 
 
 def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import errors, process, startup
+from amr_tf import command_line, errors, process, startup
 from amr_tf.config import ConfigError
 from amr_tf.errors import Interrupted, UserError
 from amr_tf.figure_names import FIGURES
@@ -72,10 +72,7 @@ def parse(arguments: list[str]) -> Request:
         ConfigError: an unknown flag, metric or figure, or a pattern that no folder fits.
     """
     values = define_flags()
-    try:
-        stray = values(["evaluate", *arguments])[1:]
-    except flags.Error as error:
-        raise ConfigError(f"{error} (--help lists the flags)") from None
+    stray = command_line.read_own(values, "amr_tf.evaluate", arguments)
     patterns = [*values.run_dir, *stray]
     if not patterns:
         raise ConfigError(f"No run to measure: {USAGE}")

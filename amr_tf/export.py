@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from absl import flags
 
-from amr_tf import errors, process, startup
-from amr_tf.errors import Interrupted, UserError, one_line
+from amr_tf import command_line, errors, process, startup
+from amr_tf.errors import Interrupted, UserError
 from amr_tf.interruption import Interruption, ignore_signals
 
 HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
@@ -50,10 +50,7 @@ def parse(arguments: list[str]) -> Request:
     flags.DEFINE_string("checkpoint", "best", "best, last or a number of steps", values)
     flags.DEFINE_string("export_dir", None, "folder of the versions", values)
     flags.DEFINE_list("also", [], "further formats", values)
-    try:
-        stray = values(["amr_tf.export", *arguments])[1:]
-    except (flags.Error, ValueError) as error:  # a flag file that is no text
-        raise UserError(f"{one_line(error)} (--help lists the flags)") from None
+    stray = command_line.read_own(values, "amr_tf.export", arguments)
     if stray or not values.run_dir:
         raise UserError(
             f"It takes --run_dir=RUN and nothing without a flag. Received: {' '.join(arguments) or 'nothing'}"
@@ -98,8 +95,9 @@ def run(request: Request) -> None:
     from amr_tf.serving import saved_model
     from amr_tf.trained import TrainedRun
 
-    trained = TrainedRun(request.run_dir, request.checkpoint)
-    path = saved_model.export(trained, request.export_dir, request.also)
+    with errors.out_of_memory_as_user_error():
+        trained = TrainedRun(request.run_dir, request.checkpoint)
+        path = saved_model.export(trained, request.export_dir, request.also)
     print(f"exported: {path} (step {trained.step:,}, {time.monotonic() - begin:.0f} s)")
     print(f"what it can be asked: {path / saved_model.CARD}")
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import errors, process, runs
-from amr_tf.errors import UserError, one_line
+from amr_tf import command_line, errors, process, runs
+from amr_tf.errors import UserError
 from amr_tf.reporting import groups, page, reading, tables, text
 from amr_tf.reporting.published import TABLES
 
@@ -62,10 +62,7 @@ def parse(arguments: list[str]) -> Options:
     flags.DEFINE_enum("table", None, list(TABLES), "table of the paper", values)
     flags.DEFINE_string("out", None, "folder for the files", values)
     values.set_gnu_getopt()
-    try:
-        words = values(["amr_tf.report", *arguments])[1:]
-    except flags.Error as error:
-        raise UserError(f"{one_line(error)} (--help lists the flags)") from None
+    words = command_line.read_own(values, "amr_tf.report", arguments)
     if not words:
         raise UserError("It takes the folders of runs. Received: none (--help says more)")
     return Options(words, values.table, values.out)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from amr_tf import command_line, errors, process
 from amr_tf.config import ConfigError
-from amr_tf.errors import Interrupted, UserError, one_line
+from amr_tf.errors import Interrupted, UserError
 from amr_tf.figure_names import FIGURES
 from amr_tf.interruption import ignore_signals
 from amr_tf.metrics import METRICS
@@ -94,10 +94,7 @@ def parse(arguments: list[str]) -> Options:
     """
     values = define_flags()
     own, passed_on, words = _sort(arguments, set(values))
-    try:
-        values(["amr_tf.sweep", *own])
-    except flags.Error as error:
-        raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
+    command_line.read_own(values, "amr_tf.sweep", own)
     if not words:
         raise ConfigError(f"No preset to train: {USAGE}")
     presets = jobs.find_presets(words)

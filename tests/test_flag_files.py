@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from amr_tf import command_line
+from amr_tf import command_line, evaluate, export, report
 from amr_tf.config import MODELS, Config, ConfigError
+from amr_tf.serving import client
 
 ROOT = command_line.PACKAGE.parent
 PRESETS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "flags").rglob("*.flags"))
@@ -146,3 +147,10 @@ def test_the_flag_file_of_a_run_says_where_values_came_from(preset_path):
     assert groups[f"# source: preset {preset_path}"] == ["--k=3"]
     assert groups["# source: flag"] == ["--seed=7"]
     assert len(groups["# source: default"]) == len(dataclasses.fields(Config)) - 2
+
+
+@pytest.mark.parametrize("binary", [report, evaluate, export, client], ids=lambda binary: binary.__name__)
+def test_a_flag_file_that_is_no_text_is_refused_by_every_binary(binary, tmp_path, capsys):
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
+    assert binary.main([f"--flagfile={tmp_path / 'picture.png'}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import errors, process, startup
-from amr_tf.errors import UserError, one_line
+from amr_tf import command_line, errors, process, startup
+from amr_tf.errors import UserError
 from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
 from amr_tf.serving.transport import Server
@@ -58,10 +58,7 @@ def parse(arguments: list[str]) -> tuple[Connection, Request]:
         UserError: an unknown command or flag, a flag of another command, or a number of pictures that does not fit.
     """
     values = define_flags()
-    try:
-        name, *pictures = values(["amr_tf.serving.client", *arguments])[1:] or [""]
-    except flags.Error as error:
-        raise UserError(f"{one_line(error)} (--help lists the flags)") from None
+    name, *pictures = command_line.read_own(values, "amr_tf.serving.client", arguments) or [""]
     if name not in COMMANDS:
         raise UserError(f"A command is needed, one of {', '.join(COMMANDS)}. Received: {name!r}")
     command = COMMANDS[name]
