@@ -10,6 +10,7 @@ from typing import Any
 from amr_tf.config import Config
 from amr_tf.errors import Interrupted
 from amr_tf.interruption import Interruption
+from amr_tf.startup import temporary_folder
 
 STEPS = 4
 STOP_AT = 2
@@ -27,7 +28,10 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
         UserError: whatever is wrong with the command.
     """
     begin = time.monotonic()
-    with Interruption(), tempfile.TemporaryDirectory(prefix="amr_tf_smoke_") as folder:
+    with (
+        Interruption(),
+        tempfile.TemporaryDirectory(prefix="amr_tf_smoke_", dir=temporary_folder()) as folder,
+    ):
         # Networks and batches stay as large as they are; `data.load` takes a few hundred examples of each split.
         short: dict[str, Any] = {
             "epochs": 1,

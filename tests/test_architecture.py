@@ -38,7 +38,8 @@ LAYERS = (
     ("command_line", "workers"),
     ("config",),
     ("rules",),
-    ("errors", "startup", ""),
+    ("startup",),
+    ("errors", ""),
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
