@@ -1,9 +1,11 @@
 """The failures that a user can cause and mend: reported as one line, and as a traceback only with `--debug`."""
 
+import contextlib
 import re
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 
 DEBUG = "--debug"
 DEBUG_HELP = "--debug\n    A failure that one line explains shows its traceback before that line."
@@ -49,6 +51,23 @@ class Interrupted(BaseException):
         super().__init__(message)
         self.number = number
         self.exit_code = 128 + number if number else 0
+
+
+@contextlib.contextmanager
+def out_of_memory_as_user_error() -> Iterator[None]:
+    """Within it TensorFlow, which is imported, may run out of memory.
+
+    Raises:
+        UserError: it did.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise UserError(
+            f"Out of memory: a lower --batch_size or --depth of the run needs less ({one_line(error)})"
+        ) from error
 
 
 def take_debug(arguments: list[str]) -> tuple[list[str], bool]:

@@ -115,7 +115,8 @@ def main(arguments: list[str]) -> int:
             startup.import_tensorflow()
             from amr_tf import evaluation
 
-            return evaluation.run(request, interruption, debug)
+            with errors.out_of_memory_as_user_error():
+                return evaluation.run(request, interruption, debug)
     except UserError as error:
         return errors.report("amr_tf.evaluate", error, debug)
     except Interrupted as interrupted:

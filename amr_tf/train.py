@@ -56,7 +56,8 @@ def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -
         startup.import_tensorflow()
         from amr_tf import experiment
 
-    experiment.run(config, sources, stop_at)
+    with errors.out_of_memory_as_user_error():
+        experiment.run(config, sources, stop_at)
 
 
 if __name__ == "__main__":

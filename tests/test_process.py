@@ -1,5 +1,6 @@
 """What a binary makes of streams that are closed, full or read by nobody: real processes of the real commands."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,9 +15,10 @@ FULL = "Not all of the output could be written: No space left on device\n"
 
 def shell(command: str) -> subprocess.CompletedProcess:
     """What a shell makes of `command`, in which @ stands for `python -m amr_tf.`"""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(
         ["/bin/bash", "-c", command.replace("@", f"{sys.executable} -m amr_tf.")],
-        capture_output=True, text=True, check=False, cwd=ROOT, timeout=200,
+        capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=200,
     )  # fmt: skip
 
 
@@ -46,6 +48,21 @@ def test_closed_streams_change_no_exit_code(closed):
 def test_a_failure_that_cannot_be_told_keeps_its_exit_code():
     done = shell("@report no-such-run >/dev/full 2>/dev/full")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["export --run_dir=.", "train --smoke --dataset=spiral"])
+def test_without_a_folder_for_temporary_files_tmpdir_is_named(command):
+    done = shell(f"ulimit -f 0; @{command}")  # no file may have any byte
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "No usable temporary directory" in done.stderr
+    assert "TMPDIR" in done.stderr
+
+
+@pytest.mark.slow
+def test_training_that_needs_too_much_memory_is_refused_on_one_line(tmp_path):
+    done = shell(f"@train {TINY} --depth=2000000 --run_dir={tmp_path}")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("amr_tf.train: Out of memory: a lower --batch_size or --depth ")
 
 
 @pytest.mark.slow
