@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import pty
+import signal
 import subprocess
 import sys
 
@@ -85,3 +87,24 @@ def test_a_sweep_needs_nobody_who_listens(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out" / "report.md").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("handler", "code", "epochs"), [(signal.SIG_DFL, 129, 1000), (signal.SIG_IGN, 0, 20)]
+)
+def test_a_terminal_that_closes_ends_training_saved_or_not_at_all(tmp_path, handler, code, epochs):
+    """SIGHUP ignored is what `nohup` and `trap '' HUP` leave; the terminal's output fails from then on."""
+    words = f"-m amr_tf.train {TINY} --epochs={epochs} --run_dir={tmp_path}".split()
+    process, terminal = pty.fork()
+    if not process:
+        signal.signal(signal.SIGHUP, handler)
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 (the words are ours)
+    rows = tmp_path / "metrics.csv"
+    while not rows.exists():
+        assert os.read(terminal, 65_536)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == code
+    saved = max(int(path.name.removeprefix("step_")) for path in (tmp_path / "checkpoints").glob("step_*"))
+    assert saved == 4 * epochs if code == 0 else 4 <= saved < 4 * epochs
