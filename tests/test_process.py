@@ -12,6 +12,13 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BINARIES = ("train", "evaluate", "report", "export", "sweep", "serving.client")
 TINY = "--dataset=spiral --depth=2 --epochs=2 --steps_per_epoch=4"
+# Standard input becomes the terminal whose closing the process hears of, with SIGHUP treated as the first word says.
+IN_A_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.Handlers(int(sys.argv[1])))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
 FULL = "Not all of the output could be written: No space left on device\n"
 
 
@@ -95,16 +102,20 @@ def test_a_sweep_needs_nobody_who_listens(tmp_path):
 )
 def test_a_terminal_that_closes_ends_training_saved_or_not_at_all(tmp_path, handler, code, epochs):
     """SIGHUP ignored is what `nohup` and `trap '' HUP` leave; the terminal's output fails from then on."""
-    words = f"-m amr_tf.train {TINY} --epochs={epochs} --run_dir={tmp_path}".split()
-    process, terminal = pty.fork()
-    if not process:
-        signal.signal(signal.SIGHUP, handler)
-        os.chdir(ROOT)
-        os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 (the words are ours)
-    rows = tmp_path / "metrics.csv"
-    while not rows.exists():
-        assert os.read(terminal, 65_536)
+    master, terminal = pty.openpty()
+    words = f"{int(handler)} -m amr_tf.train {TINY} --epochs={epochs} --run_dir={tmp_path}".split()
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, *words],
+        stdin=terminal, stdout=terminal, stderr=terminal, cwd=ROOT, start_new_session=True,
+    )  # fmt: skip
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == code
+    rows = tmp_path / "metrics.csv"
+    try:
+        while not rows.exists():
+            assert os.read(master, 65_536)
+        os.close(master)
+        assert process.wait(200) == code
+    finally:
+        process.kill()
     saved = max(int(path.name.removeprefix("step_")) for path in (tmp_path / "checkpoints").glob("step_*"))
     assert saved == 4 * epochs if code == 0 else 4 <= saved < 4 * epochs
