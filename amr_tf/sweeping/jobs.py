@@ -6,6 +6,7 @@ OUT/.sweep/<preset>_s<seed>/  the job: .lock (held while it runs), process.json 
 """
 
 import collections
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -124,11 +125,12 @@ class Job:
     def ask_to_stop(self) -> None:
         """SIGTERM for the process that runs it, where that is on this machine."""
         process = read_json(self.place / worker.PROCESS)
-        if process.get("host") == socket.gethostname() and self.held():
-            try:
-                os.kill(process["pid"], signal.SIGTERM)
-            except (OSError, KeyError, TypeError):
-                return
+        pid = process.get("pid")
+        # Of a damaged file 0 would be this process's group, and -1 every process there is.
+        known = type(pid) is int and pid > 1 and process.get("host") == socket.gethostname()
+        if known and self.held():
+            with contextlib.suppress(OSError, OverflowError):
+                os.kill(pid, signal.SIGTERM)
 
     def end(self) -> tuple[State, str] | None:
         """How it ended, and the last line it said; None where it has not said so, or what it said is damaged."""

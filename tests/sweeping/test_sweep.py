@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -375,3 +376,15 @@ def test_without_a_slurm_it_says_so(presets, monkeypatch, capsys):
     assert sweep.main(["mine", "--executor=slurm"]) == 2
     assert "--executor=slurm needs a Slurm that answers here: " in capsys.readouterr().err
     assert not (presets / "runs").exists()
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 1, True, 2.0, "7", None])
+def test_a_damaged_number_of_a_process_stops_nobody(presets, monkeypatch, pid):
+    """Real signals to -1 would reach every process of this machine, so they are only noted here."""
+    job, sent = one_job(), []
+    monkeypatch.setattr(os, "kill", lambda *what: sent.append(what))
+    job.prepare()
+    runs.write_json(job.place / worker.PROCESS, {"pid": pid, "host": socket.gethostname()})
+    with filelock.FileLock(job.place / worker.LOCK):
+        job.ask_to_stop()
+    assert sent == []
