@@ -8,18 +8,16 @@ folders themselves are the list of what there is: no index can be damaged or dis
 """
 
 import hashlib
-import itertools
 import json
 import os
 import pathlib
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from amr_tf import runs
+from amr_tf import files, runs
 from amr_tf.agreement import Agreement
 from amr_tf.errors import DivergedError, one_line
 
@@ -201,7 +199,7 @@ class Checkpoints:
 def damage(path: pathlib.Path) -> str:
     """What is wrong with the checkpoint in this folder, or "" where its files are those that were written."""
     try:
-        manifest = json.loads(_regular(path / MANIFEST).read_bytes())
+        manifest = json.loads(files.regular(path / MANIFEST).read_bytes())
         if manifest["step"] != runs.step_of(path):
             return f"{MANIFEST} is of another step"
         hashes, there = manifest["sha256"], {file.name for file in path.glob("state.*")}
@@ -212,7 +210,7 @@ def damage(path: pathlib.Path) -> str:
                 f"{missing[0][:80]} is missing" if missing else f"{MANIFEST} names other files than there are"
             )
         for name, expected in hashes.items():
-            if _sha256(_regular(path / name)) != expected:
+            if _sha256(files.regular(path / name)) != expected:
                 return f"{name} is not what was written"
     except FileNotFoundError as error:
         return f"{pathlib.Path(error.filename).name} is missing"
@@ -223,23 +221,10 @@ def damage(path: pathlib.Path) -> str:
     return "" if hashes else f"{MANIFEST} names no files"
 
 
-def _regular(path: pathlib.Path) -> pathlib.Path:
-    """The same path, if no pipe or device is there, at which a reader would wait for ever.
-
-    Raises:
-        OSError: there is none, or it is no file.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path.name} is no file")
-    return path
-
-
 def _set_aside(path: pathlib.Path) -> None:
     """Gives a damaged checkpoint another name, so that its step can be saved again; kept for whoever wants to look."""
-    first = path.with_name(f"damaged_{path.name}")
-    names = itertools.chain([first], (first.with_name(f"{first.name}.{n}") for n in itertools.count(2)))
     try:
-        os.rename(path, next(name for name in names if not name.exists()))
+        files.set_aside(path)
     except OSError as error:
         raise runs.RunError(f"The damaged checkpoint cannot be put aside: {error}") from error
 

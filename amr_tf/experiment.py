@@ -13,7 +13,18 @@ import rich.console
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import callbacks, checkpoints, command_line, data, distribution, loop, runs, startup, workers
+from amr_tf import (
+    callbacks,
+    checkpoints,
+    command_line,
+    data,
+    data_record,
+    distribution,
+    loop,
+    runs,
+    startup,
+    workers,
+)  # fmt: skip
 from amr_tf.agreement import Agreement
 from amr_tf.config import Config, ConfigError, flag_name
 from amr_tf.data import pipeline
@@ -83,7 +94,7 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         splits = _load(config, agreement)
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
         if task.is_chief:
-            stack.enter_context(folder.started(sources))
+            _start(folder, splits, sources, stack)
         with strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
@@ -92,6 +103,15 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         results = _train(model, splits, folder, console, interruption, agreement, about)
     _print_end(console, folder, results)
     return folder.path
+
+
+def _start(folder: runs.RunFolder, splits: data.Splits, sources: dict[str, str], stack) -> None:
+    """Holds the run folder; in it stands what the data of a new run are, and a run that goes on has those."""
+    if folder.config_before:
+        data_record.check(folder.path, splits)
+    stack.enter_context(folder.started(sources))
+    if not folder.config_before:
+        data_record.write(folder.path, splits)
 
 
 def _load(config: Config, agreement: Agreement) -> data.Splits:

@@ -1,9 +1,10 @@
 """The run folder: its name, what lies where in it, and how files get there whole.
 
 flags.txt      starts the same run again            checkpoints/   weights, optimizers, step (checkpoints.py)
-metrics.csv    a row per epoch                      tensorboard/   scalars, pictures, settings, graph
-results.json   the outcome and how it came about    images/        pictures of some epochs
-.lock          held by the process that trains      .process.json  which process that is
+data.json      what its data are (data_record.py)   tensorboard/   scalars, pictures, settings, graph
+metrics.csv    a row per epoch                      images/        pictures of some epochs
+results.json   the outcome and how it came about    .process.json  which process holds
+.lock          held by the process that trains
 """
 
 import contextlib

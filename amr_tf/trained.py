@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import command_line, data, runs
+from amr_tf import command_line, data, data_record, runs
 from amr_tf.checkpoints import Checkpoints
 from amr_tf.config import Config, ConfigError
 from amr_tf.data.catalog import DatasetSpec
@@ -86,10 +86,12 @@ class TrainedRun:
         """The data that the run was trained and judged on.
 
         Raises:
-            DataError: they are gone.
+            DataError: they are gone, or others than when the run began.
         """
         data.check(self.config)
-        return data.load(self.config)
+        splits = data.load(self.config)
+        data_record.check(self.path, splits)
+        return splits
 
     @functools.cached_property
     def ground_truth(self) -> data.dsprites.DSprites:

@@ -25,7 +25,7 @@ LAYERS = (
     ("point_figures",),
     ("trained",),
     ("experiment",),
-    ("callbacks", "summaries", "loop"),
+    ("callbacks", "summaries", "loop", "data_record"),
     ("pictures",),
     ("checkpoints",),
     ("agreement",),
@@ -38,13 +38,13 @@ LAYERS = (
     ("command_line", "workers"),
     ("config",),
     ("rules",),
-    ("startup",),
+    ("startup", "files"),
     ("errors", ""),
 )
 # Loaded before the flags are known to be good, so they must load at once.
 LIGHT = (
     "train", "process", "smoke", "walk", "interruption", "command_line", "config", "rules", "errors", "runs", "startup",
-    "workers", "",
+    "workers", "files", "",
     "data", "data.catalog", "data.celeba", "data.decoding", "data.dsprites", "data.folder", "data.generated",
     "data.pixels", "data.progress", "data.shapes",
     "evaluate", "figure_names", "metrics", "export",

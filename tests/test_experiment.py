@@ -15,6 +15,7 @@ from PIL import Image
 from amr_tf import command_line, experiment, runs
 from amr_tf.config import Config, ConfigError
 from amr_tf.errors import DataError, DivergedError, Interrupted
+from amr_tf.trained import TrainedRun
 
 TINY = {
     "depth": 2,
@@ -77,6 +78,9 @@ def test_run_folder_holds_what_it_promises(unbroken):
     assert results["examples"] == {"train": 50_000, "validation": 5_000, "test": 5_000}
     assert results["last"]["images_per_second"] > 0
     assert {"versions", "device", "commit", "sources"} <= set(results)
+    assert json.loads((unbroken / "data.json").read_text()) == {
+        "name": "lines", "classes": 10, "attributes": [], "examples": results["examples"],
+    }  # fmt: skip
     assert not list(unbroken.rglob("*.tmp"))
 
 
@@ -140,6 +144,22 @@ def test_a_folder_with_other_settings_is_refused_naming_the_difference(unbroken)
     with pytest.raises(runs.RunError, match=r"--lambda=3\.0 \(there: 10\.0\)") as error:
         experiment.run(tiny(unbroken, lambda_=3.0))
     assert "\n" not in str(error.value)
+
+
+def test_a_run_whose_data_changed_neither_goes_on_nor_is_measured_with_them(unbroken, tmp_path):
+    folder = shutil.copytree(unbroken, tmp_path / "run")
+    record = folder / "data.json"
+    record.write_text(record.read_text().replace("50000", "49999"))
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    with pytest.raises(DataError, match=r'"train": 50000.*then: .*"train": 49999') as error:
+        experiment.run(tiny(folder, epochs=3))
+    assert "\n" not in str(error.value)
+    run = TrainedRun(folder, "last")
+    with pytest.raises(DataError, match="not those that"):
+        run.examples("test")
+    assert before == {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    record.unlink()
+    assert len(run.examples("test")[0]) == 5_000
 
 
 def test_a_folder_in_which_nothing_was_saved_is_taken_over(tmp_path):

@@ -26,6 +26,8 @@ class DatasetSpec:
         classes: number of labels, which are 0 .. classes - 1.
         attributes: names of what an example has or has not, in the order of `Arrays.attributes`; empty where an
             example has a label only.
+        class_names: those of the labels, where the data set is a folder of pictures that was read.
+        sha256: of the names and labels of its pictures, too.
     """
 
     name: str
@@ -36,6 +38,8 @@ class DatasetSpec:
     idx_sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
     classes: int = 10
     attributes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    sha256: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

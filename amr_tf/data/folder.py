@@ -143,7 +143,17 @@ def read(dataset: str, size: int, most: int | None = None) -> tuple[list[Example
     labels = np.array([picture.label for picture in pictures], np.int64)
     ends = np.cumsum([len(split) for split in splits])[:-1]
     parts: list[Examples] = list(zip(np.split(images, ends), np.split(labels, ends), strict=True))
-    return parts, DatasetSpec(dataset, size, images.shape[-1], classes=len(found.classes))
+    classes = found.classes
+    spec = DatasetSpec(
+        dataset, size, images.shape[-1], classes=len(classes), class_names=classes, sha256=_sha256(found)
+    )
+    return parts, spec
+
+
+def _sha256(found: Found) -> str:
+    """Of what the pictures are called and labelled; what they show is not looked at."""
+    pictures = [picture.key + picture.label.to_bytes(8) for split in found.splits for picture in split]
+    return hashlib.sha256(b"".join(pictures)).hexdigest()
 
 
 def _decode_into(images: np.ndarray, pictures: Sequence[Picture]) -> list[Note]:
