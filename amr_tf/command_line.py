@@ -21,6 +21,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parent
 # In a checkout `flags/` lies beside the package; a wheel carries it inside.
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)
 DEFAULT, FLAG = "default", "flag"
+OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
 _FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?")
 # absl's own flag that lets unknown flags pass: a misspelt one would be ignored silently.
 _UNDEFOK = re.compile(r"--?undefok(?:=.*)?")
@@ -155,7 +156,7 @@ def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, st
 
 def flagfile_text(config: Config, sources: dict[str, str]) -> str:
     """The resolved settings as a flag file that starts the same run again, grouped by source."""
-    lines = ["# Starts this run again: python -m amr_tf.train --flagfile=<this file>"]
+    lines = [OWN_FIRST_LINE]
     for source in dict.fromkeys(sources.values()):
         lines += ["", f"# source: {source}"]
         lines += [config.flag(name) for name in sources if sources[name] == source]

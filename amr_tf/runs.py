@@ -23,7 +23,7 @@ from typing import Any
 
 import filelock
 
-from amr_tf import command_line
+from amr_tf import command_line, files
 from amr_tf.config import Config, ConfigError, flag_name
 from amr_tf.errors import UserError
 from amr_tf.rules import FOLDER
@@ -114,8 +114,8 @@ class RunFolder:
             )
 
     def _refuse_foreign_files(self) -> None:
-        """A folder without `flags.txt` that is not empty is no run's: nothing in it is ours to sweep away."""
-        if self.flags.exists() or not self.path.is_dir():
+        """A folder without a `flags.txt` of ours that is not empty is no run's: nothing in it may be swept away."""
+        if not self.path.is_dir() or self._wrote_flags():
             return
         parts = (self.checkpoints, self.tensorboard, self.images)
         own = {
@@ -128,6 +128,13 @@ class RunFolder:
             raise RunError(
                 f"{self.path} holds other files and no run: choose another --run_dir. There: {', '.join(foreign[:3])}"
             )
+
+    def _wrote_flags(self) -> bool:
+        """Whether `flags.txt` is there and none that the user wrote."""
+        if not self.flags.exists():
+            return False
+        with open(files.regular(self.flags), "rb") as file:
+            return file.readline(1000).rstrip() == command_line.OWN_FIRST_LINE.encode()
 
     @contextlib.contextmanager
     def started(self, sources: dict[str, str]) -> Iterator[None]:

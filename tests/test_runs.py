@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from amr_tf import runs
+from amr_tf import command_line, runs
 from amr_tf.config import Config
 
 
@@ -30,6 +30,19 @@ def test_places_do_not_name_the_folder():
 
 def test_an_unknown_users_home_is_a_name_like_any_other():
     assert str(runs.RunFolder(Config(run_dir="~nobody-of-that-name/run")).path) == "~nobody-of-that-name/run"
+
+
+def test_flags_that_the_user_wrote_are_not_taken_for_a_runs(tmp_path):
+    """Without a checkpoint beside it, ours is taken over with what a killed run has left."""
+    folder = runs.RunFolder(Config(run_dir=str(tmp_path)))
+    folder.flags.write_text("# my notes\n--dataset=lines\n")
+    (tmp_path / "thesis.txt").write_text("mine")
+    for act in (folder.check, lambda: folder.started({}).__enter__()):
+        with pytest.raises(runs.RunError, match=r"holds other files and no run.*flags\.txt, thesis\.txt"):
+            act()
+    assert folder.flags.read_text().startswith("# my notes")
+    folder.flags.write_text(command_line.flagfile_text(folder.config, {}))
+    folder.check()
 
 
 def test_write_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
