@@ -1,14 +1,14 @@
 """What happens around the steps of a run: progress, and what is written down after each epoch."""
 
-import contextlib
 import math
 import time
+from collections.abc import Callable
 
 import keras
 import rich.console
 import rich.progress
 
-from amr_tf import runs
+from amr_tf import files, runs
 from amr_tf.checkpoints import Checkpoints
 
 LINE_EVERY = 60.0  # seconds between lines where no terminal shows a bar
@@ -107,17 +107,40 @@ class Results(keras.callbacks.Callback):
         about: what else results.json says.
         rows: those of the epochs before.
         checkpoints: told which of them is the best.
+        warn: receives a line for the user when a damaged results.json is put aside.
     """
 
-    def __init__(self, run: runs.RunFolder, about: dict, rows: list[dict], checkpoints: Checkpoints):
+    def __init__(
+        self,
+        run: runs.RunFolder,
+        about: dict,
+        rows: list[dict],
+        checkpoints: Checkpoints,
+        warn: Callable[[str], None],
+    ):
         super().__init__()
-        self.run, self.rows, self.checkpoints = run, rows, checkpoints
-        with contextlib.suppress(runs.RunError):  # a damaged one is written anew
-            kept = {name: value for name, value in run.read_results().items() if name == "metrics"}
-            about = about | kept  # of an evaluation before the run went on
-        self.about = about
+        self.run, self.about, self.rows, self.checkpoints, self.warn = run, about, rows, checkpoints, warn
         if rows:
             checkpoints.best_step = int(self.best()["step"])
+
+    def on_train_begin(self, logs=None):
+        """Takes over what an evaluation found before the run went on.
+
+        Raises:
+            RunError: results.json is damaged and cannot be put aside.
+        """
+        try:
+            found = self.run.read_results()
+        except runs.RunError as error:
+            try:
+                kept = files.set_aside(self.run.results)
+            except OSError as failure:
+                raise runs.RunError(f"The damaged results cannot be put aside: {failure}") from failure
+            self.warn(
+                f"warning: {error.__cause__}: {self.run.results} is kept as {kept.name} and written anew"
+            )
+            return
+        self.about = self.about | {name: value for name, value in found.items() if name == "metrics"}
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)

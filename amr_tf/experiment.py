@@ -145,7 +145,7 @@ def _train(
     position = loop.Position.of(step, model.epoch_length, written_down)
     # An epoch that was written down although its checkpoint is gone is made again.
     rows = [row for row in rows if row["epoch"] <= position.epoch]
-    results = callbacks.Results(folder, about, rows, saved)
+    results = callbacks.Results(folder, about, rows, saved, console.print)
     _print_start(console, config, splits, folder, position, step)
     if position.epoch >= config.epochs:
         return results

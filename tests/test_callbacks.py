@@ -58,11 +58,16 @@ def row(epoch, accuracy):
 
 
 @pytest.fixture
-def results(tmp_path):
+def warnings():
+    """The lines that were meant for the user."""
+    return []
+
+
+@pytest.fixture
+def results(tmp_path, warnings):
     """Results of a run of which one epoch is over."""
-    written = callbacks.Results(
-        runs.RunFolder(Config(run_dir=str(tmp_path))), {}, [row(1, 0.5)], Checkpoints()
-    )
+    folder = runs.RunFolder(Config(run_dir=str(tmp_path)))
+    written = callbacks.Results(folder, {}, [row(1, 0.5)], Checkpoints(), warnings.append)
     written.set_model(type("Model", (), {"step": keras.Variable(8, dtype="int64")}))
     return written
 
@@ -92,6 +97,26 @@ def test_results_name_the_best_and_the_last_epoch(results):
     found = json.loads(results.run.results.read_text())
     assert (found["best"]["epoch"], found["last"]["epoch"]) == (1, 2)
     assert runs.read_rows(results.run.metrics) == [row(1, 0.5), row(2, 0.4)]
+
+
+def test_what_was_evaluated_stays_when_the_run_goes_on(results, warnings):
+    results.run.results.write_text('{"metrics": {"probe": {"score": 0.9}}, "commit": "old"}')
+    results.on_train_begin()
+    results.on_epoch_end(1, {"val_probe_accuracy": 0.4})
+    found = json.loads(results.run.results.read_text())
+    assert (found["metrics"], warnings) == ({"probe": {"score": 0.9}}, [])
+    assert "commit" not in found
+
+
+def test_damaged_results_are_kept_beside_the_new_ones_with_a_warning(results, warnings):
+    for number, name in enumerate(("damaged_results.json", "damaged_results.json.2"), 1):
+        results.run.results.write_text(f'{{"metrics": {number}')
+        results.on_train_begin()
+        results.on_epoch_end(1, {"val_probe_accuracy": 0.4})
+        assert (results.run.path / name).read_text() == f'{{"metrics": {number}'
+        assert f"is kept as {name} " in warnings[-1]
+        assert "\n" not in warnings[-1]
+    assert json.loads(results.run.results.read_text())["last"]["epoch"] == 2
 
 
 def test_a_long_message_keeps_its_beginning_and_its_cause():

@@ -246,7 +246,7 @@ def _train(config: Config, sampler: _Sampler) -> None:
             callbacks.Progress(config.batch_size, model.epoch_length, config.epochs, 0, console),
             Pictures(folder, splits.validation, config.epochs),
             TensorBoard(folder.tensorboard, config, splits.validation, new_run=True),
-            callbacks.Results(folder, {}, [], saved),
+            callbacks.Results(folder, {}, [], saved, print),
             sampler,
         ]
         loop.Loop(model, splits, saved, watching, interruption, Agreement()).run(loop.Position(0, 0))
