@@ -199,8 +199,12 @@ def _print_end(console, folder: runs.RunFolder, results: callbacks.Results) -> N
     console.print(f"results:     {folder.results}")
     console.print(f"picture:     {picture}")
     # The interpreter that has TensorBoard, as short as it can be typed here.
-    here, python = f"{os.getcwd()}{os.sep}", sys.executable
-    words = [python.removeprefix(here), "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
+    try:
+        here = f"{os.getcwd()}{os.sep}"
+    except FileNotFoundError:  # the folder was removed meanwhile
+        here = ""
+    python = sys.executable.removeprefix(here)
+    words = [python, "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
     console.print(f"TensorBoard: {shlex.join(words)}")
 
 

@@ -283,6 +283,15 @@ def test_build_model_refuses_images_that_do_not_fit():
         experiment.build_model(Config(arch="burgess"), (16, 16, 1), 10)
 
 
+def test_a_run_whose_working_folder_was_removed_meanwhile_ends_with_its_result(
+    unbroken, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    experiment.run(tiny(unbroken))
+    assert "-m tensorboard.main --logdir" in capsys.readouterr().out
+
+
 def test_the_demonstration_preset_is_what_runs_without_flags():
     config, sources = command_line.parse(["--flagfile=flags/demo.flags"])
     assert config.dataset == "lines"
