@@ -9,11 +9,12 @@ import os
 import pathlib
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from absl import flags
 
+from amr_tf import files
 from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, flag_name
 from amr_tf.errors import one_line
 
@@ -36,13 +37,23 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
     Raises:
         ConfigError: an unknown flag, a stray word, a missing preset, an impossible value or combination.
     """
+    return _parse(_segments(arguments))
+
+
+def parse_file(path: pathlib.Path) -> tuple[Config, dict[str, str]]:
+    """Reads a file of flags, wherever it lies: no flag could name every path. Returns and raises what `parse` does."""
+    path = path.resolve()
+    return _parse(_segments(_read_words(path), f"preset {path.name}", path.parent, (path,)))
+
+
+def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str, str]]:
     fields = {flag_name(field.name): field for field in dataclasses.fields(Config)}
     values = flags.FlagValues()
     for flag, field in fields.items():
         kind = _Switch if field.type is bool else _Text
         flags.DEFINE_flag(kind(flag), values)
     sources = {field.name: DEFAULT for field in fields.values()}
-    for source, words in _segments(arguments):
+    for source, words in segments:
         try:
             stray = values(["amr_tf", *words])[1:]
         except flags.Error as error:
@@ -131,7 +142,7 @@ def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
 
 def _read_words(path: pathlib.Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in files.regular(path).read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"A preset is a text file of flags. Received: {path}: {error}") from None
     return [line for line in lines if line and not line.startswith(("#", "//"))]

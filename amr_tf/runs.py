@@ -98,7 +98,7 @@ class RunFolder:
                 "--run_dir"
             )
         try:
-            before, _ = command_line.parse([f"--flagfile={self.flags.resolve()}"])
+            before, _ = command_line.parse_file(self.flags)
         except ConfigError as error:
             raise RunError(f"{self.flags} cannot be used: {error}") from error
         old, new = before.hyperparameters(), self.config.hyperparameters()

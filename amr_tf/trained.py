@@ -214,7 +214,7 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
     if not os.path.isfile(flags):  # pathlib's raises where the folder may not be entered
         raise runs.RunError(f"Not a run folder, since there is no flags.txt to be read in it: {path}")
     try:
-        config, _ = command_line.parse([f"--flagfile={flags.resolve()}"])
+        config, _ = command_line.parse_file(flags)
     except ConfigError as error:
         raise runs.RunError(f"{flags} cannot be used: {error}") from error
     if not comes_from_archives(config.dataset):

@@ -1,5 +1,6 @@
 """Names of run folders, and files that are whole or not there."""
 
+import os
 import pathlib
 
 import pytest
@@ -43,6 +44,17 @@ def test_flags_that_the_user_wrote_are_not_taken_for_a_runs(tmp_path):
     assert folder.flags.read_text().startswith("# my notes")
     folder.flags.write_text(command_line.flagfile_text(folder.config, {}))
     folder.check()
+
+
+@pytest.mark.parametrize("name", ["two\nlines", os.fsdecode(b"latin\xe9")])
+def test_a_run_goes_on_wherever_it_lies(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    folder = runs.RunFolder(Config(run_dir="run"))
+    with folder.started(dict.fromkeys(vars(folder.config), "flag")):
+        (folder.checkpoints / "step_0000000001").mkdir()
+    folder.check()
+    assert folder.config_before == folder.config
 
 
 def test_write_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
