@@ -29,6 +29,7 @@ from amr_tf.errors import UserError
 from amr_tf.rules import FOLDER
 
 LEFTOVERS = ".*.tmp"  # what a killed process was writing
+NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")  # of every row of metrics.csv
 
 
 class RunError(UserError):
@@ -320,17 +321,21 @@ def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(files.regular(path), newline="", encoding="utf-8") as file:
             rows = [
                 {name: _number(value) for name, value in row.items() if value != ""}
                 for row in csv.DictReader(file)
             ]
         for row in rows:  # what a run is taken up by
-            if not all(math.isfinite(row[name]) for name in ("epoch", "step", "val_probe_accuracy")):
+            if not all(math.isfinite(row[name]) for name in NEEDED):
                 raise ValueError("a number that is not finite")
         return sorted(rows, key=lambda row: row["epoch"])
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, csv.Error) as error:
-        raise RunError(f"The metrics cannot be read: {path}: {error}") from error
+    except KeyError as error:
+        raise RunError(
+            f"The metrics cannot be read: {path}: a row has no {error}. Bring back a copy"
+        ) from error
+    except (OSError, ArithmeticError, ValueError, AttributeError, TypeError, csv.Error) as error:
+        raise RunError(f"The metrics cannot be read: {path}: {error}. Bring back a copy") from error
 
 
 def best_row(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -54,7 +54,11 @@ class Checkpoints:
 
 
 def row(epoch, accuracy):
-    return {"epoch": epoch, "step": 4 * epoch, "val_probe_accuracy": accuracy}
+    return {"epoch": epoch, "step": 4 * epoch} | accuracies(accuracy)
+
+
+def accuracies(validation):
+    return {"val_probe_accuracy": validation, "test_probe_accuracy": 0.25}
 
 
 @pytest.fixture
@@ -74,9 +78,9 @@ def results(tmp_path, warnings):
 
 def test_the_best_checkpoint_is_that_of_the_highest_validation_accuracy(results):
     assert results.checkpoints.best_step == 4
-    results.on_epoch_end(1, {"val_probe_accuracy": 0.5})
+    results.on_epoch_end(1, accuracies(0.5))
     assert results.checkpoints.best_step == 4, "the first of equals"
-    results.on_epoch_end(1, {"val_probe_accuracy": 0.6})
+    results.on_epoch_end(1, accuracies(0.6))
     assert results.checkpoints.best_step == 8
 
 
@@ -88,12 +92,12 @@ def test_an_epoch_has_its_row_only_when_the_results_are_written(results, monkeyp
 
     monkeypatch.setattr(callbacks.runs, "write_json", full)
     with pytest.raises(OSError, match="no space left"):
-        results.on_epoch_end(1, {"val_probe_accuracy": 0.6})
+        results.on_epoch_end(1, accuracies(0.6))
     assert not results.run.metrics.exists()
 
 
 def test_results_name_the_best_and_the_last_epoch(results):
-    results.on_epoch_end(1, {"val_probe_accuracy": 0.4})
+    results.on_epoch_end(1, accuracies(0.4))
     found = json.loads(results.run.results.read_text())
     assert (found["best"]["epoch"], found["last"]["epoch"]) == (1, 2)
     assert runs.read_rows(results.run.metrics) == [row(1, 0.5), row(2, 0.4)]
@@ -102,7 +106,7 @@ def test_results_name_the_best_and_the_last_epoch(results):
 def test_what_was_evaluated_stays_when_the_run_goes_on(results, warnings):
     results.run.results.write_text('{"metrics": {"probe": {"score": 0.9}}, "commit": "old"}')
     results.on_train_begin()
-    results.on_epoch_end(1, {"val_probe_accuracy": 0.4})
+    results.on_epoch_end(1, accuracies(0.4))
     found = json.loads(results.run.results.read_text())
     assert (found["metrics"], warnings) == ({"probe": {"score": 0.9}}, [])
     assert "commit" not in found
@@ -112,7 +116,7 @@ def test_damaged_results_are_kept_beside_the_new_ones_with_a_warning(results, wa
     for number, name in enumerate(("damaged_results.json", "damaged_results.json.2"), 1):
         results.run.results.write_text(f'{{"metrics": {number}')
         results.on_train_begin()
-        results.on_epoch_end(1, {"val_probe_accuracy": 0.4})
+        results.on_epoch_end(1, accuracies(0.4))
         assert (results.run.path / name).read_text() == f'{{"metrics": {number}'
         assert f"is kept as {name} " in warnings[-1]
         assert "\n" not in warnings[-1]

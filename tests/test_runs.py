@@ -86,19 +86,34 @@ def test_json_never_holds_what_json_does_not_know(tmp_path):
 
 
 def test_rows_survive_a_round_trip(tmp_path):
-    first = {"epoch": 1, "step": 4, "val_probe_accuracy": 0.25}
+    first = {"epoch": 1, "step": 4, "val_probe_accuracy": 0.25, "test_probe_accuracy": 0.5}
     rows = [first, first | {"epoch": 2, "recon": 1e-7, "images_per_second": 3.5}]
     runs.write_rows(tmp_path / "metrics.csv", rows)
     assert runs.read_rows(tmp_path / "metrics.csv") == rows
     assert runs.read_rows(tmp_path / "absent.csv") == []
 
 
-@pytest.mark.parametrize("text", ["epoch,recon\n1\n", "recon\n1\n", "epoch\none\n", "epoch\n\xff\n"])
+HEADER = ",".join(runs.NEEDED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,recon\n1\n", "recon\n1\n", "epoch\none\n", "epoch\n\xff\n",
+        f"{HEADER}\n1,{'9' * 400},0,0\n", f"{HEADER}\n1,2,0,\n", f"{HEADER}\n1,2,nan,0\n",
+    ],
+)  # fmt: skip
 def test_damaged_rows_are_one_line(tmp_path, text):
     (tmp_path / "metrics.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(runs.RunError, match="cannot be read") as error:
         runs.read_rows(tmp_path / "metrics.csv")
     assert "\n" not in str(error.value)
+
+
+def test_a_pipe_is_no_metrics(tmp_path):
+    os.mkfifo(tmp_path / "metrics.csv")
+    with pytest.raises(runs.RunError, match=r"metrics\.csv is no file"):
+        runs.read_rows(tmp_path / "metrics.csv")
 
 
 def test_a_failure_of_a_call_that_knows_a_number_only_names_the_file():

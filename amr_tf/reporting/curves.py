@@ -14,6 +14,9 @@ POINTS = 300  # of a line at most, so that a page of long runs stays small
 COLOURS = ("#0072B2", "#C04F00", "#007F5F", "#AA4499", "#000000")
 DASHES = ("", "8 4", "2 3", "10 3 2 3")
 
+LARGEST = 1e100  # that is drawn; the largest of all leave no room for sums and margins
+FLAT = 1e-9  # of the size of values that differ by less, or of 1, the axis shows no difference
+
 Points = list[tuple[float, float]]
 
 
@@ -64,7 +67,7 @@ def _chart(title: str, y_label: str, groups: list[Group], column: str, scale: fl
     if not curves:
         return None
     everything = [point for _, runs in curves for points in runs for point in points]
-    xs, ys = ticks(0, max(x for x, _ in everything)), ticks(*_extent([y for _, y in everything]))
+    xs, ys = ticks(0, max(1, *(x for x, _ in everything))), ticks(*_extent([y for _, y in everything]))
     means = [mean_curve(runs) for _, runs in curves]
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
@@ -96,9 +99,9 @@ def _chart(title: str, y_label: str, groups: list[Group], column: str, scale: fl
 
 
 def _points(rows: list[dict[str, float]], column: str, scale: float) -> Points:
-    """(step, value) of the epochs that have a finite value."""
+    """(step, value) of the epochs that have a value which can be drawn."""
     values = [(row["step"], scale * row[column]) for row in rows if column in row]
-    return [(step, value) for step, value in values if math.isfinite(value)]
+    return [(step, value) for step, value in values if abs(step) <= LARGEST and abs(value) <= LARGEST]
 
 
 def mean_curve(runs: list[Points]) -> Points:
@@ -111,9 +114,10 @@ def mean_curve(runs: list[Points]) -> Points:
 
 
 def _extent(values: list[float]) -> tuple[float, float]:
-    """The limits of an axis; a single value gets room on both sides."""
+    """The limits of an axis; values that are all but one get room on both sides."""
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - max(abs(low), 1) / 10, high + max(abs(high), 1) / 10)
+    size = max(abs(low), abs(high), 1)
+    return (low, high) if high - low > FLAT * size else (low - size / 10, high + size / 10)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:

@@ -65,7 +65,7 @@ class Run:
             rate = row.get("images_per_second", 0)
             if not rate > 0:
                 return None
-            seconds += (row["step"] - before) * self.config.batch_size / rate
+            seconds += (float(row["step"]) - before) * self.config.batch_size / rate
             before = row["step"]
         return seconds / 3600
 
@@ -115,7 +115,7 @@ def read(folder: pathlib.Path) -> Run:
     try:
         content = json.loads(path.read_bytes())
         config = _config(content["config"])
-        best = {name: float(content["best"][name]) for name in _NEEDED}
+        best = {name: float(content["best"][name]) for name in runs.NEEDED}
         metrics = dict(content.get("metrics") or {})
         run = Run(
             folder=printable(str(folder)),
@@ -145,9 +145,6 @@ def read(folder: pathlib.Path) -> Run:
     if not run.rows or not all(math.isfinite(value) for value in best.values()):
         raise RunError(f"The run has results.json but no finished epoch: {printable(str(folder))}")
     return run
-
-
-_NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")
 
 
 def _config(values: dict[str, Any]) -> Config:

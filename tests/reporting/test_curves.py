@@ -1,9 +1,11 @@
 """Where the lines of a chart go."""
 
 import itertools
+import math
 
 import pytest
 
+from amr_tf import runs
 from amr_tf.reporting import curves, groups, reading
 from tests.reporting.run_folders import write_run
 
@@ -84,3 +86,27 @@ def test_a_long_run_is_thinned_and_a_flat_one_drawn(tmp_path):
 def test_points_that_are_no_numbers_are_left_out():
     rows = [{"step": 1, "val_recon": float("nan")}, {"step": 2, "val_recon": 0.5}, {"step": 3}]
     assert curves._points(rows, "val_recon", 1) == [(2, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "values"),
+    [
+        ((0, 0), (0.5, 0.6)),
+        ((-3, -2), (0.5, 0.6)),
+        ((1, 2), (0.5, 0.5 + 1e-12)),
+        ((1, 2), (1e-13, 2e-13)),
+        ((1, 2), (-1e308, 1e308)),
+        ((1, 2), (-1e100, 1e100)),
+        ((1, 1e308), (5e-324, 9.0)),
+    ],
+)
+def test_no_numbers_of_a_run_are_beyond_drawing(tmp_path, steps, values):
+    folder = write_run(tmp_path / "run", [0.5, 0.6])
+    rows = runs.read_rows(folder / "metrics.csv")
+    rows = [row | {"step": step, "val_recon": y} for row, step, y in zip(rows, steps, values, strict=True)]
+    runs.write_rows(folder / "metrics.csv", rows)
+    for chart in curves.charts(groups.group([reading.read(folder)])):
+        numbers = [x for x, _ in chart.x_ticks] + [y for y, _ in chart.y_ticks]
+        assert all(map(math.isfinite, numbers))
+        assert len({y for y, _ in chart.y_ticks}) >= 3
+        assert "nan" not in chart.lines[0].path
