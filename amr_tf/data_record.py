@@ -67,7 +67,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(files.regular(path).read_bytes()))
+        return dict(files.read_json(path))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise runs.RunError(
             f"What the run's data were cannot be read: {path}: {error}. Bring back a copy, or remove it to go on "

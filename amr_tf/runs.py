@@ -182,10 +182,8 @@ class RunFolder:
         if not self.results.exists():
             return {}
         try:
-            results = json.loads(self.results.read_bytes(), parse_constant=_refuse_constant)
-            objects = [results, results.get("metrics", {}), *results.get("metrics", {}).values()]
-            if not all(isinstance(one, dict) for one in [*objects, results.get("versions", {})]):
-                raise ValueError("no object of metrics")
+            results = files.read_json(self.results)
+            _check_results(results)
             return results
         except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise RunError(
@@ -343,8 +341,18 @@ def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
     return max(rows, key=lambda row: row["val_probe_accuracy"])
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+def _check_results(results: Any) -> None:
+    """Raises ValueError, or AttributeError, where what others build on is of another form."""
+    metrics, examples = results.get("metrics", {}), results.get("examples", {})
+    if not all(isinstance(one, dict) for one in (metrics, *metrics.values(), results.get("versions", {}))):
+        raise ValueError("no object of metrics")
+    if not isinstance(examples, dict) or not all(isinstance(count, int) for count in examples.values()):
+        raise ValueError("examples are no counts")
+    shape, classes = results.get("image_shape", [1, 1, 1]), results.get("classes", 1)
+    if not isinstance(shape, list) or len(shape) != 3:
+        raise ValueError("image_shape is no height, width and channels")
+    if not all(type(number) is int and number > 0 for number in (*shape, classes)):
+        raise ValueError("image_shape or classes are no counts")
 
 
 def _number(text: str) -> int | float:

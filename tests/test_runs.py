@@ -116,6 +116,37 @@ def test_a_pipe_is_no_metrics(tmp_path):
         runs.read_rows(tmp_path / "metrics.csv")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", '{"best": 1e400}', f'{{"best": {"9" * 400}}}', '{"best": NaN}',
+        '{"metrics": [1]}', '{"metrics": {"probe": 1}}', '{"versions": 1}',
+        '{"examples": [1]}', '{"examples": {"train": "many"}}', '{"image_shape": [7, 32, 32, 3]}',
+        '{"image_shape": 32}', '{"image_shape": [32, 32, "3"]}', '{"image_shape": [32, -32, 3]}', '{"classes": null}',
+    ],
+)  # fmt: skip
+def test_results_of_another_form_are_one_line_that_names_the_file(tmp_path, text):
+    folder = runs.RunFolder(Config(run_dir=str(tmp_path)))
+    folder.results.write_text(text)
+    with pytest.raises(runs.RunError, match=r"results\.json: ") as error:
+        folder.read_results()
+    assert "\n" not in str(error.value)
+    assert folder.results.read_text() == text
+
+
+def test_results_are_read_as_they_were_written(tmp_path):
+    folder = runs.RunFolder(Config(run_dir=str(tmp_path)))
+    assert folder.read_results() == {}
+    results = {
+        "metrics": {"probe": {"score": None}},
+        "examples": {"train": 3},
+        "image_shape": [1, 1, 2],
+        "classes": 2,
+    }
+    runs.write_json(folder.results, results)
+    assert folder.read_results() == results
+
+
 def test_a_failure_of_a_call_that_knows_a_number_only_names_the_file():
     """/dev/full takes no byte, and /dev/null cannot be brought to a disk."""
     with pytest.raises(OSError, match=r"Invalid argument: '/dev/null'"):

@@ -2,13 +2,12 @@
 
 import dataclasses
 import glob
-import json
 import math
 import os
 import pathlib
 from typing import Any
 
-from amr_tf import runs
+from amr_tf import files, runs
 from amr_tf.config import Config, ConfigError, flag_name
 from amr_tf.errors import printable
 from amr_tf.runs import RunError
@@ -113,7 +112,7 @@ def read(folder: pathlib.Path) -> Run:
     """
     path = folder / "results.json"
     try:
-        content = json.loads(path.read_bytes())
+        content = files.read_json(path)
         config = _config(content["config"])
         best = {name: float(content["best"][name]) for name in runs.NEEDED}
         metrics = dict(content.get("metrics") or {})
