@@ -74,7 +74,7 @@ def run(options: Options) -> None:
     Raises:
         UserError: something cannot be read or written.
     """
-    found = groups.group([reading.read(folder) for folder in reading.find(options.words)])
+    found = groups.group([reading.read(folder) for folder in _begun(reading.find(options.words))])
     report = tables.paper_table(TABLES[options.table], found) if options.table else tables.all_groups(found)
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     try:
@@ -90,6 +90,22 @@ def run(options: Options) -> None:
     text.show(report, console)
     if options.out:
         console.print(f"\nwritten: {', '.join(files)} in {errors.printable(options.out)}", markup=False)
+
+
+def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
+    """Without those that were cut off before metrics.csv, the last file of an epoch, was there for the first time."""
+    begun = [folder for folder in folders if (folder / "metrics.csv").exists()]
+    for folder in folders:
+        if folder not in begun:
+            print(
+                f"amr_tf.report: left out, no metrics.csv yet: {reading.printable(str(folder))}",
+                file=sys.stderr,
+            )
+    if not begun:
+        raise UserError(
+            f"No run there has a metrics.csv: train one to the end of an epoch. Runs: {len(folders)}"
+        )
+    return begun
 
 
 def _write(folder: pathlib.Path, files: dict[str, str]) -> None:

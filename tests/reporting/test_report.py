@@ -153,6 +153,20 @@ def test_a_damaged_file_is_named_and_nothing_is_overwritten(three, tmp_path, cap
     assert {path.suffix: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()} == old
 
 
+def test_a_run_that_was_cut_off_in_its_first_epoch_is_left_out_with_a_remark(three, capsys):
+    (three / "amr_s1" / "metrics.csv").unlink()
+    assert report.main([str(three)]) == 0
+    out, err = capsys.readouterr()
+    assert err == f"amr_tf.report: left out, no metrics.csv yet: {three}/amr_s1\n"
+    assert out
+    for path in three.glob("*/metrics.csv"):
+        path.unlink()
+    assert report.main([str(three)]) == 2
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("amr_tf.report: No run there has a metrics.csv")
+    )
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(three, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert report.main([str(three), f"--out={tmp_path / 'file'}"]) == 2
