@@ -91,9 +91,9 @@ def test_a_disk_full_in_one_part(start, namespace, unbroken, tmp_path, part, pag
     assert_fails_and_goes_on(start, namespace, unbroken, disk)
 
 
-@pytest.mark.parametrize("pages", [1, 3])
+@pytest.mark.parametrize("pages", [1, 2, 4])
 def test_a_disk_full_of_the_files_beside_those_parts(start, namespace, unbroken, tmp_path, pages):
-    """flags.txt, metrics.csv, results.json and what holds the folder: each has a page, the parts have room."""
+    """What holds the folder, flags.txt, data.json, results.json, metrics.csv: each has a page, the parts have room."""
     disk = tmp_path / "run"
     namespace.mount(disk, pages * PAGE)
     for part in PARTS:
