@@ -127,8 +127,7 @@ class Job:
         process = read_json(self.place / worker.PROCESS)
         pid = process.get("pid")
         # Of a damaged file 0 would be this process's group, and -1 every process there is.
-        known = type(pid) is int and pid > 1 and process.get("host") == socket.gethostname()
-        if known and self.held():
+        if type(pid) is int and pid > 1 and process.get("host") == socket.gethostname() and self.held():
             with contextlib.suppress(OSError, OverflowError):
                 os.kill(pid, signal.SIGTERM)
 
