@@ -145,7 +145,7 @@ class Results(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)
         self.checkpoints.best_step = int(self.best()["step"])
-        runs.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)
+        files.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)
         # Last: what has its row here is over, and is never done again.
         runs.write_rows(self.run.metrics, self.rows)
 

@@ -158,14 +158,14 @@ class Checkpoints:
             self.state.write(str(temporary / "state"))
             for left in filter(pathlib.Path.is_dir, temporary.iterdir()):
                 shutil.rmtree(left)  # TensorFlow says nothing where it could not delete its own folder
-            files = sorted(temporary.iterdir())
-            for file in files:
-                runs.sync(file)
-            hashes = {file.name: _sha256(file) for file in files}
-            runs.write_json(temporary / MANIFEST, {"step": step, "sha256": hashes})
-            runs.sync(temporary)
+            states = sorted(temporary.iterdir())
+            for state in states:
+                files.sync(state)
+            hashes = {state.name: _sha256(state) for state in states}
+            files.write_json(temporary / MANIFEST, {"step": step, "sha256": hashes})
+            files.sync(temporary)
             os.rename(temporary, path)
-            runs.sync(self.folder)
+            files.sync(self.folder)
             self._prune()
         except (OSError, tf.errors.OpError) as error:
             if self.agreement.is_loss(error):

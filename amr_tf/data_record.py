@@ -58,7 +58,7 @@ def write(path: pathlib.Path, splits: Splits) -> None:
         RunError: the file cannot be written.
     """
     try:
-        runs.write_json(path / "data.json", describe(splits))
+        files.write_json(path / "data.json", describe(splits))
     except OSError as error:
         raise runs.RunError(f"The run folder cannot be written: {error}. Choose another --run_dir") from error
 

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from amr_tf import images, point_figures, runs
+from amr_tf import files, images, point_figures, runs
 from amr_tf.config import ConfigError
 from amr_tf.data import pixels
 from amr_tf.trained import TrainedRun
@@ -48,7 +48,7 @@ def draw(request) -> list[pathlib.Path]:
         for file, content in contents.items():
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                runs.write(folder / file, content)
+                files.write(folder / file, content)
             except OSError as error:
                 raise runs.RunError(f"The figure cannot be written: {error}. Choose another --out") from error
             written.append(folder / file)

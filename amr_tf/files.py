@@ -1,11 +1,13 @@
-"""Files that somebody else may have put in a run folder: read only where that ends, and kept where they are damaged."""
+"""Files on the disk: written whole or not at all, read only where that ends, kept where they are damaged."""
 
+import contextlib
 import itertools
 import json
 import math
 import os
 import pathlib
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -21,7 +23,7 @@ def regular(path: pathlib.Path) -> pathlib.Path:
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """What a JSON file says, all of its numbers finite, as `runs.write_json` writes them.
+    """What a JSON file says, all of its numbers finite, as `write_json` writes them.
 
     Raises:
         OSError: it cannot be read, or is no file.
@@ -53,3 +55,47 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
     kept = next(name for name in names if not name.exists())
     os.rename(path, kept)
     return kept
+
+
+def write(path: pathlib.Path, content: str | bytes) -> None:
+    """Writes a file whole: under a temporary name beside it, synced, then renamed.
+
+    Raises:
+        OSError: nothing has changed at `path` then.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with _naming(path), open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: pathlib.Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with _naming(path):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _naming(path: pathlib.Path) -> Iterator[None]:
+    """Puts the file's name into errors of calls that know it by a number only."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = str(path)
+        raise
+
+
+def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    """Writes `content` as JSON, whole."""
+    write(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amr_tf import runs
+from amr_tf import files, runs
 from amr_tf.data import generated, pixels
 from amr_tf.metrics import (
     amr_dfv,
@@ -87,7 +87,7 @@ def write_down(folder: runs.RunFolder, found: dict[str, dict[str, Any]]) -> None
     with folder.held():
         results = folder.read_results()
         results["metrics"] = results.get("metrics", {}) | found
-        runs.write_json(folder.results, results)
+        files.write_json(folder.results, results)
 
 
 def _finite(value: Any) -> Any:

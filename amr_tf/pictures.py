@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import images, runs
+from amr_tf import files, images, runs
 from amr_tf.data import Arrays, pixels
 from amr_tf.mixing import mix
 
@@ -82,7 +82,7 @@ class Pictures(keras.callbacks.Callback):
             return
         step = int(self.model.step.numpy())
         for name, picture in draw(self.model, self.examples).items():
-            runs.write(self.run.images / f"epoch_{epoch + 1:05d}_{name}.png", images.png(picture))
+            files.write(self.run.images / f"epoch_{epoch + 1:05d}_{name}.png", images.png(picture))
             with self.writer.as_default():
                 tf.summary.image(f"pictures/{name}", picture[None], step=step, description=DESCRIPTIONS[name])
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import command_line, errors, process, runs
+from amr_tf import command_line, errors, files, process
 from amr_tf.errors import UserError
 from amr_tf.reporting import groups, page, reading, tables, text
 from amr_tf.reporting.published import TABLES
@@ -78,7 +78,7 @@ def run(options: Options) -> None:
     report = tables.paper_table(TABLES[options.table], found) if options.table else tables.all_groups(found)
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     try:
-        files = {
+        pages = {
             "report.md": text.markdown(report),
             "report.csv": text.csv_text(report),
             "report.html": page.html(report),
@@ -86,10 +86,10 @@ def run(options: Options) -> None:
     except OSError as error:
         raise UserError(f"The report cannot be made: {error}") from error
     if options.out:
-        _write(pathlib.Path(options.out), files)
+        _write(pathlib.Path(options.out), pages)
     text.show(report, console)
     if options.out:
-        console.print(f"\nwritten: {', '.join(files)} in {errors.printable(options.out)}", markup=False)
+        console.print(f"\nwritten: {', '.join(pages)} in {errors.printable(options.out)}", markup=False)
 
 
 def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
@@ -98,7 +98,7 @@ def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
     for folder in folders:
         if folder not in begun:
             print(
-                f"amr_tf.report: left out, no metrics.csv yet: {reading.printable(str(folder))}",
+                f"amr_tf.report: left out, no metrics.csv yet: {errors.printable(str(folder))}",
                 file=sys.stderr,
             )
     if not begun:
@@ -108,11 +108,11 @@ def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
     return begun
 
 
-def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
+def _write(folder: pathlib.Path, pages: dict[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            runs.write(folder / name, content)
+        for name, content in pages.items():
+            files.write(folder / name, content)
     except OSError as error:
         raise UserError(f"The report cannot be written: {error}. Choose another --out") from error
 

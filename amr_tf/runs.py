@@ -1,4 +1,4 @@
-"""The run folder: its name, what lies where in it, and how files get there whole.
+"""The run folder: its name, what lies where in it, and who holds it.
 
 flags.txt      starts the same run again            checkpoints/   weights, optimizers, step (checkpoints.py)
 data.json      what its data are (data_record.py)   tensorboard/   scalars, pictures, settings, graph
@@ -213,14 +213,14 @@ class RunFolder:
 
     def _prepare(self, sources: dict[str, str]) -> None:
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        files.write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         parts = (self.checkpoints, self.tensorboard, self.images)
         for folder in parts:
             folder.mkdir(exist_ok=True)
         for left in [*self.path.glob(LEFTOVERS), *(left for part in parts for left in part.rglob(LEFTOVERS))]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if self.config != self.config_before:
-            write(self.flags, command_line.flagfile_text(self.config, sources))
+            files.write(self.flags, command_line.flagfile_text(self.config, sources))
 
 
 @contextlib.contextmanager
@@ -264,50 +264,6 @@ def default_path(config: Config) -> pathlib.Path:
     named_folder = f"folder_{os.path.basename(os.path.abspath(os.path.expanduser(pictures)))}"
     dataset = config.dataset if pictures == config.dataset else named_folder
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
-
-
-def write(path: pathlib.Path, content: str | bytes) -> None:
-    """Writes a file whole: under a temporary name beside it, synced, then renamed.
-
-    Raises:
-        OSError: nothing has changed at `path` then.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with _naming(path), open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync(path: pathlib.Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with _naming(path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _naming(path: pathlib.Path) -> Iterator[None]:
-    """Puts the file's name into errors of calls that know it by a number only."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno and not error.filename:
-            error.filename = str(path)
-        raise
-
-
-def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    """Writes `content` as JSON, whole."""
-    write(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
@@ -366,4 +322,4 @@ def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write(path, text.getvalue())
+    files.write(path, text.getvalue())

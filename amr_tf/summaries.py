@@ -22,7 +22,7 @@ import tensorflow as tf
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hp
 
-from amr_tf import images, runs
+from amr_tf import files, images
 from amr_tf.config import Config
 from amr_tf.data import Arrays, pixels
 from amr_tf.pictures import is_drawn
@@ -201,14 +201,14 @@ def write_codes(folder: pathlib.Path, model, validation: Arrays) -> None:
     parts = [model.encode(x[i : i + ENCODED]) for i in range(0, len(x), ENCODED)]
     codes = tf.cast(tf.concat(parts, axis=0), tf.float32).numpy().reshape(len(x), -1)
     folder.mkdir(parents=True, exist_ok=True)
-    runs.write(folder / "codes.tsv", "".join("\t".join(f"{v:.6g}" for v in code) + "\n" for code in codes))
-    runs.write(folder / "labels.tsv", "".join(f"{label}\n" for label in labels))
+    files.write(folder / "codes.tsv", "".join("\t".join(f"{v:.6g}" for v in code) + "\n" for code in codes))
+    files.write(folder / "labels.tsv", "".join(f"{label}\n" for label in labels))
     settings = projector.ProjectorConfig()
     embedding = settings.embeddings.add(
         tensor_name="codes", tensor_path="codes.tsv", metadata_path="labels.tsv"
     )
     if not is_points:
-        runs.write(folder / "thumbnails.png", images.png(images.sprite(x)))
+        files.write(folder / "thumbnails.png", images.png(images.sprite(x)))
         embedding.sprite.image_path = "thumbnails.png"
         embedding.sprite.single_image_dim.extend([x.shape[2], x.shape[1]])
     projector.visualize_embeddings(str(folder), settings)

@@ -90,7 +90,7 @@ def test_an_epoch_has_its_row_only_when_the_results_are_written(results, monkeyp
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(callbacks.runs, "write_json", full)
+    monkeypatch.setattr(callbacks.files, "write_json", full)
     with pytest.raises(OSError, match="no space left"):
         results.on_epoch_end(1, accuracies(0.6))
     assert not results.run.metrics.exists()

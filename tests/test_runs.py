@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from amr_tf import command_line, runs
+from amr_tf import command_line, files, runs
 from amr_tf.config import Config
 
 
@@ -59,29 +59,29 @@ def test_a_run_goes_on_wherever_it_lies(tmp_path, monkeypatch, name):
 
 def test_write_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
     path = tmp_path / "file.txt"
-    runs.write(path, "first")
-    runs.write(path, b"second")
+    files.write(path, "first")
+    files.write(path, b"second")
     assert path.read_text() == "second"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file.txt"
-    runs.write(path, "old")
+    files.write(path, "old")
 
     def fail(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(runs.os, "fsync", fail)
+    monkeypatch.setattr(files.os, "fsync", fail)
     with pytest.raises(OSError, match="no space left"):
-        runs.write(path, "new")
+        files.write(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_json_never_holds_what_json_does_not_know(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        runs.write_json(tmp_path / "x.json", {"loss": float("nan")})
+        files.write_json(tmp_path / "x.json", {"loss": float("nan")})
     assert not pathlib.Path(tmp_path / "x.json").exists()
 
 
@@ -143,17 +143,17 @@ def test_results_are_read_as_they_were_written(tmp_path):
         "image_shape": [1, 1, 2],
         "classes": 2,
     }
-    runs.write_json(folder.results, results)
+    files.write_json(folder.results, results)
     assert folder.read_results() == results
 
 
 def test_a_failure_of_a_call_that_knows_a_number_only_names_the_file():
     """/dev/full takes no byte, and /dev/null cannot be brought to a disk."""
     with pytest.raises(OSError, match=r"Invalid argument: '/dev/null'"):
-        runs.sync(pathlib.Path("/dev/null"))
+        files.sync(pathlib.Path("/dev/null"))
     with (
         pytest.raises(OSError, match=r"No space left on device: 'results.json'"),
-        runs._naming("results.json"),
+        files._naming("results.json"),
         open("/dev/full", "wb", buffering=0) as full,
     ):
         full.write(b"x")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amr_tf import images, runs
+from amr_tf import files, images
 from amr_tf.data import pixels
 from amr_tf.errors import UserError, printable
 from amr_tf.serving import inputs
@@ -187,7 +187,7 @@ def _write(out: str, content: bytes) -> None:
     try:
         path = pathlib.Path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write(path, content)
+        files.write(path, content)
     except (OSError, ValueError) as error:  # a name that is empty or that no file can have
         raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
     print(f"written: {out}")

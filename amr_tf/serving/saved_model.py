@@ -16,7 +16,7 @@ import filelock
 import keras
 import tensorflow as tf
 
-from amr_tf import runs
+from amr_tf import files
 from amr_tf.errors import UserError, one_line
 from amr_tf.serving import card, converted, portable, warmup
 from amr_tf.serving.signatures import Signature, signatures
@@ -45,7 +45,7 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 _write(run, temporary, version, also)
                 _sync(temporary)
                 os.rename(temporary, path)
-                runs.sync(export_dir)
+                files.sync(export_dir)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, tf.errors.OpError) as error:
@@ -88,8 +88,8 @@ def _write(run: TrainedRun, folder: pathlib.Path, version: int, also: Sequence[s
     converted.write(folder, also, run.model)
     described = card.describe(found, traced)
     everything = {"serving_default": described["reconstruct"], **described}
-    runs.write(folder / SIGNATURES, json.dumps(everything, indent=2) + "\n")
-    runs.write(folder / CARD, card.model_card(facts, described))
+    files.write(folder / SIGNATURES, json.dumps(everything, indent=2) + "\n")
+    files.write(folder / CARD, card.model_card(facts, described))
 
 
 def _write_archive(
@@ -109,5 +109,5 @@ def _write_archive(
 
 def _sync(folder: pathlib.Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
-        runs.sync(path)
-    runs.sync(folder)
+        files.sync(path)
+    files.sync(folder)

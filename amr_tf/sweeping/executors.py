@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import submitit
 
-from amr_tf import runs
+from amr_tf import files
 from amr_tf.errors import UserError, one_line
 from amr_tf.sweeping.jobs import OWN_FOLDER, QUEUED_AS, Job, State, read_json
 from amr_tf.sweeping.worker import Train, last_line
@@ -130,7 +130,7 @@ class Slurm:
         except (RuntimeError, OSError, ValueError) as error:
             raise UserError(f"Slurm did not take the jobs: {one_line(error)}") from error
         for job, known in zip(jobs, submitted, strict=True):
-            runs.write_json(job.place / QUEUED_AS, {"id": known.job_id, "stderr": str(known.paths.stderr)})
+            files.write_json(job.place / QUEUED_AS, {"id": known.job_id, "stderr": str(known.paths.stderr)})
             self._queue[known.job_id] = State.QUEUED, ""
 
     def _submit(self, jobs: list[Job], at_a_time: int) -> list[submitit.Job]:

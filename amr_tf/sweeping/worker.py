@@ -13,7 +13,7 @@ import time
 import filelock
 import submitit
 
-from amr_tf import runs
+from amr_tf import files
 
 LOCK, LOG, END, PROCESS = ".lock", "log.txt", "end.json", "process.json"
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
@@ -79,7 +79,7 @@ class Train:
 
     def _train(self) -> int:
         (self.place / END).unlink(missing_ok=True)
-        runs.write_json(self.place / PROCESS, {"pid": os.getpid(), "host": socket.gethostname()})
+        files.write_json(self.place / PROCESS, {"pid": os.getpid(), "host": socket.gethostname()})
         with open(self.place / LOG, "ab", buffering=0) as log:
             now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
             log.write(f"\n# {now} on {socket.gethostname()}: {shlex.join(self.command)}\n".encode())
@@ -97,7 +97,7 @@ class Train:
         said = last_line(self.place / LOG, begin)
         if code == -signal.SIGTERM:  # it came before Python was ready for it
             code, said = INTERRUPTED[1], "interrupted before it began"
-        runs.write_json(self.place / END, {"code": code, "said": said})
+        files.write_json(self.place / END, {"code": code, "said": said})
         return code
 
     def _environment(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import rich.table
 
-from amr_tf import runs
+from amr_tf import files
 from amr_tf.errors import one_line
 
 KEPT_FAILURES = 20
@@ -113,7 +113,7 @@ class Tally:
 
     def write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_json(self.path, {name: dataclasses.asdict(one) for name, one in self.records.items()})
+        files.write_json(self.path, {name: dataclasses.asdict(one) for name, one in self.records.items()})
 
     def run(self, name: str, make: Callable[[], Bar], clock: Callable[[], float], until: float) -> Record:
         """Tries a bar from where it stands until it is complete or the clock is at `until`; returns its record.

@@ -14,7 +14,7 @@ import filelock
 import pytest
 import rich.console
 
-from amr_tf import command_line, runs, sweep
+from amr_tf import command_line, files, runs, sweep
 from amr_tf.config import Config, flag_name
 from amr_tf.sweeping import conduct, executors, jobs, status, worker
 from amr_tf.sweeping.jobs import State
@@ -54,7 +54,7 @@ def finished_run(job: jobs.Job, epochs: int) -> None:
         for n in range(1, epochs + 1)
     ]
     runs.write_rows(folder.metrics, rows)
-    runs.write_json(folder.results, {})
+    files.write_json(folder.results, {})
 
 
 def test_there_is_a_run_for_each_preset_and_seed_with_the_flags_that_are_not_the_sweeps(presets):
@@ -384,7 +384,7 @@ def test_a_damaged_number_of_a_process_stops_nobody(presets, monkeypatch, pid):
     job, sent = one_job(), []
     monkeypatch.setattr(os, "kill", lambda *what: sent.append(what))
     job.prepare()
-    runs.write_json(job.place / worker.PROCESS, {"pid": pid, "host": socket.gethostname()})
+    files.write_json(job.place / worker.PROCESS, {"pid": pid, "host": socket.gethostname()})
     with filelock.FileLock(job.place / worker.LOCK):
         job.ask_to_stop()
     assert sent == []
