@@ -30,8 +30,8 @@ class Forked:
         try:
             os.dup2(stdout.fileno(), 1)
             os.dup2(stderr.fileno(), 2)
-            sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), line_buffering=True)
-            sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), line_buffering=True)
+            sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), line_buffering=True)
+            sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), line_buffering=True)
             for number in (signal.SIGCONT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
