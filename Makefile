@@ -40,7 +40,7 @@ test-slurm: $(VENV)/.installed-dev
 	tests/slurm/with_slurm.sh $(BIN)/python -m pytest -m slurm $(ARGS)
 
 soak: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.soak $(BAR) --minutes=$(MINUTES)
+	$(BIN)/python -m tests.reliability.soak $(BAR) --minutes=$(MINUTES)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import command_line, errors, process, startup
-from amr_tf.config import ConfigError
-from amr_tf.errors import Interrupted, UserError
-from amr_tf.figure_names import FIGURES
-from amr_tf.interruption import Interruption, ignore_signals
+from amr_tf.config import ConfigError, command_line
+from amr_tf.evaluation.figure_names import FIGURES
 from amr_tf.metrics import METRICS
+from amr_tf.runtime import errors, process, startup
+from amr_tf.runtime.errors import Interrupted, UserError
+from amr_tf.runtime.interruption import Interruption, ignore_signals
 
 USAGE = "python -m amr_tf.evaluate --run_dir=RUN [--metrics=NAME,...] [--figures=NAME,...]"
 PURPOSE = "measures trained runs, and draws pictures that compare them"
@@ -113,10 +113,10 @@ def main(arguments: list[str]) -> int:
         request = parse(arguments)
         with Interruption() as interruption:
             startup.import_tensorflow()
-            from amr_tf import evaluation
+            from amr_tf.evaluation import runner
 
             with errors.out_of_memory_as_user_error():
-                return evaluation.run(request, interruption, debug)
+                return runner.run(request, interruption, debug)
     except UserError as error:
         return errors.report("amr_tf.evaluate", error, debug)
     except Interrupted as interrupted:

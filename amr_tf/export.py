@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from absl import flags
 
-from amr_tf import command_line, errors, process, startup
-from amr_tf.errors import Interrupted, UserError
-from amr_tf.interruption import Interruption, ignore_signals
+from amr_tf.config import command_line
+from amr_tf.runtime import errors, process, startup
+from amr_tf.runtime.errors import Interrupted, UserError
+from amr_tf.runtime.interruption import Interruption, ignore_signals
 
 HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 HELP = """python -m amr_tf.export --run_dir=RUN [FLAGS]: writes a run as a SavedModel
@@ -92,8 +93,8 @@ def run(request: Request) -> None:
     """Writes the next version and says where it is."""
     begin = time.monotonic()
     startup.import_tensorflow()
+    from amr_tf.runs.trained import TrainedRun
     from amr_tf.serving import saved_model
-    from amr_tf.trained import TrainedRun
 
     with errors.out_of_memory_as_user_error():
         trained = TrainedRun(request.run_dir, request.checkpoint)

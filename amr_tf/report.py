@@ -10,10 +10,11 @@ from typing import NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import command_line, errors, files, process
-from amr_tf.errors import UserError
+from amr_tf.config import command_line
 from amr_tf.reporting import groups, page, reading, tables, text
 from amr_tf.reporting.published import TABLES
+from amr_tf.runtime import errors, files, process
+from amr_tf.runtime.errors import UserError
 
 HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 HELP = f"""python -m amr_tf.report RUNS... [--table=TABLE] [--out=FOLDER]: sets runs beside the paper

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from absl import flags
 from rich.console import Console
 
-from amr_tf import command_line, errors, process
-from amr_tf.config import ConfigError
-from amr_tf.errors import Interrupted, UserError
-from amr_tf.figure_names import FIGURES
-from amr_tf.interruption import ignore_signals
+from amr_tf.config import ConfigError, command_line
+from amr_tf.evaluation.figure_names import FIGURES
 from amr_tf.metrics import METRICS
 from amr_tf.reporting.published import TABLES
+from amr_tf.runtime import errors, process
+from amr_tf.runtime.errors import Interrupted, UserError
+from amr_tf.runtime.interruption import ignore_signals
 from amr_tf.sweeping import conduct, executors, jobs, status
 
 HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}

@@ -7,10 +7,14 @@ closed terminal.
 
 import sys
 
-from amr_tf import command_line, data, errors, process, runs, smoke, startup, walk, workers
-from amr_tf.config import Config
-from amr_tf.errors import Interrupted, UserError
-from amr_tf.interruption import Interruption, ignore_signals
+from amr_tf import data
+from amr_tf.config import Config, command_line
+from amr_tf.distributed import cluster
+from amr_tf.runs.folder import RunFolder
+from amr_tf.runtime import errors, process, startup
+from amr_tf.runtime.errors import Interrupted, UserError
+from amr_tf.runtime.interruption import Interruption, ignore_signals
+from amr_tf.training import smoke, walk
 
 DEMO = "--flagfile=flags/demo.flags"
 PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic images"
@@ -49,12 +53,12 @@ def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -
     if config.lambdas:
         walk.run(train, config, sources, stop_at)
         return
-    if workers.this_task(config).is_chief:
-        runs.RunFolder(config).check()
+    if cluster.this_task(config).is_chief:
+        RunFolder(config).check()
     data.check(config)
     with Interruption():
         startup.import_tensorflow()
-        from amr_tf import experiment
+        from amr_tf.training import experiment
 
     with errors.out_of_memory_as_user_error():
         experiment.run(config, sources, stop_at)

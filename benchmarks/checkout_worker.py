@@ -8,8 +8,9 @@ import time
 # The folder of this file, which Python puts first, belongs to another checkout.
 del sys.path[0]
 
-from amr_tf import command_line, startup  # noqa: E402
-from amr_tf.errors import UserError  # noqa: E402
+from amr_tf.config import command_line  # noqa: E402
+from amr_tf.runtime import startup  # noqa: E402
+from amr_tf.runtime.errors import UserError  # noqa: E402
 
 
 def main(arguments: list[str]) -> None:
@@ -21,17 +22,18 @@ def main(arguments: list[str]) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from amr_tf import distribution, experiment
+    from amr_tf.distributed.strategy import make_strategy
+    from amr_tf.models.build import build_model
 
     rng = np.random.default_rng(0)
     shape = (config.image_width, config.image_width, 3 if config.dataset in ("svhn", "cifar10") else 1)
     x = rng.uniform(-1, 1, (config.batch_size, *shape)).astype("float32")
     y = rng.integers(10, size=config.batch_size)
-    strategy = distribution.make_strategy(config)
+    strategy = make_strategy(config)
     dataset = tf.data.Dataset.from_tensors((x, y)).repeat()
     begin = time.perf_counter()
     with strategy.scope():
-        model = experiment.build_model(config, shape, 10)
+        model = build_model(config, shape, 10)
     batches = iter(strategy.experimental_distribute_dataset(dataset))
     train = model.make_train_function()
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import startup
+from amr_tf.runtime import startup
 
 # Seconds that a measurement of one convolution is to last at least, by running it several times.
 LONG_ENOUGH = 0.05

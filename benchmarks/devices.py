@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import Any
 
-from amr_tf import runs
+from amr_tf.runs.folder import read_rows
 from benchmarks import measure
 from benchmarks.measure import Spread
 
@@ -34,7 +34,7 @@ def train(flags: list[str], clusters: list[str] | None = None) -> float:
         for code in [process.wait() for process in processes]:
             if code:
                 raise subprocess.CalledProcessError(code, command)
-        return runs.read_rows(pathlib.Path(folder, "run", "metrics.csv"))[-1]["images_per_second"]
+        return read_rows(pathlib.Path(folder, "run", "metrics.csv"))[-1]["images_per_second"]
 
 
 def workers(flags: list[str], count: int) -> float:

@@ -10,8 +10,10 @@ import sys
 import time
 from typing import Any
 
-from amr_tf import command_line, data, startup, train
-from amr_tf.errors import Interrupted, UserError
+from amr_tf import data, train
+from amr_tf.config import command_line
+from amr_tf.runtime import startup
+from amr_tf.runtime.errors import Interrupted, UserError
 
 
 def main(path: str, arguments: list[str]) -> None:
@@ -44,7 +46,7 @@ def main(path: str, arguments: list[str]) -> None:
 
     tf.config.list_physical_devices()
     finished("import TensorFlow")
-    from amr_tf import callbacks, experiment
+    from amr_tf.training import callbacks, experiment
 
     finished("import the rest")
     watch(data, "load", "data")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from amr_tf import startup
 from amr_tf.config import Config
 from amr_tf.data import Arrays
 from amr_tf.data.catalog import DatasetSpec
-from amr_tf.errors import UserError
+from amr_tf.runtime import startup
+from amr_tf.runtime.errors import UserError
 from benchmarks import measure
 from benchmarks.measure import Spread
 

@@ -18,7 +18,7 @@ import rich.console
 import rich.table
 
 import amr_tf
-from amr_tf import startup
+from amr_tf.runtime import startup
 
 BASE_WORK = 64 * 16**2  # batch x depth^2 of the default networks and batch
 

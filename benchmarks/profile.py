@@ -7,8 +7,9 @@ import sys
 import tempfile
 from typing import Any
 
-from amr_tf import command_line, startup
-from amr_tf.errors import UserError
+from amr_tf.config import command_line
+from amr_tf.runtime import startup
+from amr_tf.runtime.errors import UserError
 from benchmarks import measure
 
 # An operation's event is called `its/name:Kind`, unlike what runs operations.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from amr_tf import startup
 from amr_tf.config import Config
+from amr_tf.runtime import startup
 from benchmarks import measure
 from benchmarks.measure import Spread
 
@@ -41,9 +41,9 @@ def measure_all(folder: pathlib.Path, args) -> dict[str, Any]:
     """An export of the default networks, timed, and what it codes beside the model it was made of."""
     import tensorflow as tf
 
-    from amr_tf import experiment
+    from amr_tf.runs.trained import TrainedRun
     from amr_tf.serving import saved_model
-    from amr_tf.trained import TrainedRun
+    from amr_tf.training import experiment
 
     settings = {"steps_per_epoch": 1, "epochs": 1, "train_examples": 64, "latent": 2}
     experiment.run(Config(run_dir=str(folder / "run"), **settings))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import experiment
 from amr_tf.config import Config
+from amr_tf.models.build import build_model
 
 CLASSES = 10
 
@@ -33,7 +33,7 @@ class Step:
         self.x = tf.constant(rng.uniform(-1, 1, (config.batch_size, *shape)), tf.float32)
         self.y = tf.constant(rng.integers(CLASSES, size=config.batch_size), tf.int64)
         self.in_memory = iter(tf.data.Dataset.from_tensors((self.x, self.y)).repeat())
-        self.model = experiment.build_model(config, shape, CLASSES)
+        self.model = build_model(config, shape, CLASSES)
         self.model.run_eagerly = eager
         self.train = self.model.make_train_function()
         # The first step updates the generator; the second one does not, where there are such steps.

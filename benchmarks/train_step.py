@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from amr_tf import startup
 from amr_tf.config import MIXERS, MODELS, Config
-from amr_tf.errors import UserError
-from amr_tf.rules import CONV_ARCHS
+from amr_tf.config.rules import CONV_ARCHS
+from amr_tf.runtime import startup
+from amr_tf.runtime.errors import UserError
 from benchmarks import measure
 from benchmarks.measure import Spread
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 
 from sphinx.application import Sphinx
 
-from amr_tf import command_line
-from amr_tf.config import Config, flag_name
+from amr_tf.config import Config, command_line, flag_name
 from amr_tf.reporting.published import TABLES
 
 PLACE = re.compile(r"<!-- table: (\w+) ?(.*?) -->")

@@ -6,8 +6,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from amr_tf import experiment
 from amr_tf.config import Config
+from amr_tf.models.build import build_model
 from benchmarks import checkouts, convolutions, devices, measure, profile, start, train_step
 from benchmarks import input as input_benchmark
 from benchmarks import serving as serving_benchmark
@@ -25,7 +25,7 @@ def by_kind(counts):
 @pytest.fixture(scope="module")
 def graph():
     """Of AMR's step with the paper's networks, at depth 2."""
-    model = experiment.build_model(Config(depth=2, batch_size=4), (32, 32, 1), 10)
+    model = build_model(Config(depth=2, batch_size=4), (32, 32, 1), 10)
     return convolutions.traced_step(model, tf.zeros([4, 32, 32, 1]), tf.zeros([4], tf.int64))
 
 

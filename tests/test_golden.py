@@ -1,11 +1,11 @@
 """The numbers of a training step are those of the reference implementations, to the recordings' tolerances."""
 
-import golden_replay as golden
 import numpy as np
 import pytest
 
-from amr_tf import experiment
 from amr_tf.config import Config
+from amr_tf.models.build import build_model
+from tests.support import golden_replay as golden
 
 # name: settings, shape of the map that the reference flattens channel-first, number of discriminator terms
 RECORDINGS = {
@@ -39,7 +39,7 @@ def test_two_steps_equal_the_pytorch_reference(name):
     settings, flattened, terms = RECORDINGS[name]
     arrays, _ = golden.load(name)
     config = Config(update_g_every=1, batch_size=8, **settings)
-    model = experiment.build_model(config, arrays["x"].shape[2:], 10)
+    model = build_model(config, arrays["x"].shape[2:], 10)
     networks = {
         "encoder": model.encoder, "decoder": model.decoder, "disc": model.discriminator, "probe": model.probe,
     }  # fmt: skip
@@ -78,7 +78,7 @@ def test_two_steps_equal_the_pytorch_reference(name):
 def test_two_steps_equal_the_original_acai():
     """Forward pass to the bit of rounding and final weights to 1e-6, all three players from one forward pass."""
     arrays, _ = golden.load("acai_tf1")
-    model = experiment.build_model(Config(model="acai", depth=8, latent=2, batch_size=8), (32, 32, 1), 10)
+    model = build_model(Config(model="acai", depth=8, latent=2, batch_size=8), (32, 32, 1), 10)
     networks = {
         "ae_enc": model.encoder, "ae_dec": model.decoder, "disc": model.discriminator,
         "single_layer_classifier": model.probe,
@@ -98,6 +98,6 @@ def test_two_steps_equal_the_original_acai():
 
 def test_parameter_counts_of_the_papers_networks():
     """Depth 16, latent 2, 32x32x1: 226,595 in encoder and decoder, 150,146 trained in the discriminator."""
-    model = experiment.build_model(Config(arch="amr", depth=16, latent=2), (32, 32, 1), 10)
+    model = build_model(Config(arch="amr", depth=16, latent=2), (32, 32, 1), 10)
     assert model.encoder.count_params() + model.decoder.count_params() == 226_595
     assert sum(int(np.prod(v.shape)) for v in model.discriminator.trainable_variables) == 150_146

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from amr_tf.config.rules import CUT_TO_SIZE, FOLDER
 from amr_tf.data import celeba, dsprites, folder, generated, pixels, shapes
 from amr_tf.data.catalog import DATASETS, DatasetSpec
-from amr_tf.errors import DataError
-from amr_tf.rules import CUT_TO_SIZE, FOLDER
+from amr_tf.runtime.errors import DataError
 
 Examples = generated.Examples
 SMOKE_EXAMPLES = 512  # of each split, or a batch where that is more

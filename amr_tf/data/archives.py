@@ -18,7 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 # The largest file of the MNIST family: a header and 60,000 images of 28 x 28.
 MAX_IDX_BYTES = 16 + 60_000 * 28 * 28

@@ -4,7 +4,7 @@ import difflib
 
 import numpy as np
 
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 # fmt: off
 ATTRIBUTES = (

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import UnidentifiedImageError
 
+from amr_tf.config.rules import FOLDER
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.data.decoding import Note, decode
 from amr_tf.data.generated import Examples
 from amr_tf.data.progress import counted
-from amr_tf.errors import DataError, one_line, printable
-from amr_tf.rules import FOLDER
-from amr_tf.startup import cores
+from amr_tf.runtime.errors import DataError, one_line, printable
+from amr_tf.runtime.startup import cores
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 SHARE = 0.1  # of the pictures, for the validation and for the test split each

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from amr_tf.data import Arrays
 from amr_tf.data.pixels import PackedImages
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 
 class Share(NamedTuple):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from amr_tf.data import archives
 from amr_tf.data.archives import Archive, Checked
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 PROBE_SECONDS = 6.0
 

@@ -20,7 +20,7 @@ from amr_tf.data import archives, preflight
 from amr_tf.data.archives import Archive
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.data.generated import Examples
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 # TFDS's own 10 retries double their pause up to 100 s each; the network was seen to work moments before.
 _DOWNLOAD_RETRIES = 3

@@ -9,7 +9,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from amr_tf.data.preflight import Target
-from amr_tf.errors import DataError, one_line, printable
+from amr_tf.runtime.errors import DataError, one_line, printable
 
 URL = "https://vision.cs.utexas.edu/projects/finegrained/utzap50k/"
 # The square pictures are 136 x 136; the others 136 x 102, set on white to make them square when they are read.

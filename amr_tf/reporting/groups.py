@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from scipy import special
 
 from amr_tf.config import Config
+from amr_tf.config.rules import CONV_ARCHS
 from amr_tf.reporting.published import BEST_VALIDATION, LAST, LAST_TESTS, TEST_AT_BEST
 from amr_tf.reporting.reading import Run
-from amr_tf.rules import CONV_ARCHS
 
 # What a group's name begins with; mixer and k follow for the model that mixes by them.
 _NAMED = ("dataset", "model")

@@ -7,10 +7,10 @@ import os
 import pathlib
 from typing import Any
 
-from amr_tf import files, runs
 from amr_tf.config import Config, ConfigError, flag_name
-from amr_tf.errors import printable
-from amr_tf.runs import RunError
+from amr_tf.runs.folder import NEEDED, RunError, read_rows
+from amr_tf.runtime import files
+from amr_tf.runtime.errors import printable
 
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
 
@@ -114,14 +114,14 @@ def read(folder: pathlib.Path) -> Run:
     try:
         content = files.read_json(path)
         config = _config(content["config"])
-        best = {name: float(content["best"][name]) for name in runs.NEEDED}
+        best = {name: float(content["best"][name]) for name in NEEDED}
         metrics = dict(content.get("metrics") or {})
         run = Run(
             folder=printable(str(folder)),
             path=folder,
             config=config,
             best=best,
-            rows=runs.read_rows(folder / "metrics.csv"),
+            rows=read_rows(folder / "metrics.csv"),
             scores={
                 printable(name): score
                 for name, found in metrics.items()

@@ -3,8 +3,7 @@
 import os
 from typing import Any, NamedTuple
 
-from amr_tf import command_line
-from amr_tf.config import Config
+from amr_tf.config import Config, command_line
 from amr_tf.reporting.groups import Group, Summary, cell_key, differences, settings_of, shown, varying
 from amr_tf.reporting.published import (
     BEST_VALIDATION,

@@ -4,10 +4,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from amr_tf import runs
 from amr_tf.config import Config
+from amr_tf.config.rules import FOLDER
 from amr_tf.metrics import METRICS
-from amr_tf.rules import FOLDER
+from amr_tf.runs.folder import read_rows
 
 DATA = {
     "lines": "generated pictures of white lines through the middle, 32 x 32, grey",
@@ -62,7 +62,7 @@ class Facts(NamedTuple):
         Raises:
             RunError: results.json or metrics.csv is damaged.
         """
-        rows = runs.read_rows(run.folder.metrics)
+        rows = read_rows(run.folder.metrics)
         row = next((row for row in rows if row["step"] == run.step), {})
         name = f"{run.path.resolve().name}, --checkpoint={run.checkpoint}"
         return cls(run.config, name, run.step, run.folder.read_results(), row, version)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from amr_tf import command_line, errors, process, startup
-from amr_tf.errors import UserError
+from amr_tf.config import command_line
+from amr_tf.runtime import errors, process, startup
+from amr_tf.runtime.errors import UserError
 from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
 from amr_tf.serving.transport import Server

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amr_tf import files, images
 from amr_tf.data import pixels
-from amr_tf.errors import UserError, printable
+from amr_tf.plotting import canvas
+from amr_tf.runtime import files
+from amr_tf.runtime.errors import UserError, printable
 from amr_tf.serving import inputs
 from amr_tf.serving.transport import AVAILABLE, Server, ServingError, Signature, brief, shown
 
@@ -178,9 +179,9 @@ def _write_picture(request: Request, rows: list[np.ndarray]) -> None:
     widths = sorted({row.shape[1:] for row in rows})
     if len(widths) > 1:
         raise ServingError(f"This model does not give back pictures of the size that it takes: {widths}")
-    picture = images.grid([pixels.to_float(row) for row in rows])
+    picture = canvas.grid([pixels.to_float(row) for row in rows])
     factor = max(1, SHOWN_WIDTH // rows[0].shape[2])
-    _write(request.out or f"{request.command}.png", images.png(images.enlarge(picture, factor)))
+    _write(request.out or f"{request.command}.png", canvas.png(canvas.enlarge(picture, factor)))
 
 
 def _write(out: str, content: bytes) -> None:

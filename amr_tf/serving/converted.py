@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from amr_tf.errors import UserError, one_line
+from amr_tf.runtime.errors import UserError, one_line
 
 OPSET = 17
 PARTS = ("encode", "decode")

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-from amr_tf.errors import DataError, one_line
+from amr_tf.runtime.errors import DataError, one_line
 
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of grey values up to 65,535
 _BACKGROUND = "white"  # what a transparent picture is seen on in a browser

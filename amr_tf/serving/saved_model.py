@@ -16,11 +16,11 @@ import filelock
 import keras
 import tensorflow as tf
 
-from amr_tf import files
-from amr_tf.errors import UserError, one_line
+from amr_tf.runs.trained import TrainedRun
+from amr_tf.runtime import files
+from amr_tf.runtime.errors import UserError, one_line
 from amr_tf.serving import card, converted, portable, warmup
 from amr_tf.serving.signatures import Signature, signatures
-from amr_tf.trained import TrainedRun
 
 SIGNATURES, CARD = "signatures.json", "model_card.md"
 

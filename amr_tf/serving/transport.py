@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from amr_tf.errors import UserError, one_line, printable
+from amr_tf.runtime.errors import UserError, one_line, printable
 
 AVAILABLE = "AVAILABLE"
 # Of the outputs of the signatures that the client knows.

@@ -2,8 +2,8 @@
 
 import time
 
-from amr_tf.errors import UserError
-from amr_tf.interruption import Interruption
+from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.interruption import Interruption
 from amr_tf.sweeping.executors import Executor
 from amr_tf.sweeping.jobs import Job, State
 from amr_tf.sweeping.status import Display

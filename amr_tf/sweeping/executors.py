@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import submitit
 
-from amr_tf import files
-from amr_tf.errors import UserError, one_line
+from amr_tf.runtime import files
+from amr_tf.runtime.errors import UserError, one_line
 from amr_tf.sweeping.jobs import OWN_FOLDER, QUEUED_AS, Job, State, read_json
 from amr_tf.sweeping.worker import Train, last_line
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import filelock
 
-from amr_tf import command_line, runs
-from amr_tf.config import Config, ConfigError
-from amr_tf.errors import one_line
+from amr_tf.config import Config, ConfigError, command_line
+from amr_tf.runs.folder import InUseError, RunError, RunFolder, read_rows
+from amr_tf.runtime.errors import one_line
 from amr_tf.sweeping import worker
 
 OWN_FOLDER = ".sweep"
@@ -68,8 +68,8 @@ class Job:
     place: pathlib.Path
 
     @functools.cached_property
-    def folder(self) -> runs.RunFolder:
-        return runs.RunFolder(self.config)
+    def folder(self) -> RunFolder:
+        return RunFolder(self.config)
 
     @property
     def command(self) -> list[str]:
@@ -88,10 +88,10 @@ class Job:
             return State.ELSEWHERE, "by a job of an earlier start of this sweep: waiting for it"
         try:
             self.folder.check()
-            rows = runs.read_rows(self.folder.metrics)
-        except runs.InUseError as error:
+            rows = read_rows(self.folder.metrics)
+        except InUseError as error:
             return State.ELSEWHERE, str(error)
-        except runs.RunError:
+        except RunError:
             return State.WAITING, ""  # what is wrong, its training says
         finished = rows and rows[-1]["epoch"] >= self.config.epochs and self.folder.results.exists()
         return (State.DONE, "") if finished else (State.WAITING, "")
@@ -110,9 +110,7 @@ class Job:
         except filelock.Timeout:
             return True
         except OSError as error:
-            raise runs.RunError(
-                f"The lock of a job cannot be opened: {one_line(error)}. Set it right"
-            ) from error
+            raise RunError(f"The lock of a job cannot be opened: {one_line(error)}. Set it right") from error
         lock.release()
         return False
 
@@ -149,8 +147,8 @@ class Job:
     def progress(self) -> str:
         """How far its run is, by its last finished epoch."""
         try:
-            rows = runs.read_rows(self.folder.metrics)
-        except runs.RunError:
+            rows = read_rows(self.folder.metrics)
+        except RunError:
             rows = []
         if not rows:
             return f"epoch 1 of {self.config.epochs:,}"

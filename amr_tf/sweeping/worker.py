@@ -13,7 +13,7 @@ import time
 import filelock
 import submitit
 
-from amr_tf import files
+from amr_tf.runtime import files
 
 LOCK, LOG, END, PROCESS = ".lock", "log.txt", "end.json", "process.json"
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amr_tf.data import archives
 from amr_tf.data.archives import Archive
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 CONTENT = b"\x00\x00\x08\x01" + bytes(range(256)) * 20
 PACKED = gzip.compress(CONTENT, 9, mtime=123)

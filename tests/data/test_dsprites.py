@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amr_tf import data, experiment
+from amr_tf import data
 from amr_tf.config import Config
 from amr_tf.data import Arrays, dsprites, pipeline, pixels
 from amr_tf.data.catalog import DATASETS
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
+from amr_tf.training import experiment
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
 SIZES = dsprites.FACTOR_SIZES

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from amr_tf import figures, images
+from amr_tf.evaluation import figures
+from amr_tf.plotting import canvas
 
 ROOT = Path(__file__).resolve().parents[2]
 # The figures' own networks, data and losses, but for their size.
 SMALL = ("--depth=2", "--latent=4", "--latent_width=16", "--batch_size=8", "--epochs=1", "--steps_per_epoch=2",
          "--update_g_every=1", "--image_size=64")  # fmt: skip
-TILE = 64 + images.GAP
+TILE = 64 + canvas.GAP
 
 
 def sweep(figure, out, *flags):
@@ -43,8 +44,8 @@ def sweep(figure, out, *flags):
 
 def path_size(rows):
     """Of a picture of interpolations: so many rows for each of the pairs, one of them the pixels'."""
-    width = images.LABEL_WIDTH + figures.PATH_STEPS * TILE + images.GAP
-    return width, figures.PAIRS * (rows * TILE + images.GAP) + (figures.PAIRS - 1) * figures.PAIR_GAP
+    width = canvas.LABEL_WIDTH + figures.PATH_STEPS * TILE + canvas.GAP
+    return width, figures.PAIRS * (rows * TILE + canvas.GAP) + (figures.PAIRS - 1) * figures.PAIR_GAP
 
 
 @pytest.mark.slow
@@ -64,7 +65,7 @@ def test_masks_for_the_attributes_of_faces(put_in_cache, celeba_files, tmp_path)
     assert steps == {"celeba": 2}
     assert set(sizes) == {"masks", "attribute_mixes"}
     # 4 combinations of three attributes occur in the test split; above their rows the two parents.
-    assert sizes["attribute_mixes"][1] == (2 + 4) * TILE + images.GAP
+    assert sizes["attribute_mixes"][1] == (2 + 4) * TILE + canvas.GAP
     found = json.loads((tmp_path / "out" / "celeba" / "s0" / "results.json").read_bytes())["metrics"]
     assert found["attributes"]["mixes"] == 4
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from amr_tf import data
 from amr_tf.data import decoding, folder
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 SIZE = 32
 RED, BLUE = (220, 20, 20), (20, 20, 220)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from amr_tf.data import Arrays, pipeline, pixels
 from amr_tf.data.catalog import DATASETS
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 
 def numbered(n):

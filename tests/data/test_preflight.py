@@ -18,7 +18,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from amr_tf import data
 from amr_tf.data import preflight
 from amr_tf.data.svhn import SvhnTrainTest
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 REPO = Path(__file__).resolve().parents[2]
 OFFLINE = ("unshare", "--map-root-user", "--net")

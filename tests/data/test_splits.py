@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from amr_tf import config as config_module
 from amr_tf import data
 from amr_tf.data.catalog import DATASETS
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 
 def test_the_catalog_agrees_with_the_flag():

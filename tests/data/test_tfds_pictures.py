@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from amr_tf import data
 from amr_tf.data import celeba, tfds_pictures
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 NAMES = (
     "Male",

@@ -9,7 +9,7 @@ import pytest
 from amr_tf import data
 from amr_tf.data import tfds_source
 from amr_tf.data.catalog import DATASETS
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 
 
 @pytest.fixture(autouse=True)

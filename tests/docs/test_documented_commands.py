@@ -7,9 +7,9 @@ import shlex
 
 import pytest
 
-from amr_tf import command_line, evaluate, export, report, sweep
-from amr_tf.config import MODELS, Config, ConfigError
-from amr_tf.errors import UserError
+from amr_tf import evaluate, export, report, sweep
+from amr_tf.config import MODELS, Config, ConfigError, command_line
+from amr_tf.runtime.errors import UserError
 from amr_tf.serving import client
 from tests.docs.documents import DOCUMENTS, PAGES, ROOT, commands, words
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from amr_tf import summaries
 from amr_tf.config import MIXERS, MODELS, Config
 from amr_tf.models import model_class
+from amr_tf.training import tensorboard
 from tests.docs.documents import PAGES, ROOT
 
 METHODS = ROOT / "docs" / "methods"
@@ -41,7 +41,7 @@ def test_the_page_of_supervised_mixing_names_what_it_adds():
 
 
 def test_what_all_methods_log_is_explained():
-    shared = set(summaries.TAGS) - set().union(*(named(METHODS / f"{model}.md") for model in MODELS))
+    shared = set(tensorboard.TAGS) - set().union(*(named(METHODS / f"{model}.md") for model in MODELS))
     shared -= named(ROOT / "docs" / "mixers" / "supervised.md")
     assert named(METHODS / "index.md") == shared | {"recon"}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import experiment
 from amr_tf.config import ARCHS, MODELS, Config
+from amr_tf.models.build import build_model
 
 SHAPES = {"burgess": (64, 64, 1), "mlp": (1, 1, 2), "resnet": (64, 64, 3)}
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ def make(model="amr", arch="amr_fixed", batch=4, compiled=False, **settings):
     config = Config(model=model, arch=arch, **settings)
     shape = SHAPES.get(arch, (32, 32, 1))
     x = RNG.uniform(-1, 1, (batch, *shape)).astype("float32")
-    network = experiment.build_model(config, shape, 10)
+    network = build_model(config, shape, 10)
     network.run_eagerly = not compiled
     return network, x, RNG.integers(10, size=batch)
 

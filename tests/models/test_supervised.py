@@ -8,9 +8,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amr_tf import experiment, summaries
 from amr_tf.config import MASK_GRADIENTS, Config
 from amr_tf.mixing import draw_mask, labelled_partners, requested_attributes
+from amr_tf.models.build import build_model
+from amr_tf.training import tensorboard
 
 BATCH, ATTRIBUTES = 6, 3
 SEED = np.array([3, 7], np.int64)
@@ -22,7 +23,7 @@ def make(seed=0, **settings):
     small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1, "update_g_every": 1}
     config = Config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
     shape = (1, 1, 2) if config.arch == "mlp" else (32, 32, 3)
-    model = experiment.build_model(config, shape, 8, ATTRIBUTES)
+    model = build_model(config, shape, 8, ATTRIBUTES)
     model.run_eagerly = True
     rng = np.random.default_rng(1)
     y = {
@@ -82,7 +83,7 @@ def test_losses_are_those_of_the_definition():
     assert logs["disc_loss"] == pytest.approx(discriminator.mean(), rel=1e-4)
     assert logs["mask_balance"] == pytest.approx((w * balance).mean(), rel=1e-4)
     assert logs["consistency_supervised"] == pytest.approx((w * consistency).mean(), rel=1e-4)
-    assert set(logs) - set(summaries.TAGS) == set(), "each has a place in TensorBoard"
+    assert set(logs) - set(tensorboard.TAGS) == set(), "each has a place in TensorBoard"
 
 
 def weights_of(*networks):
@@ -169,7 +170,7 @@ def test_attributes_of_examples_that_are_not_labelled_change_nothing():
 
 def test_labels_alone_are_one_hot_attributes_and_refused_where_there_are_others():
     config = Config(mixer="supervised", batch_size=4, depth=1, update_g_every=1, **POINTS)
-    model = experiment.build_model(config, (1, 1, 2), 10)
+    model = build_model(config, (1, 1, 2), 10)
     model.run_eagerly = True
     x, labels = np.zeros((4, 1, 1, 2), "float32"), np.array([3, 1, 4, 1])
     made = model.forward_on(tf.constant(x), labels).supervised
@@ -220,7 +221,7 @@ def test_power_vectors_move_once_a_pass(update_g_every):
 def test_without_labels_it_is_amr():
     """The same weights and draws as --mixer=mixup: what supervised mixing adds stands beside, not in place."""
     model, x, y = make(**POINTS)
-    plain = experiment.build_model(dataclasses.replace(model.config, mixer="mixup"), (1, 1, 2), 8)
+    plain = build_model(dataclasses.replace(model.config, mixer="mixup"), (1, 1, 2), 8)
     for ours, theirs in zip(
         model.forward_on(tf.constant(x), y)[:5], plain.forward(tf.constant(x))[:5], strict=True
     ):

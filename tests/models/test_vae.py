@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import experiment, losses
+from amr_tf import losses
 from amr_tf.config import Config
+from amr_tf.models.build import build_model
 
 X = np.random.default_rng(0).uniform(-1, 1, (6, 32, 32, 1)).astype("float32")
 SMALL = {"model": "vae", "arch": "acai", "latent": 3, "latent_width": 8, "depth": 4, "batch_size": 6}
 
 
 def build(**settings):
-    model = experiment.build_model(Config(**SMALL | settings), (32, 32, 1), 10)
+    model = build_model(Config(**SMALL | settings), (32, 32, 1), 10)
     model.run_eagerly = True
     return model
 

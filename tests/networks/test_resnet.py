@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from amr_tf.config import Config
-from amr_tf.experiment import build_model
+from amr_tf.models.build import build_model
 from amr_tf.networks import ARCHS, layers
 from amr_tf.networks.resnet import SpectralBlock
 from amr_tf.serving import portable, signatures

@@ -6,8 +6,8 @@ import os
 
 from PIL import Image
 
-from amr_tf import runs
 from amr_tf.config import Config
+from amr_tf.runs.folder import best_row, write_rows
 
 
 def write_run(folder, accuracies, metrics=None, picture=True, when=None, about=None, tests=None, **settings):
@@ -25,12 +25,12 @@ def write_run(folder, accuracies, metrics=None, picture=True, when=None, about=N
         for number, value in enumerate(accuracies)
     ]  # fmt: skip
     (folder / "images").mkdir(parents=True)
-    results = {"best": runs.best_row(rows), "last": rows[-1], "config": config.hyperparameters()}
+    results = {"best": best_row(rows), "last": rows[-1], "config": config.hyperparameters()}
     results |= {"device": ["a CPU, 2 cores"], "commit": "c0ffee" * 5, "versions": {"keras": "3.15.1"}}
     results |= {"metrics": metrics or {}} | (about or {})
     (folder / "flags.txt").write_text("# Starts this run again\n")
     (folder / "results.json").write_text(json.dumps(results))
-    runs.write_rows(folder / "metrics.csv", rows)
+    write_rows(folder / "metrics.csv", rows)
     if picture:
         content = io.BytesIO()
         Image.new("RGB", (30, 20), (255, 0, 0)).save(content, "PNG")

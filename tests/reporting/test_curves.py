@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from amr_tf import runs
 from amr_tf.reporting import curves, groups, reading
+from amr_tf.runs.folder import read_rows, write_rows
 from tests.reporting.run_folders import write_run
 
 
@@ -102,9 +102,9 @@ def test_points_that_are_no_numbers_are_left_out():
 )
 def test_no_numbers_of_a_run_are_beyond_drawing(tmp_path, steps, values):
     folder = write_run(tmp_path / "run", [0.5, 0.6])
-    rows = runs.read_rows(folder / "metrics.csv")
+    rows = read_rows(folder / "metrics.csv")
     rows = [row | {"step": step, "val_recon": y} for row, step, y in zip(rows, steps, values, strict=True)]
-    runs.write_rows(folder / "metrics.csv", rows)
+    write_rows(folder / "metrics.csv", rows)
     for chart in curves.charts(groups.group([reading.read(folder)])):
         numbers = [x for x, _ in chart.x_ticks] + [y for y, _ in chart.y_ticks]
         assert all(map(math.isfinite, numbers))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from amr_tf.reporting import reading
-from amr_tf.runs import RunError
+from amr_tf.runs.folder import RunError
 from tests.reporting.run_folders import write_run
 
 

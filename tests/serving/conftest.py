@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from amr_tf import experiment
 from amr_tf.config import Config
-from amr_tf.trained import TrainedRun
+from amr_tf.runs.trained import TrainedRun
+from amr_tf.training import experiment
 
 TINY = {
     "arch": "amr_fixed", "depth": 2, "latent": 2, "latent_width": 8, "batch_size": 8, "steps_per_epoch": 2,

@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from amr_tf.data import pixels
-from amr_tf.errors import UserError
+from amr_tf.runtime.errors import UserError
 from amr_tf.serving import client, commands, grpc, rest
 from amr_tf.serving.transport import AVAILABLE, ServingError, Signature, Tensor, Version, checked
 

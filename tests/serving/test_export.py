@@ -13,9 +13,9 @@ from PIL import Image
 
 from amr_tf import export
 from amr_tf.config import Config
-from amr_tf.experiment import build_model
+from amr_tf.models.build import build_model
+from amr_tf.runs.trained import TrainedRun
 from amr_tf.serving import card, converted, portable, saved_model, signatures
-from amr_tf.trained import TrainedRun
 from tests.serving import harness
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -12,11 +12,12 @@ import time
 import numpy as np
 import pytest
 
-from amr_tf import experiment, export
+from amr_tf import export
 from amr_tf.config import Config
+from amr_tf.runs.trained import TrainedRun
 from amr_tf.serving import saved_model
-from amr_tf.trained import TrainedRun
-from tests.faults.harness import Run
+from amr_tf.training import experiment
+from tests.reliability.faults.harness import Run
 from tests.serving import harness
 from tests.serving.conftest import TINY
 

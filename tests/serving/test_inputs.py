@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from amr_tf.data import pixels
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 from amr_tf.serving import inputs
 
 GREY, COLOUR = (4, 6, 1), (4, 6, 3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amr_tf import images
 from amr_tf.data import pixels
+from amr_tf.plotting import canvas
 from amr_tf.serving import client, grpc, transport
 from tests.docs.documents import ROOT, python_blocks
 from tests.serving.grpc_server import MODEL, serving
@@ -30,7 +30,7 @@ def pictures(exported):
 def files(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number, picture in enumerate(pictures):
-        (tmp_path / f"{number}.png").write_bytes(images.png(picture[..., 0]))
+        (tmp_path / f"{number}.png").write_bytes(canvas.png(picture[..., 0]))
     return [f"{number}.png" for number in range(len(pictures))]
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amr_tf import images
 from amr_tf.data import pixels
+from amr_tf.plotting import canvas
 from amr_tf.serving import client, grpc, transport
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -151,7 +151,7 @@ def test_judgements(ask, signatures, pictures):
 
 
 def as_png(picture):
-    return images.png(picture if picture.shape[-1] == 3 else picture[..., 0])
+    return canvas.png(picture if picture.shape[-1] == 3 else picture[..., 0])
 
 
 def test_picture_files_are_encoded(url, server, ask, signatures, pictures):

@@ -10,7 +10,7 @@ import time
 
 import psutil
 
-from tests.faults.harness import POINTS, ROOT
+from tests.reliability.faults.harness import POINTS, ROOT
 
 TIMEOUT = 240.0
 RECIPES = {"one": {}, "two": {"lambda": 5}, "three": {"k": 3, "epochs": 6}}

@@ -14,8 +14,10 @@ import filelock
 import pytest
 import rich.console
 
-from amr_tf import command_line, files, runs, sweep
-from amr_tf.config import Config, flag_name
+from amr_tf import sweep
+from amr_tf.config import Config, command_line, flag_name
+from amr_tf.runs.folder import write_rows
+from amr_tf.runtime import files
 from amr_tf.sweeping import conduct, executors, jobs, status, worker
 from amr_tf.sweeping.jobs import State
 
@@ -53,7 +55,7 @@ def finished_run(job: jobs.Job, epochs: int) -> None:
         {"epoch": n, "step": 2 * n, "val_probe_accuracy": 0.5, "test_probe_accuracy": 0.5}
         for n in range(1, epochs + 1)
     ]
-    runs.write_rows(folder.metrics, rows)
+    write_rows(folder.metrics, rows)
     files.write_json(folder.results, {})
 
 

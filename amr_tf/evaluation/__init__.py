@@ -1,0 +1,1 @@
+"""Measuring and drawing trained runs."""

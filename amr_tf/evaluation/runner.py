@@ -1,0 +1,146 @@
+"""What `amr_tf.evaluate` was asked for: each metric of each run, written down as it is found, then a table."""
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import rich.console
+import rich.progress
+import rich.table
+
+from amr_tf.evaluation import figures, measures
+from amr_tf.runs.trained import TrainedRun
+from amr_tf.runtime import errors
+from amr_tf.runtime.errors import DataError, UserError
+from amr_tf.runtime.interruption import Interruption
+
+PROGRAM = "amr_tf.evaluate"
+PIPE_WIDTH = 160  # columns where the output is no terminal
+# Details of a result that the table leaves to results.json.
+PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
+
+
+def run(request, interruption: Interruption, debug: bool = False) -> int:
+    """Measures and draws; returns the exit code, 2 where something failed that the others did not need.
+
+    Args:
+        request: an `evaluate.Request`.
+        interruption: asked between two metrics.
+        debug: show the traceback of what failed, too.
+
+    Raises:
+        UserError: the figures cannot be drawn.
+        Interrupted: by a signal; what was measured is written down, and the table of it printed.
+    """
+    # Lines that another program reads are not broken.
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, width=width)
+    table, failed = _new_table(), 0
+    try:
+        for folder in request.folders if request.metrics else ():
+            try:
+                failed += _measure(folder, request, console, table, interruption, debug)
+            except UserError as error:
+                errors.report(PROGRAM, error, debug)
+                failed += 1
+    finally:
+        if table.row_count:
+            console.print(table, soft_wrap=False)
+    if request.figures:
+        for path in figures.draw(request):
+            console.print(f"figure: {path}")
+    return 2 if failed else 0
+
+
+def _measure(
+    folder: pathlib.Path,
+    request,
+    console,
+    table: rich.table.Table,
+    interruption: Interruption,
+    debug: bool,
+) -> int:
+    """All metrics of one run, each written down before the next begins; returns how many failed for want of data."""
+    failed = 0
+    with _progress(console) as bar:
+        trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
+        with trained.folder.held():  # what cannot be written down is better known now than after an hour
+            measures.check(trained.folder)
+        for name in request.metrics:
+            if interruption.signal:
+                raise interruption.interrupted("between two metrics")
+            try:
+                obstacle = measures.METRICS[name].obstacle(trained)
+                if obstacle:
+                    console.print(f"{name} does not apply to {folder}: {obstacle}")
+                    continue
+                bar.begin(f"{folder.name}: {name}")
+                found = measures.evaluate(trained, name, request.checkpoint, request.seed)
+            except DataError as error:
+                # What follows the first line says how to prepare data, which the machine that trained the run has.
+                first, *more = str(error).splitlines()
+                hint = " --data_dir or --raw_dir say where they are." if more else ""
+                said = DataError(f"{name} of {folder}: {first}{hint}")
+                errors.report(PROGRAM, said.with_traceback(error.__traceback__), debug)
+                failed += 1
+                continue
+            table.add_row(str(folder), str(trained.step), name, *_cells(found))
+            measures.write_down(trained.folder, {name: found})
+    return failed
+
+
+class _Bar:
+    """A line for the metric under way: images coded and decoded, and their rate."""
+
+    def __init__(self, progress: rich.progress.Progress):
+        self.progress = progress
+        self.task = progress.add_task("opening the run", total=None, rate="")
+
+    def begin(self, description: str) -> None:
+        self.progress.reset(self.task, description=description, total=0, rate="")
+
+    def on_images(self, due: int, done: int) -> None:
+        task = self.progress.tasks[0]
+        self.progress.update(self.task, total=(task.total or 0) + due, advance=done)
+        if task.speed:
+            self.progress.update(self.task, rate=f"{task.speed:,.0f} images/s")
+
+
+@contextlib.contextmanager
+def _progress(console: rich.console.Console) -> Iterator[_Bar]:
+    with rich.progress.Progress(
+        rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
+        rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,
+        transient=True, disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        yield _Bar(progress)
+
+
+def _new_table() -> rich.table.Table:
+    table = rich.table.Table(box=None, pad_edge=False)
+    for column in ("run", "step", "metric", "score", "chance"):
+        table.add_column(
+            column, justify="right" if column in ("step", "score", "chance") else "left", overflow="fold"
+        )
+    table.add_column("more", overflow="fold", ratio=1)
+    return table
+
+
+def _cells(found: dict[str, Any]) -> tuple[str, str, str]:
+    """Score, chance level, and the other numbers of a result."""
+    more = {
+        n: v
+        for n, v in found.items()
+        if n not in ("score", "chance", *PROVENANCE) and not isinstance(v, list | dict)
+    }
+    return (
+        _text(found.get("score", "")),
+        _text(found.get("chance", "")),
+        ", ".join(f"{n} {_text(v)}" for n, v in more.items()),
+    )
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

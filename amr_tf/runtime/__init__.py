@@ -1,0 +1,1 @@
+"""The process around every command: streams, signals, errors, files, TensorFlow's start."""

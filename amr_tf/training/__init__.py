@@ -1,0 +1,1 @@
+"""Training a run: the experiment, its loop and what watches it."""

@@ -1,0 +1,155 @@
+"""What happens around the steps of a run: progress, and what is written down after each epoch."""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+import rich.console
+import rich.progress
+
+from amr_tf.runs.checkpoints import Checkpoints
+from amr_tf.runs.folder import RunError, RunFolder, best_row, write_rows
+from amr_tf.runtime import files
+
+LINE_EVERY = 60.0  # seconds between lines where no terminal shows a bar
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with images/s and time left; where the output is no terminal, at most one line a minute.
+
+    Adds `images_per_second` to the epoch's logs: training steps alone, without those of an epoch's first call, which
+    may compile, unless there is no other.
+
+    Args:
+        batch_size: images of a step, over all replicas.
+        epoch_length: steps of an epoch.
+        epochs: of the whole run.
+        first_step: where the run is taken up.
+        console: where to print.
+    """
+
+    def __init__(
+        self, batch_size: int, epoch_length: int, epochs: int, first_step: int, console: rich.console.Console
+    ):
+        super().__init__()
+        self.batch_size, self.epoch_length, self.epochs = batch_size, epoch_length, epochs
+        self.first_step, self.total, self.console = first_step, epochs * epoch_length, console
+        self.rate = math.nan
+        self.bar = rich.progress.Progress(
+            "{task.description}", rich.progress.BarColumn(), "{task.percentage:3.0f}%", "{task.fields[rate]}",
+            rich.progress.TimeRemainingColumn(), "left", console=self.console, disable=not self.console.is_terminal,
+        )  # fmt: skip
+
+    def on_train_begin(self, logs=None):
+        self.task = self.bar.add_task("compiling", total=self.total, completed=self.first_step, rate="")
+        self.bar.start()
+        self.begin = self.last_line = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.calls, self.images, self.seconds = epoch, 0, 0, 0.0
+        self.description = f"epoch {epoch + 1}/{self.epochs}"
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.first_of_call, self.call_begin = batch, time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self.calls += 1
+        if self.calls == 2:
+            self.images, self.seconds = 0, 0.0
+        self.images += (batch - self.first_of_call + 1) * self.batch_size
+        self.seconds += now - self.call_begin
+        self.rate = self.images / self.seconds
+        done = self.epoch * self.epoch_length + batch + 1
+        evaluating = ", evaluating" if batch + 1 == self.epoch_length else ""
+        self.bar.update(
+            self.task,
+            completed=done,
+            description=self.description + evaluating,
+            rate=f"{self.rate:,.0f} images/s",
+        )
+        if not self.console.is_terminal and now - self.last_line >= LINE_EVERY:
+            self.last_line = now
+            left = (now - self.begin) / (done - self.first_step) * (self.total - done)
+            self.console.print(
+                f"{self.description}  step {done:,}/{self.total:,}  {self.rate:,.0f} images/s  {_clock(left)} left"
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if math.isfinite(self.rate):
+            logs["images_per_second"] = self.rate
+        is_due = self.console.is_terminal or time.monotonic() - self.last_line >= LINE_EVERY
+        if is_due or epoch + 1 == self.epochs:
+            self.last_line = time.monotonic()
+            self.console.print(
+                f"{self.description}  recon {logs['recon']:.4f}  probe {logs['probe_accuracy']:.1%} (train) "
+                f"{logs['val_probe_accuracy']:.1%} (validation)  {self.rate:,.0f} images/s"
+            )
+
+    def stop(self) -> None:
+        """Gives the terminal back, also after an error, when Keras calls no `on_train_end`."""
+        self.bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+class Results(keras.callbacks.Callback):
+    """Keeps metrics.csv and results.json up to date, a row and a rewrite per epoch.
+
+    The epoch with the best VALIDATION accuracy of the probe is the one reported; the test split
+    decides nothing.
+
+    Args:
+        run: the run's folder.
+        about: what else results.json says.
+        rows: those of the epochs before.
+        checkpoints: told which of them is the best.
+        warn: receives a line for the user when a damaged results.json is put aside.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        about: dict,
+        rows: list[dict],
+        checkpoints: Checkpoints,
+        warn: Callable[[str], None],
+    ):
+        super().__init__()
+        self.run, self.about, self.rows, self.checkpoints, self.warn = run, about, rows, checkpoints, warn
+        if rows:
+            checkpoints.best_step = int(self.best()["step"])
+
+    def on_train_begin(self, logs=None):
+        """Takes over what an evaluation found before the run went on.
+
+        Raises:
+            RunError: results.json is damaged and cannot be put aside.
+        """
+        try:
+            found = self.run.read_results()
+        except RunError as error:
+            try:
+                kept = files.set_aside(self.run.results)
+            except OSError as failure:
+                raise RunError(f"The damaged results cannot be put aside: {failure}") from failure
+            self.warn(
+                f"warning: {error.__cause__}: {self.run.results} is kept as {kept.name} and written anew"
+            )
+            return
+        self.about = self.about | {name: value for name, value in found.items() if name == "metrics"}
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)
+        self.checkpoints.best_step = int(self.best()["step"])
+        files.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)
+        # Last: what has its row here is over, and is never done again.
+        write_rows(self.run.metrics, self.rows)
+
+    def best(self) -> dict[str, float]:
+        """The row of the best epoch so far."""
+        return best_row(self.rows)

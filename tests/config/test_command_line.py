@@ -1,0 +1,188 @@
+"""The command line: sources, presets and refusals, without TensorFlow."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr_tf.config import Config, ConfigError, command_line, flag_name
+
+FIELDS = dataclasses.fields(Config)
+FLAGS = [flag_name(field.name) for field in FIELDS]
+ROOT = command_line.PACKAGE.parent
+
+VALUES = st.one_of(
+    st.sampled_from([str(choice) for field in FIELDS for choice in field.metadata["choices"] or ()]),
+    st.integers(-1, 100).map(str),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.text(),
+    st.sampled_from(
+        ["", "1_0", "0x10", "2.0", "None", "~no-such-user/x", "~", "/", "\x00", "\ud800", "9" * 5000]
+    ),
+)
+NAMES = st.sampled_from([*FLAGS, "flagfile", "undefok", "help", "helpfull", "lamda", "nok", ""]) | st.text()
+WORDS = st.one_of(
+    st.builds("{}{}={}".format, st.sampled_from(["--", "--", "--", "-", "---", ""]), NAMES, VALUES),
+    st.builds("--{}".format, NAMES),
+    VALUES,
+    st.sampled_from(["--", "-", "=", "--=", "# a comment"]),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def empty_folder(tmp_path_factory):
+    """Tests run in an empty folder, so that no word names a file by chance."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("empty"))
+        yield
+
+
+def sources_of(*words: str) -> dict[str, str]:
+    """The sources of what does not come from the defaults."""
+    _, sources = command_line.parse(list(words))
+    return {name: source for name, source in sources.items() if source != "default"}
+
+
+def parsed_or_refusal(words: list[str]) -> tuple[Config, dict[str, str]] | str:
+    try:
+        return command_line.parse(words)
+    except ConfigError as error:
+        return str(error)
+
+
+def assert_parses_or_refuses(words: list[str]) -> None:
+    result = parsed_or_refusal(words)
+    if isinstance(result, str):
+        assert result
+        assert result.isprintable()
+        return
+    config, sources = result
+    assert list(sources) == [field.name for field in FIELDS]
+    config.check_networks(config.image_width)
+
+
+@settings(max_examples=500)
+@given(st.lists(WORDS, max_size=5))
+def test_any_words_are_parsed_or_refused_on_one_line(words):
+    assert_parses_or_refuses(words)
+
+
+@settings(max_examples=200)
+@given(
+    content=st.binary() | st.lists(WORDS).map(lambda words: "\n".join(words).encode(errors="surrogatepass"))
+)
+def test_any_flag_file_is_parsed_or_refused_on_one_line(preset_path, content):
+    preset_path.write_bytes(content)
+    assert_parses_or_refuses([f"--flagfile={preset_path}"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epoch=3"], "Unknown command line flag 'epoch'. Did you mean: epochs ? (flag; --help lists the flags)"),
+        (["--k=4", "extra"], "Flags are written --name=value. Received: 'extra' (flag)"),
+        (["--k=4", ""], "Flags are written --name=value. Received: '' (flag)"),
+        (["--k=2.0"], "--k takes a whole number. Received: --k='2.0'"),
+        (["--k=0x10"], "--k takes a whole number. Received: --k='0x10'"),
+        (["--k="], "--k takes a whole number. Received: --k=''"),
+        (["--lambda=ten"], "--lambda takes a number. Received: --lambda='ten'"),
+        (["--undefok=x", "--x=3"], "No flag may go unknown. Received: --undefok=x (flag; --help lists the flags)"),
+        (["--run_dir=a\nb"], "Flags are printable text on one line. Received: '--run_dir=a\\nb' (flag)"),
+        (["--flagfile"], "--flagfile names no readable file. Received: --flagfile="),
+        (["--flagfile=missing"], "--flagfile names no readable file. Received: --flagfile=missing"),
+        (["--flagfile=" + "x" * 300], "--flagfile names no readable file. Received: --flagfile=" + "x" * 300),
+        (["--flagfile=~no-such-user/x"], "--flagfile names no readable file. Received: --flagfile=~no-such-user/x"),
+    ],
+)  # fmt: skip
+def test_messages_say_what_was_wrong_and_what_was_received(words, message):
+    with pytest.raises(ConfigError) as error:
+        command_line.parse(words)
+    assert str(error.value) == message
+
+
+def test_networks_that_do_not_fit_the_data_set_are_refused():
+    with pytest.raises(ConfigError, match=r"--latent_width=5 \(images of 32 px\)"):
+        command_line.parse(["--latent_width=5"])
+
+
+def test_without_words_everything_is_a_default():
+    config, sources = command_line.parse([])
+    assert config == Config()
+    assert set(sources.values()) == {"default"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--lambda=5"], ["-lambda=5"], ["--lambda", "5"], ["--lambda=1", "--lambda=5"]]
+)
+def test_a_flag_sets_its_field(words):
+    config, _ = command_line.parse(words)
+    assert config == Config(lambda_=5.0)
+    assert sources_of(*words) == {"lambda_": "flag"}
+
+
+def test_a_flag_that_repeats_the_default_counts_as_given():
+    assert sources_of("--k=2", "--run_dir=") == {"k": "flag", "run_dir": "flag"}
+
+
+def test_describe_lists_every_flag_with_value_and_source():
+    rows = command_line.describe(*command_line.parse(["--lambda=5"]))
+    assert [flag for flag, _, _ in rows] == [f"--{flag}" for flag in FLAGS]
+    assert ("--lambda", "5.0", "flag") in rows
+    assert ("--k", "2", "default") in rows
+
+
+def test_help_shows_every_field_with_meaning_choices_and_defaults():
+    text = command_line.help_text("amr_tf.train", "trains a model")
+    assert text.startswith("amr_tf.train: trains a model\n")
+    sections = dict(zip(FLAGS, text.split("\n--")[1:], strict=True))
+    for field in FIELDS:
+        section = sections[flag_name(field.name)]
+        assert section.startswith(flag_name(field.name) + "\n")
+        words = " ".join(section.split())
+        assert field.metadata["help"] in words
+        assert f"Default: {field.metadata['default']!r}" in words
+        assert all(str(choice) in words for choice in field.metadata["choices"] or ())
+    assert "Default: 10.0 (1.0 with --model=ae; 1.0 with --model=vae; 1.0 with --model=acai)" in " ".join(
+        sections["lambda"].split()
+    )
+    assert "2 with --model=acai --dataset=lines" in " ".join(sections["latent_width"].split())
+
+
+def run_python(*words: str) -> subprocess.CompletedProcess:
+    """A Python of its own that finds the package; its stderr lists every module imported."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--k=1"], "--k must be at least 2. Received: --k=1"),
+        (["--modle=amr"], "Unknown command line flag 'modle'. Did you mean: model ?"),
+        (["--model=acai", "--k=3"], "ACAI predicts the coefficient of a pair: use --k=2"),
+        (["--flagfile=missing"], "--flagfile names no readable file"),
+        (["--latent_width=5"], "The networks halve the image until it is latent_width wide"),
+        (["stray"], "Flags are written --name=value"),
+    ],
+)
+def test_the_trainer_refuses_bad_flags_on_one_line_before_tensorflow_is_imported(words, message):
+    process = run_python("-m", "amr_tf.train", *words)
+    trace = [line for line in process.stderr.splitlines() if line.startswith("import time:")]
+    imported = {line.rsplit("|")[-1].strip() for line in trace}
+    (line,) = [line for line in process.stderr.splitlines() if line not in trace]
+    assert line.startswith(f"amr_tf.train: {message}")
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert "amr_tf.config" in imported
+    assert not imported & {"tensorflow", "keras"}

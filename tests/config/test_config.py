@@ -1,0 +1,380 @@
+"""Config: limits, rules and published defaults, without TensorFlow."""
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr_tf import config as config_lib
+from amr_tf.config import ConfigError, flag_name
+from amr_tf.config.rules import encoded_width, profiled, walked
+
+Config = config_lib.Config
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+JUNK = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([-1, 0, 2**31, 10**400, -(10**400)]),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.text(),
+    st.sampled_from(["", " ", "a\nb", "\x1b[31m", "\x7f", "\u2028", "\ud800", "amr ", "x" * 5000]),
+    st.binary(),
+    st.lists(st.integers()),
+    st.dictionaries(st.text(), st.none()),
+)
+
+
+def within_limits(field: dataclasses.Field) -> st.SearchStrategy:
+    """Values that the field's own declaration admits."""
+    limits = field.metadata["limits"]
+    if field.metadata["choices"]:
+        return st.sampled_from(field.metadata["choices"])
+    if field.type is bool:
+        return st.booleans()
+    if field.type is int:
+        return st.integers(limits["low"], limits["high"]) | st.integers(limits["low"], limits["low"] + 100)
+    if field.type is float:
+        low = limits["low"] if limits["above"] is None else limits["above"]
+        return st.floats(
+            low,
+            limits["below"],
+            exclude_min=limits["above"] is not None,
+            exclude_max=limits["below"] is not None,
+            allow_infinity=False,
+        )
+    return st.text(st.characters(categories=["L", "N", "P", "S"]))
+
+
+def settings_of(values) -> st.SearchStrategy:
+    """Keyword arguments for a handful of fields at a time, so that all of them can be right at once."""
+    names = st.lists(st.sampled_from(list(FIELDS)), unique=True, max_size=6)
+    return names.flatmap(
+        lambda chosen: st.fixed_dictionaries({name: values(FIELDS[name]) for name in chosen})
+    )
+
+
+def assert_valid(config: Config) -> None:
+    for name, field in FIELDS.items():
+        value, limits = getattr(config, name), field.metadata["limits"]
+        assert isinstance(value, field.type)
+        assert isinstance(value, bool) == (field.type is bool)
+        assert not field.metadata["choices"] or value in field.metadata["choices"]
+        if field.type is str:
+            assert value.isprintable()
+            continue
+        assert math.isfinite(value)
+        assert limits["low"] is None or value >= limits["low"]
+        assert limits["high"] is None or value <= limits["high"]
+        assert limits["above"] is None or value > limits["above"]
+        assert limits["below"] is None or value < limits["below"]
+    for rule in config_lib.RULES:
+        assert rule.holds(config)
+
+
+def assert_helpful(message: str) -> None:
+    assert message.isprintable()
+    assert "Received" in message
+    assert any(f"--{flag_name(name)}" in message for name in FIELDS)
+
+
+@settings(max_examples=300)
+@given(settings_of(within_limits) | settings_of(lambda field: within_limits(field) | JUNK | st.none()))
+def test_any_keywords_give_a_valid_config_or_one_helpful_line(keywords):
+    try:
+        config = Config(**keywords)
+    except ConfigError as error:
+        assert_helpful(str(error))
+        return
+    assert_valid(config)
+    assert all(getattr(config, name) == value for name, value in keywords.items() if value is not None)
+    assert Config(**dataclasses.asdict(config)) == config
+
+
+@given(st.data())
+def test_every_field_refuses_junk_that_its_declaration_does_not_admit(data):
+    name = data.draw(st.sampled_from(list(FIELDS)))
+    kind = FIELDS[name].type
+    junk = data.draw(
+        JUNK.filter(lambda value: not isinstance(value, (int, float) if kind is float else kind))
+    )
+    with pytest.raises(ConfigError, match=f"^--{flag_name(name)} takes "):
+        Config(**{name: junk})
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"k": 1}, "--k must be at least 2. Received: --k=1"),
+        ({"k": True}, "--k takes a whole number. Received: --k=True"),
+        ({"k": 2.0}, "--k takes a whole number. Received: --k=2.0"),
+        ({"seed": 2**31}, "--seed must be at most 2147483647. Received: --seed=2147483648"),
+        ({"learning_rate": 0}, "--learning_rate must be greater than 0.0. Received: --learning_rate=0"),
+        ({"adam_beta1": 1.0}, "--adam_beta1 must be less than 1.0. Received: --adam_beta1=1.0"),
+        ({"lambda_": math.nan}, "--lambda takes a finite number. Received: --lambda=nan"),
+        (
+            {"model": "gan"},
+            "--model takes one of ae, vae, aegan, amr, acai, acai_amr. Received: --model='gan'",
+        ),
+        (
+            {"run_dir": "a\nb"},
+            "--run_dir takes printable text on one line, no spaces at its ends. Received: --run_dir='a\\nb'",
+        ),
+    ],
+)
+def test_messages_say_what_was_wrong_and_what_was_received(keywords, message):
+    with pytest.raises(ConfigError) as error:
+        Config(**keywords)
+    assert str(error.value) == message
+
+
+class Table:
+    def __repr__(self):
+        return "1 2\n3 4"
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, list(range(10**5)), Table()])
+def test_messages_stay_short_and_on_one_line_whatever_was_received(value):
+    with pytest.raises(ConfigError) as error:
+        Config(k=value)
+    assert len(str(error.value)) < 300
+    assert_helpful(str(error.value))
+
+
+def test_a_number_too_long_to_be_printed_is_refused():
+    with pytest.raises(ConfigError, match="--k must be at most 2147483647"):
+        Config(k=10**5000)
+
+
+def test_a_whole_number_serves_as_a_number():
+    assert repr(Config(lambda_=5).lambda_) == "5.0"
+
+
+# One combination for each row of RULES, in its order, that breaks this rule and no other.
+RULE_WITNESSES = (
+    {"k": 5, "batch_size": 4},
+    {"model": "acai", "k": 3},
+    {"model": "acai_amr", "mixer": "bernoulli"},
+    {"model": "ae", "mixer": "supervised", "update_g_every": 1},
+    {"mixer": "supervised", "k": 3},
+    {"labelled_examples": 100},
+    {"model": "aegan", "beta": 1.0},
+    {"model": "amr", "beta_kl": 4.0},
+    {"model": "acai", "gan_loss": "bce"},
+    {"model": "acai_amr", "recon_loss": "l2"},
+    {"model": "ae", "update_g_every": 5},
+    {"arch": "amr", "recon_loss": "bce"},
+    {"train_examples": 63},
+    {"strategy": "mirrored", "device_data": True},
+    {"strategy": "mirrored", "jit_compile": True},
+    {"cpu_devices": 2},
+    {"smoke": True, "strategy": "multiworker"},
+    {"lambdas": "2,5", "strategy": "multiworker"},
+    {"profile_steps": "10"},
+    {"lambdas": "2,5,2.0"},
+    {"raw_dir": "archives"},
+    {"dataset": "mnist", "image_size": 64},
+    {"dataset": "zappos", "attributes": "Male"},
+)
+# The same for NETWORK_RULES, with the width of the images.
+NETWORK_WITNESSES = (
+    ({"arch": "burgess"}, 128),
+    ({"arch": "resnet"}, 32),
+    ({"arch": "resnet", "latent_width": 1}, 64),
+    ({"arch": "mlp"}, 32),
+    ({"arch": "amr", "latent_width": 5}, 32),
+)
+
+
+@pytest.mark.parametrize(("rule", "witness"), list(zip(config_lib.RULES, RULE_WITNESSES, strict=True)))
+def test_each_rule_is_what_refuses_its_witness(monkeypatch, rule, witness):
+    with pytest.raises(ConfigError) as error:
+        Config(**witness)
+    assert str(error.value).startswith(f"{rule.advice}. Received: --")
+    assert_helpful(str(error.value))
+    monkeypatch.setattr(config_lib, "RULES", tuple(row for row in config_lib.RULES if row is not rule))
+    Config(**witness)
+
+
+@pytest.mark.parametrize(
+    ("rule", "keywords", "width"),
+    [(rule, *witness) for rule, witness in zip(config_lib.NETWORK_RULES, NETWORK_WITNESSES, strict=True)],
+)
+def test_each_network_rule_is_what_refuses_its_witness(monkeypatch, rule, keywords, width):
+    config = Config(**keywords)
+    with pytest.raises(ConfigError) as error:
+        config.check_networks(width)
+    assert str(error.value).startswith(f"{rule.advice}. Received: --")
+    assert_helpful(str(error.value))
+    others = tuple(row for row in config_lib.NETWORK_RULES if row is not rule)
+    monkeypatch.setattr(config_lib, "NETWORK_RULES", others)
+    config.check_networks(width)
+
+
+AMR = {
+    "model": "amr", "dataset": "lines", "arch": "amr", "mixer": "mixup", "k": 2, "lambda": 10.0, "beta": 0.0,
+    "beta_kl": 1.0, "attribute_weight": 1.0, "mask_eps": 1e-8, "mask_gradient": "straight_through",
+    "labelled_examples": 0, "recon_loss": "l1", "consistency_loss": "l1", "gan_loss": "bce", "update_g_every": 5,
+    "latent_width": 4, "latent": 16, "depth": 16, "image_fit": "resize", "image_size": 0, "attributes": "",
+    "train_examples": 0, "batch_size": 64, "epochs": 100, "steps_per_epoch": 0, "learning_rate": 1e-4,
+    "schedule": "constant", "adam_beta1": 0.5, "adam_beta2": 0.99, "adam_epsilon": 1e-8, "weight_decay": 1e-5,
+    "seed": 0, "mixed_precision": "none", "jit_compile": False, "smoke": False,
+}  # fmt: skip
+ACAI = {
+    "arch": "acai", "lambda": 1.0, "recon_loss": "l2", "consistency_loss": "l2", "gan_loss": "lsgan",
+    "update_g_every": 1, "image_fit": "pad", "adam_beta1": 0.9, "adam_beta2": 0.999, "weight_decay": 0.0,
+}  # fmt: skip
+RESNET = {"latent": 512, "latent_width": 8, "depth": 64}
+FACES = {"attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "differences"),
+    [
+        ({}, {}),
+        ({"model": "aegan"}, {}),
+        ({"model": "acai_amr"}, {}),
+        ({"model": "ae"}, {"update_g_every": 1, "lambda": 1.0}),
+        ({"model": "vae"}, {"update_g_every": 1, "lambda": 1.0, "adam_beta1": 0.9}),
+        ({"model": "acai"}, {**ACAI, "latent_width": 2, "epochs": 256, "steps_per_epoch": 1024}),
+        ({"model": "acai", "dataset": "mnist"}, {**ACAI, "epochs": 256, "steps_per_epoch": 1024}),
+        ({"model": "acai", "dataset": "svhn"}, {**ACAI, "depth": 64, "epochs": 256, "steps_per_epoch": 1024}),
+        (
+            {"model": "acai", "dataset": "cifar10"},
+            {**ACAI, "depth": 64, "epochs": 256, "steps_per_epoch": 1024},
+        ),
+        ({"dataset": "spiral"}, {"arch": "mlp", "latent": 2}),
+        ({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
+        ({"arch": "burgess", "model": "acai_amr"}, {"latent": 10, "weight_decay": 0.0}),
+        ({"arch": "resnet"}, RESNET),
+        ({"dataset": "zappos"}, {"arch": "resnet", **RESNET}),
+        ({"dataset": "celeba"}, {"arch": "resnet", **RESNET, **FACES}),
+        (
+            {"model": "acai", "dataset": "celeba"},
+            {**ACAI, **FACES, "depth": 64, "epochs": 256, "steps_per_epoch": 1024},
+        ),
+        ({"dataset": "svhn"}, {"epochs": 4000}),
+        ({"recon_loss": "l2"}, {"consistency_loss": "l2"}),
+    ],
+)
+def test_unset_values_are_the_published_ones(keywords, differences):
+    assert Config(**keywords).hyperparameters() == {**AMR, **keywords, **differences}
+
+
+def test_acai_trains_for_the_published_number_of_examples():
+    config = Config(model="acai")
+    assert config.epochs * config.steps_per_epoch * config.batch_size == 2**24
+
+
+@pytest.mark.parametrize("changed", [{"latent": 2}, {"depth": 8}, {"latent": 32, "depth": 8}])
+def test_acais_lines_model_is_taken_whole_or_not_at_all(changed):
+    assert Config(model="acai", **changed).latent_width == 4
+
+
+def test_stating_a_default_changes_nothing():
+    assert Config(model="acai", latent=16, depth=16) == Config(model="acai")
+
+
+def test_the_named_choices_alone_never_contradict_each_other():
+    for model, arch, dataset in itertools.product(config_lib.MODELS, config_lib.ARCHS, config_lib.DATASETS):
+        assert_valid(Config(model=model, arch=arch, dataset=dataset))
+
+
+@pytest.mark.parametrize("model", config_lib.MODELS)
+@pytest.mark.parametrize("dataset", config_lib.DATASETS)
+def test_every_model_runs_on_every_data_set_with_its_own_defaults(model, dataset):
+    config = Config(model=model, dataset=dataset)
+    config.check_networks(config.image_width)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "width"),
+    [({"dataset": "mnist"}, 32), ({"dataset": "celeba"}, 64), ({"dataset": "zappos", "image_size": 128}, 128),
+     ({"dataset": "folder:a b"}, 64), ({"dataset": "folder:/a", "image_size": 32}, 32)],
+)  # fmt: skip
+def test_image_width_is_the_data_sets_unless_it_is_asked_for(keywords, width):
+    assert Config(**keywords).image_width == width
+
+
+def test_a_folder_without_a_name_is_no_data_set():
+    with pytest.raises(ConfigError, match=r"shapes, folder:PATH\. Received: --dataset='folder:'"):
+        Config(dataset="folder:")
+
+
+def test_published_defaults_look_only_at_fields_that_are_resolved_before():
+    position = {name: number for number, name in enumerate(FIELDS)}
+    for where, values in config_lib.PUBLISHED_DEFAULTS:
+        resolved = [position[name] for name, wanted in where.items() if wanted is not None]
+        assert max(resolved) < min(position[name] for name in values)
+
+
+def test_hyperparameters_leave_out_where_and_how_a_run_is_carried_out():
+    here = Config(dataset="mnist")
+    places = {"run_dir": "a", "data_dir": "b", "raw_dir": "c"}
+    means = {"strategy": "mirrored", "cpu_devices": 2, "steps_per_execution": 4, "checkpoint_minutes": 1.0}
+    elsewhere = Config(dataset="mnist", **places, **means, projector=True, profile_steps="1,2", lambdas="2,5")
+    assert elsewhere != here
+    assert elsewhere.hyperparameters() == here.hyperparameters()
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("10,20", range(10, 21)),
+        ("3,3", range(3, 4)),
+        ("4,3", None),
+        ("0,3", None),
+        ("1,2,3", None),
+        ("\u0661,\u0662", None),
+    ],
+)
+def test_profiled_steps_include_both_ends(text, steps):
+    assert profiled(text) == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("2,5,10,20,50", (2, 5, 10, 20, 50)),
+        ("50,0.5", (50, 0.5)),
+        ("0", (0,)),
+        *(
+            (text, None)
+            for text in (
+                "2,",
+                ",2",
+                "2;5",
+                "2, 5",
+                "-1",
+                "nan",
+                "inf",
+                "1e3",
+                "2,2",
+                "1,1.00000001",
+                "\u0662",
+            )
+        ),
+    ],
+)
+def test_walked_lambdas_are_numbers_each_of_them_once(text, values):
+    assert walked(text) == values
+
+
+@given(st.integers(1, 6), st.integers(1, 64))
+def test_encoded_width_counts_the_halvings(halvings, latent_width):
+    image_width = latent_width << halvings
+    padded = image_width + 2
+    for _ in range(halvings):
+        padded //= 2
+    assert encoded_width("acai", image_width, latent_width) == latent_width
+    assert encoded_width("amr", image_width, latent_width) == encoded_width(
+        "amr_fixed", image_width, latent_width
+    )
+    assert encoded_width("amr", image_width, latent_width) == padded
+
+
+@pytest.mark.parametrize(("image_width", "latent_width"), [(32, 32), (32, 64), (32, 5), (28, 4), (1, 4)])
+def test_encoded_width_is_0_where_no_halvings_lead(image_width, latent_width):
+    assert encoded_width("acai", image_width, latent_width) == 0

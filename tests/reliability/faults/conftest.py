@@ -1,0 +1,39 @@
+"""Starts runs and sees to it that none outlives its test."""
+
+import functools
+
+import pytest
+
+from tests.reliability.faults.harness import Run, outcome
+
+
+@pytest.fixture
+def launch(tmp_path_factory):
+    """Starts the command: launch(folder, settings, prefix=())."""
+    started = []
+
+    def start(folder, settings, prefix=()):
+        started.append(Run(folder, settings, tmp_path_factory.mktemp("logs"), prefix))
+        return started[-1]
+
+    yield start
+    for run in started:
+        if run.process.poll() is None:
+            run.kill()
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory):
+    """What a run of these settings ends with when nothing happens to it: unbroken(settings).
+
+    It takes as many steps a call as fit, the interrupted ones take single steps: that must not show either.
+    """
+
+    @functools.cache
+    def end(settings):
+        folder = tmp_path_factory.mktemp("unbroken") / "run"
+        done = Run(folder, dict(settings) | {"steps_per_execution": 0}, tmp_path_factory.mktemp("logs")).end()
+        assert (done.code, done.err) == (0, "")
+        return outcome(folder)
+
+    return lambda settings: end(tuple(settings.items()))

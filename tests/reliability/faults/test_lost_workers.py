@@ -1,0 +1,121 @@
+"""Workers that are killed or told to end: all of them leave, and started again they end as if nothing had happened.
+
+They are processes on this machine, each with its own address.
+"""
+
+import re
+import signal
+import time
+
+import pytest
+
+from tests.reliability.faults.harness import (
+    EPOCH_LENGTH,
+    POINTS,
+    assert_ends_like,
+    assert_one_line,
+    newest,
+    outcome,
+    tf_configs,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# A batch that two workers can share, and three; the model that compiles fastest.
+WORKERS = POINTS | {"model": "ae", "strategy": "multiworker", "batch_size": 12, "steps_per_execution": 1}
+LOST = 75
+
+
+@pytest.fixture
+def start(launch):
+    """Starts so many workers of a run: start(folder, count, settings) -> the chief first."""
+
+    def started(folder, count, *settings):
+        settings = settings or (WORKERS,) * count
+        runs = [
+            launch(folder, setting, ("env", f"TF_CONFIG={text}", "TF_NUM_INTRAOP_THREADS=1"))
+            for setting, text in zip(settings, tf_configs(count), strict=True)
+        ]
+        for run in runs:
+            run.replicas = count
+        for run in runs[1:]:
+            run.before = 0  # only the chief says where it goes on
+        return runs
+
+    return started
+
+
+def assert_all_end(runs):
+    for run in runs[1:]:
+        code, out, err = run.end()
+        assert (code, err) == (0, "")
+        assert all(" waits for worker " in line for line in out.splitlines())
+
+
+def test_told_to_end_then_killed_then_with_one_more_worker(start, tmp_path):
+    whole = start(tmp_path / "whole", 2)
+    assert whole[0].end()[::2] == (0, "")
+    assert_all_end(whole)
+    unbroken = outcome(tmp_path / "whole")
+
+    folder = tmp_path / "run"
+    runs = start(folder, 2)
+    terminate_after_two_steps(runs)
+    runs = start(folder, 2)
+    kill_after_two_steps(runs, victim=1)
+    runs = start(folder, 2)
+    kill_after_two_steps(runs, victim=0)
+    runs = start(folder, 2)
+    assert_ends_like(runs[0], unbroken)
+    assert_all_end(runs)
+
+    more = WORKERS | {"epochs": 4, "steps_per_execution": 0}  # as many steps a call as the chief's clock says
+    runs = start(folder, 3, more, more, more)
+    assert runs[0].end()[::2] == (0, "")
+    assert_all_end(runs)
+    assert [row["step"] for row in outcome(folder).rows] == [EPOCH_LENGTH * n for n in (1, 2, 3, 4)]
+
+
+def test_workers_with_different_settings_are_refused(start, tmp_path):
+    for run in start(tmp_path / "run", 2, WORKERS, WORKERS | {"seed": 1}):
+        code, _, err = run.end()
+        assert code == 2, err
+        assert_one_line(err)
+        assert "different settings or data" in err
+
+
+def test_a_worker_that_waits_for_others_can_be_told_to_end(start, tmp_path):
+    waiting, other = start(tmp_path / "run", 2)
+    other.kill()
+    assert waiting.wait_for(lambda: waiting.printed("worker 0 of 2 waits for worker 1 at 127.0.0.1:"))
+    waiting.process.send_signal(signal.SIGTERM)
+    code, _, err = waiting.end()
+    assert code == 128 + signal.SIGTERM, err
+    assert_one_line(err)
+    assert "before its first step" in err
+    assert not (tmp_path / "run").exists()
+
+
+def terminate_after_two_steps(runs) -> None:
+    """SIGTERM to the one and then to the other, as a scheduler sends it: they leave after the same step, saved."""
+    runs[0].wait_for_steps(2)
+    for run in reversed(runs):
+        run.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    for run in runs:
+        code, _, err = run.end()
+        assert code == 128 + signal.SIGTERM, err
+        assert_one_line(err)
+        said = re.search(r"Interrupted by SIGTERM at step (\d+) of 36, which is saved", err)
+        assert int(said[1]) == newest(run.folder)
+
+
+def kill_after_two_steps(runs, victim: int) -> None:
+    """kill -9 of one: the other says so at once, and from where the run goes on."""
+    runs[0].wait_for_steps(2)
+    runs[victim].kill()
+    (other,) = (run for run in runs if run is not runs[victim])
+    code, _, err = other.end()
+    assert code == LOST, err
+    assert_one_line(err)
+    assert f"Lost a worker of the run, says worker {1 - victim} of 2: start all workers again" in err
+    assert f"it goes on from step {newest(other.folder)}. " in err

@@ -1,0 +1,101 @@
+"""Files and folders that a user may not read or write: refused in one line, before the first step.
+
+Root may do everything, so the command runs as nobody.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from tests.reliability.faults.harness import POINTS, ROOT, Run, assert_one_line
+
+pytestmark = pytest.mark.slow
+NOBODY = 65534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+ONE_EPOCH, MORE = POINTS | {"epochs": 1}, POINTS | {"epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of one epoch that belongs to nobody."""
+    probe = [*AS_NOBODY, sys.executable, "-c", "import amr_tf.train"]
+    try:
+        able = subprocess.run(probe, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no setpriv here")
+    if able.returncode:
+        pytest.skip(f"no command as another user here: {able.stderr.strip()[-200:]}")
+    # pytest closes its own temporary folders to other users.
+    with tempfile.TemporaryDirectory() as parent:
+        os.chown(parent, NOBODY, NOBODY)
+        run = Run(pathlib.Path(parent) / "run", ONE_EPOCH, tmp_path_factory.mktemp("logs"), AS_NOBODY)
+        done = run.end()
+        assert (done.code, done.err) == (0, "")
+        yield run.folder
+
+
+@pytest.fixture
+def run_folder(finished):
+    """A copy of that run, also nobody's."""
+    copy = shutil.copytree(finished, finished.with_name(f"copy_{len(os.listdir(finished.parent))}"))
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    return copy
+
+
+@pytest.fixture
+def refused(launch, run_folder):
+    """Takes permissions from a path, tries to go on, gives them back: refused(path, mode) -> what was printed."""
+
+    def tried(path: pathlib.Path, mode: int) -> str:
+        before, contents = os.stat(path).st_mode, listing(run_folder)
+        os.chmod(path, mode)
+        try:
+            code, out, err = launch(run_folder, MORE, AS_NOBODY).end()
+        finally:
+            os.chmod(path, before)
+        assert code == 2, err
+        assert_one_line(err)
+        assert "ermission" in err
+        assert listing(run_folder) == contents
+        return out
+
+    return tried
+
+
+def listing(folder: pathlib.Path) -> dict[pathlib.Path, int]:
+    """The files of a run and their sizes, but for those that say who holds it and how it was last started."""
+    paths = [
+        path for path in folder.rglob("*") if not (path.name.startswith(".") or path.name == "flags.txt")
+    ]
+    return {path: path.stat().st_size for path in paths}
+
+
+@pytest.mark.parametrize("name", [".", "checkpoints", "images", "tensorboard"])
+def test_a_folder_that_cannot_be_written_is_refused_before_tensorflow_is_imported(refused, run_folder, name):
+    assert refused(run_folder / name, 0o555) == ""
+
+
+@pytest.mark.parametrize("name", [".", "checkpoints", "flags.txt", "metrics.csv"])
+def test_what_cannot_be_read_is_refused_before_tensorflow_is_imported(refused, run_folder, name):
+    assert refused(run_folder / name, 0o000) == ""
+
+
+def test_a_folder_in_which_no_run_can_be_made_is_refused(launch, finished):
+    os.chmod(finished.parent, 0o500)
+    try:
+        code, _, err = launch(finished.parent / "other", MORE, AS_NOBODY).end()
+    finally:
+        os.chmod(finished.parent, 0o700)
+    assert code == 2, err
+    assert_one_line(err)
+    assert "ermission" in err
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_taken_for_damaged(refused, run_folder):
+    refused(run_folder / "checkpoints" / "step_0000000012", 0o000)

@@ -1,0 +1,103 @@
+"""SIGTERM, as a scheduler sends it, Ctrl-C and a closed terminal: saved, no step lost, said in one line."""
+
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.reliability.faults.harness import (
+    EPOCH_LENGTH,
+    LONGER,
+    POINTS,
+    TWO_REPLICAS,
+    assert_ends_like,
+    assert_one_line,
+    newest,
+)
+
+EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+both_signals = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name
+)
+not_with_nohup = pytest.param(
+    signal.SIGHUP,
+    {},
+    marks=pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="nohup"),
+)
+
+
+def test_sigterm_in_an_epoch_loses_no_step(launch, unbroken, tmp_path):
+    """Others that follow at once, while it saves and leaves, change nothing."""
+    run = launch(tmp_path / "run", POINTS)
+    run.wait_for_steps(2)
+    run.process.send_signal(signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        time.sleep(0.02)
+        run.process.send_signal(number)
+    assert_saved_and_left(run, signal.SIGTERM)
+    assert_ends_like(launch(run.folder, POINTS), unbroken(POINTS))
+
+
+def test_sigterm_while_it_compiles_ends_it_at_once(launch, tmp_path):
+    run = launch(tmp_path / "run", POINTS)
+    assert run.wait_for(lambda: run.printed("run folder: "))
+    time.sleep(0.2)
+    assert_left_before_its_first_step(run, signal.SIGTERM)
+
+
+@pytest.mark.slow
+@both_signals
+@pytest.mark.parametrize("after", np.random.default_rng(7).uniform(0, 3, 3).round(2))
+def test_a_signal_at_any_moment_of_a_start_is_one_line(launch, tmp_path, number, after):
+    run = launch(tmp_path / "run", POINTS)
+    assert run.wait_for(run.imports_tensorflow)
+    time.sleep(after)
+    assert_left_before_its_first_step(run, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "replicas"),
+    [(signal.SIGTERM, {}), (signal.SIGINT, {}), not_with_nohup, (signal.SIGTERM, TWO_REPLICAS)],
+    ids=["SIGTERM", "SIGINT", "SIGHUP", "SIGTERM_2_replicas"],
+)
+def test_signals_at_random_moments_lose_no_step(launch, unbroken, tmp_path, number, replicas):
+    settings, rng = LONGER | replicas, np.random.default_rng(8 + number)
+    for _ in range(3):
+        run = launch(tmp_path / "run", settings)
+        run.wait_for_steps(1)
+        time.sleep(rng.uniform(0, 0.3))
+        run.process.send_signal(number)
+        time.sleep(rng.uniform(0, 0.5))
+        run.process.send_signal(number)
+        assert_saved_and_left(run, number)
+    assert_ends_like(launch(tmp_path / "run", settings), unbroken(settings))
+
+
+@pytest.mark.slow
+def test_sigterm_in_an_evaluation_loses_no_step(launch, unbroken, tmp_path):
+    run = launch(tmp_path / "run", POINTS)
+    assert run.wait_for(lambda: newest(run.folder) == EPOCH_LENGTH)
+    run.process.send_signal(signal.SIGTERM)
+    assert_saved_and_left(run, signal.SIGTERM)
+    assert not (run.folder / "metrics.csv").exists()
+    assert_ends_like(launch(run.folder, POINTS), unbroken(POINTS))
+
+
+def assert_saved_and_left(run, number) -> None:
+    code, _, err = run.end()
+    assert code == EXIT_CODES[number], err
+    assert_one_line(err)
+    said = re.search(rf"Interrupted by {number.name} at step (\d+) of \d+, which is saved", err)
+    assert int(said[1]) == newest(run.folder)
+
+
+def assert_left_before_its_first_step(run, number) -> None:
+    run.process.send_signal(number)
+    code, _, err = run.end()
+    assert code == EXIT_CODES[number], err
+    assert_one_line(err)
+    assert "before its first step" in err
+    assert newest(run.folder) == 0

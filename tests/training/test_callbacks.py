@@ -1,0 +1,136 @@
+"""What is written down after an epoch, in which order, and how speed is counted."""
+
+import json
+
+import keras
+import pytest
+import rich.console
+
+from amr_tf.config import Config
+from amr_tf.runs.folder import RunFolder, read_rows
+from amr_tf.runtime.errors import one_line
+from amr_tf.training import callbacks
+
+
+class Clock:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(callbacks.time, "monotonic", lambda: self.now)
+
+
+def images_per_second(clock, calls, steps_a_call=1, between=0.0):
+    """What Progress says of an epoch whose calls took these seconds, with other work in between."""
+    console = rich.console.Console(quiet=True)
+    length = len(calls) * steps_a_call
+    progress = callbacks.Progress(10, length, epochs=1, first_step=0, console=console)
+    progress.on_train_begin()
+    progress.on_epoch_begin(0)
+    for number, seconds in enumerate(calls):
+        progress.on_train_batch_begin(number * steps_a_call)
+        clock.now += seconds
+        progress.on_train_batch_end((number + 1) * steps_a_call - 1)
+        clock.now += between
+    logs = {"recon": 0.0, "probe_accuracy": 0.0, "val_probe_accuracy": 0.0}
+    progress.on_epoch_end(0, logs)
+    return logs["images_per_second"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "steps_a_call", "between", "expected"),
+    [
+        ([9, 1, 1], 1, 0, 10),  # the first call compiles
+        ([1, 2, 2], 1, 60, 5),  # saves between the steps are not steps
+        ([9, 1, 1], 4, 0, 40),
+        ([2], 4, 0, 20),  # there is no other
+    ],
+)
+def test_speed_is_that_of_the_steps_alone(monkeypatch, calls, steps_a_call, between, expected):
+    assert images_per_second(Clock(monkeypatch), calls, steps_a_call, between) == pytest.approx(expected)
+
+
+class Checkpoints:
+    best_step = 0
+
+
+def row(epoch, accuracy):
+    return {"epoch": epoch, "step": 4 * epoch} | accuracies(accuracy)
+
+
+def accuracies(validation):
+    return {"val_probe_accuracy": validation, "test_probe_accuracy": 0.25}
+
+
+@pytest.fixture
+def warnings():
+    """The lines that were meant for the user."""
+    return []
+
+
+@pytest.fixture
+def results(tmp_path, warnings):
+    """Results of a run of which one epoch is over."""
+    folder = RunFolder(Config(run_dir=str(tmp_path)))
+    written = callbacks.Results(folder, {}, [row(1, 0.5)], Checkpoints(), warnings.append)
+    written.set_model(type("Model", (), {"step": keras.Variable(8, dtype="int64")}))
+    return written
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_validation_accuracy(results):
+    assert results.checkpoints.best_step == 4
+    results.on_epoch_end(1, accuracies(0.5))
+    assert results.checkpoints.best_step == 4, "the first of equals"
+    results.on_epoch_end(1, accuracies(0.6))
+    assert results.checkpoints.best_step == 8
+
+
+def test_an_epoch_has_its_row_only_when_the_results_are_written(results, monkeypatch):
+    """The row says that the epoch is over: cut off before it, the results would stay old for ever."""
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(callbacks.files, "write_json", full)
+    with pytest.raises(OSError, match="no space left"):
+        results.on_epoch_end(1, accuracies(0.6))
+    assert not results.run.metrics.exists()
+
+
+def test_results_name_the_best_and_the_last_epoch(results):
+    results.on_epoch_end(1, accuracies(0.4))
+    found = json.loads(results.run.results.read_text())
+    assert (found["best"]["epoch"], found["last"]["epoch"]) == (1, 2)
+    assert read_rows(results.run.metrics) == [row(1, 0.5), row(2, 0.4)]
+
+
+def test_what_was_evaluated_stays_when_the_run_goes_on(results, warnings):
+    results.run.results.write_text('{"metrics": {"probe": {"score": 0.9}}, "commit": "old"}')
+    results.on_train_begin()
+    results.on_epoch_end(1, accuracies(0.4))
+    found = json.loads(results.run.results.read_text())
+    assert (found["metrics"], warnings) == ({"probe": {"score": 0.9}}, [])
+    assert "commit" not in found
+
+
+def test_damaged_results_are_kept_beside_the_new_ones_with_a_warning(results, warnings):
+    for number, name in enumerate(("damaged_results.json", "damaged_results.json.2"), 1):
+        results.run.results.write_text(f'{{"metrics": {number}')
+        results.on_train_begin()
+        results.on_epoch_end(1, accuracies(0.4))
+        assert (results.run.path / name).read_text() == f'{{"metrics": {number}'
+        assert f"is kept as {name} " in warnings[-1]
+        assert "\n" not in warnings[-1]
+    assert json.loads(results.run.results.read_text())["last"]["epoch"] == 2
+
+
+def test_a_long_message_keeps_its_beginning_and_its_cause():
+    path = "/a/" + "long/" * 100
+    text = one_line(
+        OSError(f"{{{{function_node __wrapped__SaveV2_device_/job:localhost}}}} {path}:\n File too large")
+    )
+    assert text.startswith("/a/long")
+    assert text.endswith("File too large")
+    assert len(text) < 310
+    assert one_line(ValueError("")) == "ValueError"
+    assert one_line(ValueError("x" * 200)) == "x" * 200

@@ -1,0 +1,285 @@
+"""TensorBoard's files hold the numbers of a run under the right names, read back as TensorBoard reads them."""
+
+import contextlib
+import resource
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorboard import context
+from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
+
+from amr_tf.config import MODELS, Config
+from amr_tf.data import Arrays, pixels
+from amr_tf.data.catalog import DATASETS
+from amr_tf.models.build import build_model
+from amr_tf.training import tensorboard
+
+TINY = {"arch": "acai", "depth": 2, "latent": 2, "latent_width": 16, "batch_size": 8}
+EXAMPLES = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 1), np.uint8)
+VALIDATION = Arrays(EXAMPLES, np.arange(30) % 10, DATASETS["lines"])
+LOGS = {
+    "recon": 0.5, "gan_mix": 0.7, "disc_real": 0.6, "gen_gradient_norm": 3.0, "images_per_second": 90.0,
+    "probe_accuracy": 0.1, "val_recon": 0.4, "val_probe_accuracy": 0.2, "test_probe_accuracy": 0.3, "novelty": 1.5,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
+def build(**settings):
+    return build_model(Config(**(TINY | settings)), (32, 32, 1), 10)
+
+
+def write(folder, model, config, logs, steps, new_run=True):
+    """What a run writes whose epochs end after `steps`."""
+    callback = tensorboard.TensorBoard(folder, config, VALIDATION, new_run)
+    callback.set_model(model)
+    with contextlib.closing(callback):
+        callback.on_train_begin()
+        for epoch, step in enumerate(steps):
+            model.step.assign(step)
+            callback.on_epoch_end(epoch, logs)
+
+
+def read(folder):
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    events.Reload()
+    return events
+
+
+def curve(events, tag):
+    return [(event.step, pytest.approx(tf.make_ndarray(event.tensor_proto))) for event in events.Tensors(tag)]
+
+
+def session_groups(logdir):
+    """The rows of the HPARAMS tab, from TensorBoard's own code: {trial: (settings, {(tag, split): last value})}."""
+    multiplexer = plugin_event_multiplexer.EventMultiplexer()
+    multiplexer.AddRunsFromDirectory(str(logdir))
+    multiplexer.Reload()
+    provider = data_provider.MultiplexerDataProvider(multiplexer, str(logdir))
+    backend = backend_context.Context(base_plugin.TBContext(data_provider=provider))
+    request_context = context.RequestContext()
+    columns = backend.experiment_from_metadata(
+        request_context, "", True, backend.hparams_metadata(request_context, ""), None
+    ).metric_infos
+    request = api_pb2.ListSessionGroupsRequest(
+        start_index=0,
+        slice_size=10,
+        allowed_statuses=api_pb2.Status.values(),
+        col_params=[api_pb2.ColParams(metric=column.name) for column in columns],
+    )
+    rows = list_session_groups.Handler(request_context, backend, "", request).run().session_groups
+    return {
+        row.name: (
+            {name: value.number_value or value.string_value for name, value in row.hparams.items()},
+            {(metric.name.tag, metric.name.group): metric.value for metric in row.metric_values},
+        )
+        for row in rows
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_number_that_a_model_logs_has_its_place_and_its_meaning(name):
+    beta = {"beta": 1.0} if name in ("amr", "acai_amr") else {}
+    arch = {"arch": "acai", "latent_width": 16}
+    logged = {metric.name for metric in build(model=name, **arch, **beta).metrics}
+    assert {"recon", "probe_accuracy"} <= logged
+    assert logged - set(tensorboard.TAGS) == set()
+
+
+def test_no_two_numbers_share_a_tag_and_each_is_described():
+    tags = [tag.name for tag in tensorboard.TAGS.values()]
+    assert len(set(tags)) == len(tags)
+    assert all(tag.description and "/" in tag.name for tag in tensorboard.TAGS.values())
+
+
+def test_curves_lie_where_their_split_is_under_names_that_the_splits_share(model, tmp_path):
+    """The axis is the model's step: runs with epochs of other lengths can be compared."""
+    write(tmp_path, model, Config(**TINY), LOGS, steps=[40, 80])
+    train, validation, test = (read(tmp_path / split) for split in ("train", *tensorboard.SPLITS.values()))
+    assert set(train.Tags()["tensors"]) == {
+        "generator/recon", "generator/gan_mix", "discriminator/disc_real", "gradient_norm/generator",
+        "speed/images_per_second", "probe/accuracy", "novelty",
+    }  # fmt: skip
+    assert set(validation.Tags()["tensors"]) == {"generator/recon", "probe/accuracy"}
+    assert set(test.Tags()["tensors"]) == {"probe/accuracy"}
+    assert curve(train, "probe/accuracy") == [(40, 0.1), (80, 0.1)]
+    assert curve(validation, "probe/accuracy") == [(40, 0.2), (80, 0.2)]
+    assert curve(test, "probe/accuracy") == [(40, 0.3), (80, 0.3)]
+    assert curve(train, "novelty") == [(40, 1.5), (80, 1.5)], "unknown names are logged as well"
+    described = train.SummaryMetadata("generator/gan_mix").summary_description
+    assert described == tensorboard.TAGS["gan_mix"].description
+    assert "l(D(x_m), 1)" in described
+
+
+def test_an_epoch_can_be_read_while_the_run_goes_on(model, tmp_path):
+    callback = tensorboard.TensorBoard(tmp_path, Config(**TINY), VALIDATION, new_run=True)
+    callback.set_model(model)
+    with contextlib.closing(callback):
+        callback.on_train_begin()
+        assert read(tmp_path / "train").Tags()["graph"]
+        for epoch in range(2):
+            model.step.assign(4 + epoch)
+            callback.on_epoch_end(epoch, LOGS)
+        assert curve(read(tmp_path / "train"), "generator/recon") == [(4, 0.5), (5, 0.5)]
+        assert curve(read(tmp_path / "evaluation/validation"), "generator/recon") == [(4, 0.4), (5, 0.4)]
+
+
+def test_a_run_taken_up_again_goes_on_with_the_same_curves(model, tmp_path):
+    """Another process, another file: TensorBoard reads both, and the settings and the graph of the first."""
+    write(tmp_path, model, Config(**TINY), LOGS, steps=[40])
+    time.sleep(1.1)  # files are read in the order of their names, which have the second in them
+    write(tmp_path, model, Config(**TINY), LOGS | {"recon": 0.25}, steps=[80], new_run=False)
+    train = read(tmp_path / "train")
+    assert curve(train, "generator/recon") == [(40, 0.5), (80, 0.25)]
+    assert train.Tags()["graph"]
+    assert len(list((tmp_path / "train").glob(tensorboard.EVENTS))) == 2
+    assert len(list((tmp_path / "evaluation").glob(tensorboard.EVENTS))) == 1
+
+
+def test_hparams_tab_compares_runs_by_setting_and_outcome(model, tmp_path):
+    """Every run is a row of its own, also one with equal settings; the columns are the curves of both splits."""
+    accuracies = {"a": 0.5, "b": 0.75, "c": 0.25}
+    for name, weight in {"a": 2.0, "b": 50.0, "c": 2.0}.items():
+        logs = LOGS | {"val_probe_accuracy": accuracies[name], "val_recon": 0.125}
+        write(tmp_path / f"lines/{name}/tensorboard", model, Config(**TINY, lambda_=weight), logs, steps=[4])
+    rows = session_groups(tmp_path)
+    assert set(rows) == {f"lines/{name}/tensorboard/evaluation" for name in accuracies}
+    for name, accuracy in accuracies.items():
+        settings, metrics = rows[f"lines/{name}/tensorboard/evaluation"]
+        assert settings["lambda"] == (50.0 if name == "b" else 2.0)
+        assert settings["mixer"] == "mixup"
+        assert "epochs" not in settings, "a run that goes on may have more of them"
+        assert metrics == {
+            ("probe/accuracy", "validation"): accuracy,
+            ("probe/accuracy", "test"): pytest.approx(0.3),
+            ("generator/recon", "validation"): 0.125,
+        }
+
+
+def test_a_new_run_shows_nothing_of_what_stopped_in_its_first_epoch(model, tmp_path):
+    """TensorBoard keeps the first settings it reads in a folder, so an older run's would be shown for ever."""
+    write(tmp_path / "run", model, Config(**TINY, lambda_=2.0), LOGS, steps=[1])
+    kept = tmp_path / "run" / "notes.txt"
+    kept.write_text("of the user")
+    write(tmp_path / "run", model, Config(**TINY, lambda_=50.0), LOGS, steps=[4])
+    ((settings, _),) = session_groups(tmp_path).values()
+    assert settings["lambda"] == 50.0
+    assert curve(read(tmp_path / "run" / "train"), "generator/recon") == [(4, 0.5)]
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("arch", ["acai", "amr"])
+def test_the_graph_is_the_forward_computation_and_moves_nothing(name, arch):
+    """Its outermost boxes are what the paper calls f, g, D, and the probe."""
+    model = build(model=name, arch=arch, latent_width=16 if arch == "acai" else 8)
+    before = [variable.numpy() for variable in model.weights]
+    operations = tensorboard.forward_graph(model).get_operations()
+    boxes = {operation.name.split("/")[0] for operation in operations}
+    parts = {"encode", "decode", "probe"} | ({"discriminate"} if name not in ("ae", "vae") else set())
+    assert boxes == {"images"} | parts
+    for variable, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_the_graph_of_a_model_on_two_replicas_can_be_drawn():
+    cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
+    assert len(cpus) == 2
+    with tf.distribute.MirroredStrategy(cpus).scope():
+        model = build(arch="amr", latent_width=8)
+    assert len(tensorboard.forward_graph(model).get_operations()) > 100
+
+
+def test_projector_files_are_the_codes_labels_and_thumbnails(model, tmp_path):
+    write(tmp_path, model, Config(**TINY, projector=True), LOGS, steps=[4])
+    folder = tmp_path / tensorboard.SPLITS["val_"]
+    codes = np.loadtxt(folder / "codes.tsv", delimiter="\t")
+    expected = model.encode(pixels.to_float(EXAMPLES)).numpy().reshape(30, -1)
+    np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-6)
+    assert np.loadtxt(folder / "labels.tsv", dtype=int).tolist() == VALIDATION.labels.tolist()
+    thumbnails = np.asarray(Image.open(folder / "thumbnails.png"))
+    assert thumbnails.shape == (6 * 32, 6 * 32, 3)
+    np.testing.assert_array_equal(thumbnails[32:64, 64:96, 0], EXAMPLES[8, :, :, 0], "row 1, column 2 of six")
+    text = (folder / "projector_config.pbtxt").read_text()
+    for name in ("codes.tsv", "labels.tsv", "thumbnails.png", "single_image_dim: 32"):
+        assert name in text
+
+
+def test_points_have_codes_but_no_thumbnails(tmp_path):
+    points = np.random.default_rng(0).uniform(-1, 1, (1100, 1, 1, 2)).astype("float32")
+    config = Config(dataset="spiral", projector=True)
+    model = build_model(config, (1, 1, 2), 10)
+    validation = Arrays(points, np.arange(1100) % 10, DATASETS["spiral"])
+    tensorboard.write_codes(tmp_path / "folder", model, validation)
+    assert len((tmp_path / "folder" / "codes.tsv").read_text().splitlines()) == tensorboard.CODES
+    assert not (tmp_path / "folder" / "thumbnails.png").exists()
+    assert "sprite" not in (tmp_path / "folder" / "projector_config.pbtxt").read_text()
+
+
+def test_codes_are_written_only_when_asked_for(model, tmp_path):
+    write(tmp_path, model, Config(**TINY), LOGS, steps=[4])
+    assert not list(tmp_path.rglob("codes.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("resumed_at", "at_once", "expected"),
+    [(0, 1, [2, 3]), (3, 1, [3]), (4, 1, []), (0, 4, [0]), (0, 2, [2])],
+)
+def test_profile_covers_the_steps_asked_for_and_none_that_are_past(
+    model, tmp_path, resumed_at, at_once, expected
+):
+    """--profile_steps=3,4 counts from 1; `running` holds how many steps were done before each.
+
+    Of several steps at once all are profiled, if one of them is asked for.
+    """
+    profile = tensorboard.Profile(tmp_path, range(3, 5), at_once)
+    running = []
+    for step in range(resumed_at, 8, at_once):
+        model.step.assign(step)
+        profile.before(model)
+        if profile.running:
+            running.append(step)
+        model.step.assign(step + at_once)
+        profile.after(model)
+    assert running == expected
+    assert not profile.running
+    assert len(list(tmp_path.glob("plugins/profile/*/*.xplane.pb"))) == bool(expected)
+
+
+def test_a_profile_under_way_ends_with_the_run(model, tmp_path):
+    """An error in the middle of it: a second profile could not start otherwise."""
+    for name in ("a", "b"):
+        config = Config(**TINY, profile_steps="1,100")
+        callback = tensorboard.TensorBoard(tmp_path / name, config, VALIDATION, new_run=False)
+        callback.set_model(model)
+        model.step.assign(0)
+        callback.on_train_batch_begin(0)
+        assert callback.profile.running
+        callback.close()
+        callback.close()
+        assert list((tmp_path / name).glob("train/plugins/profile/*/*.xplane.pb"))
+
+
+def test_a_full_disk_is_an_error(model, tmp_path):
+    """Here a limit on the size of files: what was not written must not go unnoticed."""
+    callback = tensorboard.TensorBoard(tmp_path, Config(**TINY), VALIDATION, new_run=False)
+    callback.set_model(model)
+    callback.on_epoch_end(0, LOGS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises((OSError, tf.errors.OpError)):  # noqa: PT012 (the file fills up at some epoch)
+            for epoch in range(1, 100):
+                callback.on_epoch_end(epoch, LOGS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        callback.close()
