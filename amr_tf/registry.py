@@ -1,0 +1,106 @@
+"""Names and import paths of everything that a flag can name. Nothing is imported until it is asked for by name.
+
+A new method, mixer, network, loss, data set, metric or figure is a file and one line here.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+MODELS = {
+    "ae": "amr_tf.models.autoencoder:Autoencoder",
+    "vae": "amr_tf.models.vae:VAE",
+    "aegan": "amr_tf.models.amr:AEGAN",
+    "amr": "amr_tf.models.amr:AMR",
+    "amr_supervised": "amr_tf.models.amr_supervised:SupervisedAMR",
+    "acai": "amr_tf.models.acai:ACAI",
+    "acai_rerun": "amr_tf.models.acai:ACAIRerun",
+}
+MIXERS = {
+    "mixup": "amr_tf.mixing:Mixup",
+    "mixup_channel": "amr_tf.mixing:ChannelMixup",
+    "bernoulli": "amr_tf.mixing:Bernoulli",
+    "bernoulli_unit": "amr_tf.mixing:UnitBernoulli",
+}
+MASK_GRADIENTS = {
+    "straight_through": "amr_tf.mixing:straight_through",
+    "soft": "amr_tf.mixing:soft",
+    "gumbel": "amr_tf.mixing:gumbel",
+}
+ARCHS = {
+    "amr": "amr_tf.networks.convolutional:AMR",
+    "acai": "amr_tf.networks.convolutional:ACAI",
+    "amr_fixed": "amr_tf.networks.convolutional:AMR_FIXED",
+    "burgess": "amr_tf.networks.burgess:BURGESS",
+    "mlp": "amr_tf.networks.mlp:MLP",
+    "resnet": "amr_tf.networks.resnet:RESNET",
+}
+RECON_LOSSES = {
+    "l1": "amr_tf.losses:l1",
+    "l2": "amr_tf.losses:l2",
+    "bce": "amr_tf.losses:bce",
+    "bce_sum": "amr_tf.losses:bce_sum",
+}
+GAN_LOSSES = {
+    "bce": "amr_tf.losses:gan_bce",
+    "lsgan": "amr_tf.losses:gan_lsgan",
+}
+DATASETS = {
+    "lines": "amr_tf.data.catalog:LINES",
+    "spiral": "amr_tf.data.catalog:SPIRAL",
+    "mnist": "amr_tf.data.catalog:MNIST",
+    "kmnist": "amr_tf.data.catalog:KMNIST",
+    "fashion_mnist": "amr_tf.data.catalog:FASHION_MNIST",
+    "svhn": "amr_tf.data.catalog:SVHN",
+    "cifar10": "amr_tf.data.catalog:CIFAR10",
+    "dsprites": "amr_tf.data.catalog:DSPRITES",
+    "celeba": "amr_tf.data.catalog:CELEBA",
+    "zappos": "amr_tf.data.catalog:ZAPPOS",
+    "shapes": "amr_tf.data.catalog:SHAPES",
+}
+METRICS = {
+    "probe": "amr_tf.evaluation.measures:PROBE",
+    "probe_pixels": "amr_tf.evaluation.measures:PROBE_PIXELS",
+    "clustering": "amr_tf.evaluation.measures:CLUSTERING",
+    "reconstruction": "amr_tf.evaluation.measures:RECONSTRUCTION",
+    "interpolation": "amr_tf.evaluation.measures:INTERPOLATION",
+    "attributes": "amr_tf.evaluation.measures:ATTRIBUTES",
+    "lines": "amr_tf.evaluation.measures:LINES",
+    "spiral": "amr_tf.evaluation.measures:SPIRAL",
+    "factor_vae": "amr_tf.evaluation.measures:FACTOR_VAE",
+    "factor_vae_disentanglement_lib": "amr_tf.evaluation.measures:FACTOR_VAE_DISENTANGLEMENT_LIB",
+    "amr_dfv": "amr_tf.evaluation.measures:AMR_DFV",
+    "beta_vae": "amr_tf.evaluation.measures:BETA_VAE",
+    "mig": "amr_tf.evaluation.measures:MIG",
+    "sap": "amr_tf.evaluation.measures:SAP",
+    "dci": "amr_tf.evaluation.measures:DCI",
+    "dci_quick": "amr_tf.evaluation.measures:DCI_QUICK",
+    "modularity": "amr_tf.evaluation.measures:MODULARITY",
+}
+FIGURES = {
+    "interpolation": "amr_tf.evaluation.figures:INTERPOLATION",
+    "triangle": "amr_tf.evaluation.figures:TRIANGLE",
+    "traversal": "amr_tf.evaluation.figures:TRAVERSAL",
+    "masks": "amr_tf.evaluation.figures:MASKS",
+    "attribute_mixes": "amr_tf.evaluation.figures:ATTRIBUTE_MIXES",
+    "spiral": "amr_tf.evaluation.point_figures:SPIRAL",
+    "latent": "amr_tf.evaluation.point_figures:LATENT",
+}
+
+
+def load(table: Mapping[str, str], name: str) -> Any:
+    """Imports what a name of a table stands for.
+
+    Example:
+        >>> load(MIXERS, "mixup").__name__
+        'Mixup'
+
+    Args:
+        table: one of this module's.
+        name: a key of the table.
+
+    Raises:
+        KeyError: the table has no such name.
+    """
+    module, _, attribute = table[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
