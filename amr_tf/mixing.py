@@ -46,8 +46,57 @@ class Mixer(Protocol):
             indices int32 [B, k] and weights float32 [B, k, ...], as `mix` takes them.
         """
 
+    def weights(self, shares: tf.Tensor, code_shape: tuple[int, ...]) -> tf.Tensor:
+        """Turns the share of each parent in a mix into weights, without a draw.
 
-class Mixup:
+        Args:
+            shares: float32 [N, k], each row sums to 1.
+            code_shape: shape of one code, (H, W, C) or (C,).
+
+        Returns:
+            float32 [N, k, ...], as `mix` takes them.
+        """
+
+    def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
+        """Weights of the way from the codes a to the codes b, both ends included.
+
+        Args:
+            a, b: codes [B, ...].
+            steps: points on the way, at least 2.
+
+        Returns:
+            float32 [steps, 2, ...]: the weights of a and b at each point, as `mix` takes them.
+        """
+
+
+class _Convex:
+    """The way of a convex mixer: straight."""
+
+    def weights(self, shares, code_shape):
+        return tf.reshape(shares, [*shares.shape, *(1,) * len(code_shape)])
+
+    def path(self, a, b, steps):
+        share = tf.linspace(0.0, 1.0, steps)
+        return self.weights(tf.stack([1 - share, share], axis=1), a.shape[1:])
+
+
+class _Discrete:
+    """The way of a discrete mixer: feature maps are switched over one after the other, in their order."""
+
+    def weights(self, shares, code_shape):
+        """The first feature maps come from the first parent, the next ones from the second, and so on."""
+        maps = code_shape[-1]
+        ends = tf.round(tf.cumsum(shares, axis=1) * maps)[:, :, None]
+        number = tf.range(maps, dtype=tf.float32)
+        owned = (number < ends) & (number >= tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1])
+        return tf.reshape(tf.cast(owned, tf.float32), [*shares.shape, *_per_map(code_shape)])
+
+    def path(self, a, b, steps):
+        share = tf.linspace(0.0, 1.0, steps)
+        return self.weights(tf.stack([share, 1 - share], axis=1), a.shape[1:])[:, ::-1]
+
+
+class Mixup(_Convex):
     """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1)."""
 
     def __init__(self, k: int):
@@ -68,7 +117,7 @@ class ChannelMixup(Mixup):
         return _per_map(code_shape)
 
 
-class UnitBernoulli:
+class UnitBernoulli(_Discrete):
     """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely."""
 
     def __init__(self, k: int):
@@ -97,7 +146,7 @@ class Bernoulli(UnitBernoulli):
         return _parents(batch_size, 2, seed), tf.stack([mask, 1 - mask], axis=1)
 
 
-class ReversedMixup:
+class ReversedMixup(_Convex):
     """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2]."""
 
     def sample(self, batch_size, code_shape, seed):

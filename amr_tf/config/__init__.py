@@ -259,6 +259,10 @@ class Config:
         """Width in pixels of the images that the networks see."""
         return self.image_size or DATASET_WIDTHS.get(self.dataset, FOLDER_WIDTH)
 
+    def uses(self, name: str) -> bool:
+        """Whether the run's method is free to take any value of this setting, such as `mixer` or `k`."""
+        return self.model == "amr" if name in ("mixer", "k") else True
+
     def flag(self, name: str) -> str:
         """`--name=value`, as it would be typed."""
         return f"--{flag_name(name)}={getattr(self, name)}"

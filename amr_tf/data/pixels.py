@@ -1,6 +1,7 @@
 """Images as numbers: 28 pixels to 32, bytes to [-1, 1] and back, eight pixels in a byte. NumPy only."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -63,14 +64,28 @@ def _triangle_weights(source: int, target: int) -> np.ndarray:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def to_float(images: np.ndarray) -> np.ndarray:
-    """uint8 of any shape -> float32 in [-1, 1], as the models see it."""
-    return images.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+def to_float(images: Any) -> Any:
+    """Scales uint8 in 0 .. 255 of any shape to float32 in [-1, 1]. Floating-point images are returned unchanged.
+
+    Args:
+        images: a NumPy array or a tensor; so is the result.
+    """
+    if isinstance(images, np.ndarray):
+        if images.dtype != np.uint8:
+            return images
+        return images.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+    import tensorflow as tf  # loaded already where there is a tensor
+
+    return images if images.dtype.is_floating else tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
-def to_uint8(x: np.ndarray) -> np.ndarray:
-    """float in [-1, 1] (values outside are clipped) of any shape -> uint8: the inverse of `to_float`."""
-    return np.rint((np.clip(x, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+def to_uint8(x: Any) -> Any:
+    """Inverts `to_float`: floats in [-1, 1] of any shape, clipped, to uint8. Takes a NumPy array or a tensor."""
+    if isinstance(x, np.ndarray):
+        return np.rint((np.clip(x, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    import tensorflow as tf
+
+    return tf.cast(tf.round(tf.clip_by_value((x + 1) * 127.5, 0, 255)), tf.uint8)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

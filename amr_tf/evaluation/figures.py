@@ -90,7 +90,7 @@ def interpolation(opened: list[TrainedRun], rng: np.random.Generator) -> list[np
     share = np.linspace(0, 1, PATH_STEPS, dtype=np.float32).reshape(1, -1, 1, 1, 1)
     paths = [(1 - share) * x[:PAIRS, None] + share * x[PAIRS:, None]]
     for run in opened:
-        paths.append(run.model.interpolate(x[:PAIRS], x[PAIRS:], PATH_STEPS, run.config.mixer).numpy())
+        paths.append(run.model.interpolate(x[:PAIRS], x[PAIRS:], PATH_STEPS).numpy())
     labels = ["pixels", *_labels(opened)]
     rows = np.stack(paths, axis=1)  # [pair, row, step, H, W, C]
     blocks = [canvas.with_labels(_grid(list(block)), labels) for block in rows]

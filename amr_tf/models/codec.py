@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from amr_tf.mixing import Mixer
 from amr_tf.networks import ARCHS
 from amr_tf.networks.layers import Seeds
 
@@ -47,27 +48,19 @@ class Codec(keras.Model):
         """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
         return self.decode(self.encode(x))
 
-    def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int, mixer: str = "mixup") -> tf.Tensor:
-        """Decoded codes on the way from x1 to x2, both ends included.
+    def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int, mixer: Mixer | None = None) -> tf.Tensor:
+        """Decodes codes on the way from x1 to x2, both ends included.
 
         Args:
             x1, x2: images [B, H, W, C].
             steps: points on the way, at least 2.
-            mixer: a convex one goes straight; a Bernoulli one switches feature maps over in their order.
+            mixer: whose `path` is taken; the model's by default.
 
         Returns:
             Images [B, steps, H, W, C].
         """
-        codes = tf.stack([self.encode(x1), self.encode(x2)], axis=1)
-        share = tf.linspace(0.0, 1.0, steps)
-        if mixer.startswith("bernoulli"):
-            maps = self.code_shape[-1]
-            switched = tf.range(1, maps + 1, dtype=tf.float32) <= tf.round(share[:, None] * maps)
-            share = tf.reshape(
-                tf.cast(switched, tf.float32), [steps, *[1] * (len(self.code_shape) - 1), maps]
-            )
-        else:
-            share = tf.reshape(share, [steps, *[1] * len(self.code_shape)])
-        path = codes[:, None, 0] * (1 - share) + codes[:, None, 1] * share
+        a, b = self.encode(x1), self.encode(x2)
+        weights = (mixer or self.mixer).path(a, b, steps)
+        path = a[:, None] * weights[:, 0] + b[:, None] * weights[:, 1]
         images = self.decode(tf.reshape(path, [-1, *self.code_shape]))
         return tf.reshape(images, [-1, steps, *self.image_shape])

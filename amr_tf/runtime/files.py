@@ -6,9 +6,11 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import stat
+import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
@@ -57,22 +59,53 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
     return kept
 
 
-def write(path: pathlib.Path, content: str | bytes) -> None:
-    """Writes a file whole: under a temporary name beside it, synced, then renamed.
+def user_path(text: str | os.PathLike[str]) -> pathlib.Path:
+    """Expands a leading `~` as a shell does: an unknown user's `~name` is an ordinary file name."""
+    return pathlib.Path(os.path.expanduser(text))
+
+
+@contextlib.contextmanager
+def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """Opens a file for writing that takes its name once it is complete and on the disk.
 
     Raises:
-        OSError: nothing has changed at `path` then.
+        OSError: the file cannot be written; what `path` held before is unchanged.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
-        with _naming(path), open(temporary, "wb") as file:
-            file.write(data)
+        with _naming(path), open(temporary, "xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Makes a folder to fill that takes its name once everything in it is on the disk.
+
+    Raises:
+        OSError: a file cannot be written, or `path` exists; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for entry in sorted(temporary.rglob("*"), reverse=True):
+            sync(entry)
+        sync(temporary)
+        os.rename(temporary, path)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write(path: pathlib.Path, content: str | bytes) -> None:
+    """Writes a file whole, as `atomic_file` does."""
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def sync(path: pathlib.Path) -> None:
