@@ -12,18 +12,7 @@ from amr_tf.sweeping import conduct, executors, jobs, status
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Parsed command line of a sweep.
-
-    Attributes:
-        jobs: one for each preset and seed.
-        out: folder of the runs.
-        table: table of the paper that the report fills in; None for all runs by their settings.
-        figures: names of figures drawn of the finished runs.
-        metrics: names of metrics computed for each finished run.
-        executor: `local` or `slurm`.
-        parallel: number of jobs at a time.
-        slurm: parameters of `submitit.SlurmExecutor`.
-    """
+    """Parsed command line of a sweep: jobs, where they run, and what is made of the finished runs."""
 
     jobs: list[jobs.Job]
     out: pathlib.Path
