@@ -70,7 +70,7 @@ def work(request: Request) -> None:
         trained = TrainedRun(request.run_dir, request.checkpoint)
         path = saved_model.export(trained, request.export_dir, request.also)
         print(f"exported: {path} (step {trained.step:,}, {time.monotonic() - begin:.0f} s)")
-        print(f"what it can be asked: {path / saved_model.CARD}")
+        print(f"model card: {path / saved_model.CARD}")
 
 
 main = Command("amr_tf.export", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work, STOPPED)

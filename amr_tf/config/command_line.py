@@ -174,7 +174,7 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
 
 
 def own_help(usage: str, values: flags.FlagValues) -> str:
-    """Returns the help of a binary with flags of its own."""
+    """Returns the help of a binary that trains nothing."""
     lines = [usage, "", "Flags (--name=value; --flagfile=FILE reads them from a file):", ""]
     for name in sorted(set(values) - ABSL_FLAGS):
         default = f". Default: {values[name].default_as_str}" if values[name].default else ""

@@ -255,8 +255,8 @@ def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], b
         return {}
     try:
         content = files.read_json(path)
-        for key, holds in checks.items():
-            if key in content and not holds(content[key]):
+        for key, valid in checks.items():
+            if key in content and not valid(content[key]):
                 raise ValueError(f"invalid {key}")
         return content
     except (OSError, ValueError) as error:

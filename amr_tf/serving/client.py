@@ -93,7 +93,7 @@ def _url(url: str) -> str:
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in SCHEMES and parts.hostname and (parts.port or parts.scheme != "grpc")
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         usable = False
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or not url.isascii():
         raise UserError(
@@ -112,9 +112,9 @@ def connect(connection: Connection) -> Server:
     return rest.RestServer(*connection)
 
 
-def work(asked: tuple[Connection, Request]) -> None:
+def work(addressed: tuple[Connection, Request]) -> None:
     """Carries out the command."""
-    connection, request = asked
+    connection, request = addressed
     COMMANDS[request.command].run(connect(connection), request)
 
 
