@@ -116,7 +116,7 @@ def test_every_field_refuses_junk_that_its_declaration_does_not_admit(data):
         ({"lambda_": math.nan}, "--lambda takes a finite number. Received: --lambda=nan"),
         (
             {"model": "gan"},
-            "--model takes one of ae, vae, aegan, amr, acai, acai_amr. Received: --model='gan'",
+            "--model takes one of ae, vae, aegan, amr, acai, acai_rerun. Received: --model='gan'",
         ),
         (
             {"run_dir": "a\nb"},
@@ -156,14 +156,14 @@ def test_a_whole_number_serves_as_a_number():
 RULE_WITNESSES = (
     {"k": 5, "batch_size": 4},
     {"model": "acai", "k": 3},
-    {"model": "acai_amr", "mixer": "bernoulli"},
+    {"model": "acai_rerun", "mixer": "bernoulli"},
     {"model": "ae", "mixer": "supervised", "update_g_every": 1},
     {"mixer": "supervised", "k": 3},
     {"labelled_examples": 100},
     {"model": "aegan", "beta": 1.0},
     {"model": "amr", "beta_kl": 4.0},
     {"model": "acai", "gan_loss": "bce"},
-    {"model": "acai_amr", "recon_loss": "l2"},
+    {"model": "acai_rerun", "recon_loss": "l2"},
     {"model": "ae", "update_g_every": 5},
     {"arch": "amr", "recon_loss": "bce"},
     {"train_examples": 63},
@@ -235,7 +235,7 @@ FACES = {"attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}
     [
         ({}, {}),
         ({"model": "aegan"}, {}),
-        ({"model": "acai_amr"}, {}),
+        ({"model": "acai_rerun"}, {}),
         ({"model": "ae"}, {"update_g_every": 1, "lambda": 1.0}),
         ({"model": "vae"}, {"update_g_every": 1, "lambda": 1.0, "adam_beta1": 0.9}),
         ({"model": "acai"}, {**ACAI, "latent_width": 2, "epochs": 256, "steps_per_epoch": 1024}),
@@ -247,7 +247,7 @@ FACES = {"attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}
         ),
         ({"dataset": "spiral"}, {"arch": "mlp", "latent": 2}),
         ({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
-        ({"arch": "burgess", "model": "acai_amr"}, {"latent": 10, "weight_decay": 0.0}),
+        ({"arch": "burgess", "model": "acai_rerun"}, {"latent": 10, "weight_decay": 0.0}),
         ({"arch": "resnet"}, RESNET),
         ({"dataset": "zappos"}, {"arch": "resnet", **RESNET}),
         ({"dataset": "celeba"}, {"arch": "resnet", **RESNET, **FACES}),

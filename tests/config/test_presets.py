@@ -26,7 +26,7 @@ METHODS = {
     "amr_mixup_k4": {"model": "amr", "mixer": "mixup", "k": 4},
     "amr_mixup_k6": {"model": "amr", "mixer": "mixup", "k": 6},
     "amr_mixup_k8": {"model": "amr", "mixer": "mixup", "k": 8},
-    "acai_rerun": {"model": "acai_amr"},
+    "acai_rerun": {"model": "acai_rerun"},
     # As long as ACAI's own 2^24 images, whatever the others train.
     "acai_published": {"model": "acai", "epochs": 256, "steps_per_epoch": 1024},
 }
@@ -149,12 +149,12 @@ SPIRAL = {"dataset": "spiral", "depth": 8, "lambda_": 10.0, "update_g_every": 1,
 FIGURES = {
     "figure6_celeba/celeba": CELEBA | {"mixer": "supervised", "lambda_": 50.0},
     "figure7/row1_aegan": ZAPPOS | {"model": "aegan", "lambda_": 50.0},
-    "figure7/row2_acai": ZAPPOS | {"model": "acai_amr", "lambda_": 50.0},
+    "figure7/row2_acai": ZAPPOS | {"model": "acai_rerun", "lambda_": 50.0},
     "figure7/row3_amr": ZAPPOS | {"lambda_": 50.0, "beta": 50.0},
     "figure8/row1_aegan": ZAPPOS | {"model": "aegan", "mixer": "bernoulli", "lambda_": 50.0},
     "figure8/row2_amr": ZAPPOS | {"mixer": "bernoulli", "lambda_": 50.0, "beta": 50.0},
     "figure9/row1_aegan": CELEBA | {"model": "aegan", "lambda_": 100.0},
-    "figure9/row2_acai": CELEBA | {"model": "acai_amr", "lambda_": 100.0},
+    "figure9/row2_acai": CELEBA | {"model": "acai_rerun", "lambda_": 100.0},
     "figure9/row3_amr": CELEBA | {"lambda_": 100.0, "beta": 50.0},
     "figure10/row1_aegan": CELEBA | {"model": "aegan", "mixer": "bernoulli", "lambda_": 50.0},
     "figure10/row2_amr": CELEBA | {"mixer": "bernoulli", "lambda_": 50.0, "beta": 50.0},

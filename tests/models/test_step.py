@@ -123,7 +123,7 @@ def test_cosine_schedule_without_the_length_of_the_run_is_refused():
 
 
 @pytest.mark.parametrize(("model", "generator_passes", "discriminator_passes"),
-                         [("aegan", 2, 2), ("amr", 2, 3), ("acai_amr", 1, 3)])  # fmt: skip
+                         [("aegan", 2, 2), ("amr", 2, 3), ("acai_rerun", 1, 3)])  # fmt: skip
 @pytest.mark.parametrize("update_g_every", [1, 2])
 def test_power_vectors_move_once_a_pass_also_where_no_update_is_due(
     model, generator_passes, discriminator_passes, update_g_every
@@ -302,7 +302,7 @@ def test_amr_losses_are_those_of_the_paper():
 
 def test_the_papers_rerun_of_acai_has_its_own_targets():
     """G: lambda l1 + l(D(x_m), 0). D: 0 for images and reconstructions, 2 min(alpha, 1 - alpha) for mixes."""
-    network, x, y = make("acai_amr", "acai", latent_width=16, lambda_=3.0, update_g_every=1)
+    network, x, y = make("acai_rerun", "acai", latent_width=16, lambda_=3.0, update_g_every=1)
     forward = network.forward(tf.constant(x))
     real, recon, mixed = (network.discriminator(images) for images in (x, forward.recon, forward.mix))
     alpha = np.ravel(forward.weights[:, 0])
