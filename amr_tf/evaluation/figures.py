@@ -1,6 +1,5 @@
 """The pictures of `amr_tf.evaluate`: paths between test images run by run, mixes of three, traversals of a code."""
 
-import os
 import pathlib
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from amr_tf.config import ConfigError
 from amr_tf.data import pixels
 from amr_tf.evaluation import point_figures
+from amr_tf.evaluation.request import Request
 from amr_tf.plotting import canvas
 from amr_tf.runs.folder import RunError
 from amr_tf.runs.trained import TrainedRun
@@ -29,8 +29,8 @@ MAPS_A_PANEL, PANEL_WIDTH, MASK_HEIGHT = (
 )  # feature maps side by side, pixels across, pixels a row
 
 
-def draw(request) -> list[pathlib.Path]:
-    """Draws the figures that an `evaluate.Request` asks for; returns the files.
+def draw(request: Request) -> list[pathlib.Path]:
+    """Draws the requested figures; returns the files.
 
     Raises:
         UserError: a run cannot be opened, runs of different data sets, points, codes that are not flat, or a folder
@@ -41,7 +41,7 @@ def draw(request) -> list[pathlib.Path]:
     for name in request.figures:
         if name not in OF_POINTS:
             _refuse_points(opened[0], name)
-    folder = pathlib.Path(os.path.expanduser(request.out)) if request.out else opened[0].path / "figures"
+    folder = files.user_path(request.out) if request.out else opened[0].path / "figures"
     written = []
     for name in request.figures:
         frames = FIGURES[name](opened, np.random.default_rng([request.seed, *name.encode()]))

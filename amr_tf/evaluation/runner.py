@@ -1,49 +1,46 @@
-"""What `amr_tf.evaluate` was asked for: each metric of each run, written down as it is found, then a table."""
+"""Course of an evaluation: each metric of each run, saved as it is computed, then a table."""
 
 import contextlib
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import rich.console
 import rich.progress
 import rich.table
 
 from amr_tf.evaluation import figures, measures
+from amr_tf.evaluation.request import Request
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import errors
+from amr_tf.runtime.console import Console
 from amr_tf.runtime.errors import DataError, UserError
 from amr_tf.runtime.interruption import Interruption
 
 PROGRAM = "amr_tf.evaluate"
-PIPE_WIDTH = 160  # columns where the output is no terminal
+PIPE_WIDTH = 160  # columns where the output is not a terminal
 # Details of a result that the table leaves to results.json.
 PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
-def run(request, interruption: Interruption, debug: bool = False) -> int:
-    """Measures and draws; returns the exit code, 2 where something failed that the others did not need.
+def run(request: Request, interruption: Interruption) -> int:
+    """Measures and draws; returns the exit code, 2 where some metrics or runs failed.
 
     Args:
-        request: an `evaluate.Request`.
-        interruption: asked between two metrics.
-        debug: show the traceback of what failed, too.
+        request: metrics and figures of some runs.
+        interruption: checked between two metrics.
 
     Raises:
         UserError: the figures cannot be drawn.
-        Interrupted: by a signal; what was measured is written down, and the table of it printed.
+        Interrupted: by a signal; what was measured is saved, and its table printed.
     """
-    # Lines that another program reads are not broken.
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, width=width)
+    console = Console(PIPE_WIDTH)
     table, failed = _new_table(), 0
     try:
         for folder in request.folders if request.metrics else ():
             try:
-                failed += _measure(folder, request, console, table, interruption, debug)
+                failed += _measure(folder, request, console, table, interruption)
             except UserError as error:
-                errors.report(PROGRAM, error, debug)
+                errors.report(PROGRAM, error)
                 failed += 1
     finally:
         if table.row_count:
@@ -56,11 +53,10 @@ def run(request, interruption: Interruption, debug: bool = False) -> int:
 
 def _measure(
     folder: pathlib.Path,
-    request,
-    console,
+    request: Request,
+    console: Console,
     table: rich.table.Table,
     interruption: Interruption,
-    debug: bool,
 ) -> int:
     """All metrics of one run, each written down before the next begins; returns how many failed for want of data."""
     failed = 0
@@ -83,7 +79,7 @@ def _measure(
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
                 said = DataError(f"{name} of {folder}: {first}{hint}")
-                errors.report(PROGRAM, said.with_traceback(error.__traceback__), debug)
+                errors.report(PROGRAM, said.with_traceback(error.__traceback__))
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
@@ -109,7 +105,7 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def _progress(console: rich.console.Console) -> Iterator[_Bar]:
+def _progress(console: Console) -> Iterator[_Bar]:
     with rich.progress.Progress(
         rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
         rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,

@@ -250,7 +250,7 @@ def test_damage_is_one_line_and_nothing_changes(run_dir, capsys):
     refused("9" * 5000, "takes best, last or a number")
     for damaged in ('{"best": ', "[]", '{"metrics": {"probe": {"score": NaN}}}'):
         (run_dir / "results.json").write_text(damaged)
-        refused("last", "The results cannot be read, and are left as they are")
+        refused("last", "The results cannot be read")
     rows = (run_dir / "metrics.csv").read_text()
     for damaged in (rows.replace(",4,", ",nan,"), rows + "x" * 200_000):
         (run_dir / "metrics.csv").write_text(damaged)
