@@ -271,7 +271,12 @@ def test_every_recipe_trains_at_a_small_depth(name):
     assert_two_steps_are_finite(small, eagerly=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "config"), (RECIPES | LARGEST).items())
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        pytest.param(*row, marks=pytest.mark.slow if row[0] in LARGEST else pytest.mark.soak)
+        for row in (RECIPES | LARGEST).items()
+    ],
+)
 def test_every_recipe_trains_as_it_is(name, config):
     assert_two_steps_are_finite(config, eagerly=False)

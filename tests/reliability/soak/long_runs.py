@@ -1,12 +1,10 @@
-"""Bars about the course of a run: taken up again, no longer finite, under a clock that jumps, and long."""
+"""Bars of whole runs within this process: resumed, diverged, and long."""
 
 import dataclasses
-import datetime
 import gc
 import pathlib
 import re
 import shutil
-import sys
 
 import keras
 import numpy as np
@@ -27,31 +25,31 @@ from amr_tf.runtime.interruption import Interruption
 from amr_tf.training import callbacks, experiment, loop
 from amr_tf.training.pictures import Pictures
 from amr_tf.training.tensorboard import TensorBoard
+from tests.reliability.faults import harness
 from tests.reliability.faults.harness import (
     COMMON,
     EPOCH_LENGTH,
     POINTS,
     TWO_REPLICAS,
-    assert_ends_like,
     assert_same,
     newest,
     outcome,
 )
-from tests.reliability.soak.processes import Runs
-from tests.reliability.soak.tally import Outcome, Skipped
+from tests.reliability.soak.tally import Bar, Outcome
 
 MIB = 1 << 20
 
 
-class Resume:
-    """Stopped after a step and taken up again, in one process: ends as the run that was not stopped."""
+class Resume(Bar):
+    """A run that is stopped after a step and resumed ends like an uninterrupted one."""
 
     # The first steps, the last ones, and those around the end of an epoch of 12.
     stops = (1, 2, 6, 11, 12, 13, 20, 24, 30, 35)
     asked = 2 * len(stops)
 
     def __init__(self, folder: pathlib.Path):
-        self.folder, self.unbroken = folder, {}
+        super().__init__(folder)
+        self.unbroken: dict[int, harness.Outcome] = {}
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
@@ -72,9 +70,6 @@ class Resume:
         shutil.rmtree(self.folder / name, ignore_errors=True)
         experiment.run(Config(**settings, run_dir=str(self.folder / name)), stop_at=stop_at)
 
-    def close(self) -> None:
-        """Nothing runs on."""
-
 
 class _Poison(keras.callbacks.Callback):
     """Makes one number of one weight NaN before a step."""
@@ -94,13 +89,10 @@ class _Poison(keras.callbacks.Callback):
             weight.assign(value)
 
 
-class NotFinite:
+class NotFinite(Bar):
     """NaN in a weight before step n, or in an example that is first drawn in step n of a call of several."""
 
     asked = 20
-
-    def __init__(self, folder: pathlib.Path):
-        self.folder = folder / "checkpoints"
 
     def trial(self, number: int) -> Outcome:
         rng = np.random.default_rng((7, number))
@@ -112,17 +104,18 @@ class NotFinite:
         else:
             expected = int(rng.integers(1, 30))
             watching = [_Poison(expected, rng)]
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
+        checkpoints = self.folder / "checkpoints"
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        checkpoints.mkdir()
         model = build_model(config, splits.train.spec.image_shape, splits.train.spec.classes)
         model.epoch_length = EPOCH_LENGTH
-        saved = Checkpoints(self.folder, model, print)
+        saved = Checkpoints(checkpoints, model, print)
         with pytest.raises(DivergedError) as stopped, Interruption() as interruption:
             loop.Loop(model, splits, saved, watching, interruption, Agreement()).run(loop.Position(0, 0))
         said = str(stopped.value)
         assert f"diverged at step {expected}: " in said, (said, expected)
         assert re.search(r": \w+.* no longer finite", said), said
-        kept = checkpoints_in(self.folder)
+        kept = checkpoints_in(checkpoints)
         assert all(step_of(path) < expected for path in kept), (kept, expected)
         for path in kept:
             reader = tf.train.load_checkpoint(str(path / "state"))
@@ -130,9 +123,6 @@ class NotFinite:
             floats = [value for value in values if getattr(value, "dtype", None) == np.float32]
             assert all(np.isfinite(value).all() for value in floats)
         return Outcome({"in an example" if in_example else "in a weight": 1})
-
-    def close(self) -> None:
-        """Nothing runs on."""
 
 
 def _with_a_broken_example(config: Config, splits: data.Splits, rng) -> tuple[data.Splits, int]:
@@ -145,46 +135,6 @@ def _with_a_broken_example(config: Config, splits: data.Splits, rng) -> tuple[da
     images = np.array(splits.train.images)
     images[(images.reshape(len(images), -1) == wanted).all(axis=1)] = np.nan
     return splits._replace(train=dataclasses.replace(splits.train, images=images)), first
-
-
-class Clock(Runs):
-    """The time of day jumps between two starts of a run, or while it trains: it saves, counts down, ends the same."""
-
-    jumps = tuple(datetime.timedelta(days=sign * days) for days in (1, 3653) for sign in (1, -1))
-    asked = 2 * len(jumps)
-    library = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-    # A terminal, on which the time left is shown.
-    terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
-
-    def trial(self, number: int) -> Outcome:
-        if not self.library.exists():
-            raise Skipped("no libfaketime here (Debian: apt install libfaketime)")
-        while_it_trains, which = divmod(number, len(self.jumps))
-        offset = self.folder / "offset"
-        offset.write_text("+0")
-        moved = f"{int(self.jumps[which].total_seconds()):+d}"
-        prefix = (
-            "env", f"LD_PRELOAD={self.library}", f"FAKETIME_TIMESTAMP_FILE={offset}", "FAKETIME_NO_CACHE=1",
-            "FAKETIME_DONT_FAKE_MONOTONIC=1", "COLUMNS=200", "TERM=xterm", sys.executable, "-c", self.terminal,
-        )  # fmt: skip
-        shutil.rmtree(self.run_folder, ignore_errors=True)
-        run = self.launch(self.run_folder, self.settings, prefix)
-        run.wait_for_steps(20)
-        if while_it_trains:
-            offset.write_text(moved)
-            before = newest(run.folder)
-            assert run.wait_for(lambda: newest(run.folder) > before + 20), "no save after the jump"
-        else:
-            for child in psutil.Process(run.process.pid).children(recursive=True):
-                child.kill()
-            run.process.wait()
-            offset.write_text(moved)
-            run = self.launch(self.run_folder, self.settings, prefix)
-        assert_ends_like(run, self.unbroken)
-        shown = re.findall(r"(\S+) .{0,9}left", run.out.read_text())
-        assert shown
-        assert not [text for text in shown if "-" in text.replace("-:--:--", "")], shown
-        return Outcome({"while it trains" if while_it_trains else "between two starts": 1})
 
 
 class _Sampler(keras.callbacks.Callback):
@@ -202,24 +152,21 @@ class _Sampler(keras.callbacks.Callback):
         self.samples.append((used, self.process.num_fds(), self.process.num_threads(), traces))
 
 
-class Endurance:
+class Endurance(Bar):
     """20 epochs of 1,000 steps, with all that watches a run."""
 
     asked = 20_000
     warm_up = 4  # epochs in which TensorFlow's allocator, threads and caches still grow
 
-    def __init__(self, folder: pathlib.Path):
-        self.folder = folder / "run"
-
     def trial(self, number: int) -> Outcome:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder / "run", ignore_errors=True)
         settings = COMMON | {
             "dataset": "spiral",
             "depth": 2,
             "steps_per_execution": 0,
             "checkpoint_minutes": 0.05,
         }
-        config = Config(**settings, steps_per_epoch=1_000, epochs=20, run_dir=str(self.folder))
+        config = Config(**settings, steps_per_epoch=1_000, epochs=20, run_dir=str(self.folder / "run"))
         sampler = _Sampler()
         _train(config, sampler)
         samples = np.array(sampler.samples[self.warm_up :])
@@ -232,9 +179,6 @@ class Endurance:
         most = {"MiB per 1,000 steps": slope, "MiB used": samples[:, 0].max(), "descriptors": samples[-1, 1],
                 "threads": samples[-1, 2], "traces": traces.max()}  # fmt: skip
         return Outcome(most={name: float(value) for name, value in most.items()}, size=self.asked)
-
-    def close(self) -> None:
-        """Nothing runs on."""
 
 
 def _train(config: Config, sampler: _Sampler) -> None:
