@@ -182,7 +182,7 @@ def test_every_cell_of_the_tables_has_its_preset():
     assert [name for name in PRESETS if name.startswith("low_data")] == sorted(LOW_DATA)
 
 
-def test_every_figure_has_its_presets_in_the_order_of_its_rows_and_is_known_to_a_sweep():
+def test_every_figure_has_its_presets_in_the_order_of_its_rows():
     """But for figure 6 on shapes, whose recipe is not the paper's."""
     found = [name for name in PRESETS if name.startswith("figures/")]
     assert sorted(found) == sorted([*FIGURES, *FIGURE_6])
@@ -204,7 +204,7 @@ def test_a_preset_holds_the_settings_that_its_name_says(name, config):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_header_gives_the_command_the_time_and_the_published_number(name):
+def test_header_gives_command_time_and_published_number(name):
     header = [
         line for line in (FLAGS / name).read_text(encoding="utf-8").splitlines() if line.startswith("# ")
     ]

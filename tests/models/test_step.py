@@ -96,7 +96,7 @@ def test_generator_learns_on_every_nth_step_of_an_epoch_only():
     assert [step for step, moves in enumerate(updated) if moves] == [0, 3, 5, 8]
 
 
-def test_cosine_schedule_is_one_for_all_players_and_ends_with_the_run():
+def test_cosine_schedule_is_shared_and_ends_with_the_run():
     """Half a cosine from the learning rate at step 0 to 0 at the last one, counted in the model's steps.
 
     The generator, which learns on every third step, is at the same rate as the others.
@@ -114,7 +114,7 @@ def test_cosine_schedule_is_one_for_all_players_and_ends_with_the_run():
         assert any(moved(before, network.discriminator, network.probe)) == (step < 6)
 
 
-def test_cosine_schedule_without_the_length_of_the_run_is_refused():
+def test_cosine_schedule_without_a_run_length_is_refused():
     network, x, y = make(schedule="cosine")
     with pytest.raises(ValueError, match="--schedule=cosine needs the run's length"):
         network.train_on_batch(x, y)
@@ -123,9 +123,7 @@ def test_cosine_schedule_without_the_length_of_the_run_is_refused():
 @pytest.mark.parametrize(("model", "generator_passes", "discriminator_passes"),
                          [("aegan", 2, 2), ("amr", 2, 3), ("acai_amr", 1, 3)])  # fmt: skip
 @pytest.mark.parametrize("update_g_every", [1, 2])
-def test_power_vectors_move_once_a_pass_also_where_no_update_is_due(
-    model, generator_passes, discriminator_passes, update_g_every
-):
+def test_power_vectors_move_once_a_pass(model, generator_passes, discriminator_passes, update_g_every):
     """u after a step equals that many power iterations of the kernel as it was, run in NumPy."""
     network, x, y = make(model, "amr", update_g_every=update_g_every)
     network.train_on_batch(x, y)
@@ -172,7 +170,7 @@ def test_evaluation_counts_the_last_partial_batch_right():
     assert whole == pytest.approx(parts, rel=1e-5)
 
 
-def test_a_step_without_update_computes_no_gradient_of_the_generator():
+def test_step_without_update_computes_no_generator_gradient():
     """Filter gradients in each branch of the compiled step: the discriminator's alone where no update is due."""
     network, x, y = make(update_g_every=2)
 

@@ -111,7 +111,7 @@ def test_each_player_learns_by_its_own_losses(gradient):
 
 
 @pytest.mark.parametrize("gradient", MASK_GRADIENTS)
-def test_masks_are_bernoulli_draws_with_the_gradient_that_was_asked_for(gradient):
+def test_masks_are_bernoulli_draws_with_the_requested_gradient(gradient):
     logits = tf.constant(np.tile([[-2.0, 0.0, 1.0, 80.0, -80.0]], (20_000, 1)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -132,7 +132,7 @@ def test_masks_are_bernoulli_draws_with_the_gradient_that_was_asked_for(gradient
         np.testing.assert_allclose(slope[0], p * (1 - p), atol=1e-6)
 
 
-def test_half_of_the_attributes_are_asked_of_each_parent():
+def test_half_of_the_attributes_are_requested_of_each_parent():
     partners = np.roll(np.arange(4_000), 1)
     attributes = np.tile([[1.0, 0.0, 1.0]], (4_000, 1)).astype("float32")
     attributes[::2] = [0, 0, 1]
@@ -154,7 +154,7 @@ def test_labelled_examples_meet_each_other(labelled, random):
         np.testing.assert_array_equal(found, partners)
 
 
-def test_attributes_of_examples_that_are_not_labelled_change_nothing():
+def test_attributes_of_unlabelled_examples_change_nothing():
     """Two steps with other attributes where the weight is 0 end with the same weights, bit for bit."""
     results = []
     for flip in (False, True):
@@ -168,7 +168,7 @@ def test_attributes_of_examples_that_are_not_labelled_change_nothing():
         np.testing.assert_array_equal(one, other)
 
 
-def test_labels_alone_are_one_hot_attributes_and_refused_where_there_are_others():
+def test_labels_are_one_hot_attributes_unless_others_exist():
     config = Config(mixer="supervised", batch_size=4, depth=1, update_g_every=1, **POINTS)
     model = build_model(config, (1, 1, 2), 10)
     model.run_eagerly = True

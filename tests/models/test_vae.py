@@ -18,7 +18,7 @@ def build(**settings):
     return model
 
 
-def test_the_code_is_the_mean_and_has_the_size_that_was_asked_for():
+def test_code_is_the_mean_of_the_requested_size():
     model = build()
     assert model.code_shape == (8, 8, 3)
     parameters = model.encoder(X).numpy()
@@ -27,7 +27,7 @@ def test_the_code_is_the_mean_and_has_the_size_that_was_asked_for():
     np.testing.assert_array_equal(model.encode(X), model.encode(X))
 
 
-def test_a_draw_has_the_mean_and_the_variance_that_the_encoder_says():
+def test_draw_has_the_mean_and_variance_of_the_encoder():
     """The decoder is replaced by one that returns its code, so that the draws can be seen."""
     model = build()
     model.generate = lambda z: z
@@ -44,7 +44,7 @@ def test_a_draw_has_the_mean_and_the_variance_that_the_encoder_says():
     assert abs(np.mean(standardised[0] * standardised[1])) < 0.2
 
 
-def test_the_loss_is_reconstruction_plus_beta_times_the_divergence():
+def test_loss_is_reconstruction_plus_beta_times_divergence():
     model = build(beta_kl=7.0, lambda_=2.0)
     forward = model.forward(X)
     terms = model.generator_losses(forward, model.step)

@@ -77,16 +77,16 @@ def listing(folder: pathlib.Path) -> dict[pathlib.Path, int]:
 
 
 @pytest.mark.parametrize("name", [".", "checkpoints", "images", "tensorboard"])
-def test_a_folder_that_cannot_be_written_is_refused_before_tensorflow_is_imported(refused, run_folder, name):
+def test_unwritable_folder_is_refused_before_tensorflow_loads(refused, run_folder, name):
     assert refused(run_folder / name, 0o555) == ""
 
 
 @pytest.mark.parametrize("name", [".", "checkpoints", "flags.txt", "metrics.csv"])
-def test_what_cannot_be_read_is_refused_before_tensorflow_is_imported(refused, run_folder, name):
+def test_unreadable_path_is_refused_before_tensorflow_loads(refused, run_folder, name):
     assert refused(run_folder / name, 0o000) == ""
 
 
-def test_a_folder_in_which_no_run_can_be_made_is_refused(launch, finished):
+def test_unwritable_parent_of_a_new_run_is_refused(launch, finished):
     os.chmod(finished.parent, 0o500)
     try:
         code, _, err = launch(finished.parent / "other", MORE, AS_NOBODY).end()
@@ -97,5 +97,5 @@ def test_a_folder_in_which_no_run_can_be_made_is_refused(launch, finished):
     assert "ermission" in err
 
 
-def test_a_checkpoint_that_cannot_be_read_is_not_taken_for_damaged(refused, run_folder):
+def test_unreadable_checkpoint_is_refused_not_set_aside(refused, run_folder):
     refused(run_folder / "checkpoints" / "step_0000000012", 0o000)
