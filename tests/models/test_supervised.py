@@ -8,10 +8,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amr_tf.config import MASK_GRADIENTS, Config
+from amr_tf.config import MASK_GRADIENTS
 from amr_tf.mixing import draw_mask, labelled_partners, requested_attributes
 from amr_tf.models.build import build_model
 from amr_tf.training import tensorboard
+from tests.support.config import tiny_config
 
 BATCH, ATTRIBUTES = 6, 3
 SEED = np.array([3, 7], np.int64)
@@ -20,8 +21,8 @@ POINTS = {"arch": "mlp", "dataset": "spiral"}
 
 def make(seed=0, **settings):
     """A small model, images or points, and what is known of them; two examples are not labelled."""
-    small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1, "update_g_every": 1}
-    config = Config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
+    small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1}
+    config = tiny_config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
     shape = (1, 1, 2) if config.arch == "mlp" else (32, 32, 3)
     model = build_model(config, shape, 8, ATTRIBUTES)
     model.run_eagerly = True
@@ -169,7 +170,7 @@ def test_attributes_of_unlabelled_examples_change_nothing():
 
 
 def test_labels_are_one_hot_attributes_unless_others_exist():
-    config = Config(mixer="supervised", batch_size=4, depth=1, update_g_every=1, **POINTS)
+    config = tiny_config(mixer="supervised", batch_size=4, depth=1, **POINTS)
     model = build_model(config, (1, 1, 2), 10)
     model.run_eagerly = True
     x, labels = np.zeros((4, 1, 1, 2), "float32"), np.array([3, 1, 4, 1])

@@ -35,7 +35,7 @@ IMAGES = COMMON | {
     "epochs": 1,
 }
 TWO_REPLICAS = {"strategy": "mirrored", "cpu_devices": 2}
-TIMEOUT = 200.0
+TIMEOUT = 600.0
 
 
 class End(NamedTuple):

@@ -19,7 +19,7 @@ from tests.reliability.faults.harness import (
     tf_configs,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 # A batch that two workers can share, and three; the model that compiles fastest.
 WORKERS = POINTS | {"model": "ae", "strategy": "multiworker", "batch_size": 12, "steps_per_execution": 1}
 LOST = 75
