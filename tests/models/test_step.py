@@ -174,7 +174,7 @@ def test_evaluation_counts_the_last_partial_batch_right():
 
 def test_step_without_update_computes_no_generator_gradient():
     """Filter gradients in each branch of the compiled step: the discriminator's alone where no update is due."""
-    network, x, y = make(update_g_every=2, latent_width=16)
+    network, x, y = make(update_g_every=2)
 
     def filter_gradients(update):
         step = tf.function(lambda: network.train_step((x, y), update_generator=update))
