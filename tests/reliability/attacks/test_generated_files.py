@@ -1,4 +1,4 @@
-"""Generated texts and mutated files; `make soak BAR=parsers` tries ten thousand of each."""
+"""Generated texts and mutated files; `make soak BAR=parsers` tries thousands of each."""
 
 import json
 
@@ -17,12 +17,14 @@ RESULTS = {
     "device": ["a CPU"],
     "versions": {"keras": "3"},
 }
+TEXTS = pytest.mark.parametrize("examples", [60, pytest.param(10_000, marks=pytest.mark.soak)])
 HASHES = {"state.index": "0" * 64, "state.data-00000-of-00001": "1" * 64}
 
 
-def test_any_results_file_is_read_or_refused(tmp_path):
+@TEXTS
+def test_any_results_file_is_read_or_refused(tmp_path, examples):
     check = generated.results_file(write_run(tmp_path / "run", [0.5], picture=False))
-    generated.tried(generated.changed(RESULTS), check, 60)
+    generated.tried(generated.changed(RESULTS), check, examples)
 
 
 def test_a_score_too_large_for_a_float_is_no_bug(tmp_path):
@@ -33,17 +35,19 @@ def test_a_score_too_large_for_a_float_is_no_bug(tmp_path):
         check(json.dumps(changed).encode())
 
 
-def test_no_other_manifest_makes_a_checkpoint_intact(tmp_path):
+@TEXTS
+def test_no_other_manifest_makes_a_checkpoint_intact(tmp_path, examples):
     path = tmp_path / "step_0000000001"
     path.mkdir()
     for name in HASHES:
         (path / name).write_bytes(b"")
     (path / "manifest.json").write_text(json.dumps({"step": 1, "sha256": HASHES}))
     check = generated.manifest_file(path)
-    generated.tried(generated.changed({"step": 1, "sha256": HASHES}), check, 60)
+    generated.tried(generated.changed({"step": 1, "sha256": HASHES}), check, examples)
     assert damage(path)
 
 
+@pytest.mark.parametrize("share", [1, pytest.param(50, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(("kind", "count"), [("idx", 15), ("mat", 15), ("zip", 15), ("pictures", 100)])
-def test_mutated_files_are_read_or_refused(tmp_path, kind, count):
-    generated.mutate(kind, tmp_path, np.random.default_rng(13), count)
+def test_mutated_files_are_read_or_refused(tmp_path, kind, count, share):
+    generated.mutate(kind, tmp_path, np.random.default_rng(13), count * share)

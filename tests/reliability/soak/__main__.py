@@ -16,30 +16,27 @@ from tests.reliability.faults.harness import ROOT
 from tests.reliability.soak.tally import Tally
 
 FOLDER = ROOT / "build" / "soak"
-# Name: number, claim, class.
+# Name: claim, class.
 BARS = {
-    "kills": (1, "kill -9, half of them while saving; ends as if unbroken", "processes.Kills"),
-    "syscalls": (2, "kill -9 at each system call of a save", "saves.KilledSaves"),
-    "io_errors": (3, "ENOSPC, EIO, EACCES at each of them", "saves.FailedSaves"),
-    "damage": (4, "bit flips, cuts, empty and missing files fall back", "saves.Damage"),
-    "signals": (5, "SIGTERM at random times: saved, no step lost", "processes.Signals"),
-    "resume": (6, "resumed at 10 steps with 1 and 2 replicas, exact", "long_runs.Resume"),
-    "nan": (7, "NaN at step n stops there, names the loss", "long_runs.NotFinite"),
-    "disk": (8, "a disk full under each of the writers", "suites.Disk"),
-    "permissions": (9, "what may not be read or written is refused", "suites.Permissions"),
-    "lock": (10, "20 starts on one run folder: one runs", "processes.Lock"),
-    "clock": (11, "the clock moved by a day and 10 years", "processes.Clock"),
-    "endurance": (12, "20,000 steps: memory, descriptors, threads, retraces", "long_runs.Endurance"),
-    "parsers": (13, "generated flags, presets, results, manifests; mutated files", "parsers.Parsers"),
-    "attacks": (14, "hostile archives, model files and names", "suites.Attacks"),
-    "offline": (15, "commands of every binary without a network", "offline.Offline"),
-    "export_kills": (16, "kill -9 of exports: no incomplete version is seen", "processes.ExportKills"),
-    "sweep": (17, "50 jobs, 10 killed, 5 failing", "sweeps.Sweeps"),
+    "kills": ("kill -9, half of them while saving; ends as if unbroken", "processes.Kills"),
+    "syscalls": ("kill -9 at each system call of a save", "saves.KilledSaves"),
+    "io_errors": ("ENOSPC, EIO, EACCES at each of them", "saves.FailedSaves"),
+    "signals": ("SIGTERM at random times: saved, no step lost", "processes.Signals"),
+    "disk": ("a disk full under each of the writers", "suites.Disk"),
+    "permissions": ("what may not be read or written is refused", "suites.Permissions"),
+    "lock": ("20 starts on one run folder: one runs", "processes.Lock"),
+    "clock": ("the clock moved by a day and 10 years", "processes.Clock"),
+    "endurance": ("20,000 steps: memory, descriptors, threads, retraces", "long_runs.Endurance"),
+    "parsers": ("generated results and manifests, mutated files", "suites.Parsers"),
+    "attacks": ("hostile archives, model files and names", "suites.Attacks"),
+    "offline": ("commands of every binary without a network", "offline.Offline"),
+    "export_kills": ("kill -9 of exports: no incomplete version is seen", "processes.ExportKills"),
+    "sweep": ("50 jobs, 10 killed, 5 failing", "sweeps.Sweeps"),
 }
 
 
 def bar_class(name: str) -> type:
-    module, kind = BARS[name][2].split(".")
+    module, kind = BARS[name][1].split(".")
     return getattr(importlib.import_module(f"tests.reliability.soak.{module}"), kind)
 
 
@@ -67,7 +64,7 @@ def main() -> int:
                 console.print(f"{name}, {failure}", markup=False, soft_wrap=True)
     except KeyboardInterrupt:
         console.print("interrupted; the same command resumes")
-    console.print(tally.table({name: (number, meaning) for name, (number, meaning, _) in BARS.items()}))
+    console.print(tally.table({name: claim for name, (claim, _) in BARS.items()}))
     return 1 if any(record.failed for record in tally.records.values()) else 0
 
 

@@ -1,4 +1,4 @@
-"""Bars of single saves: killed or refused by the system at each system call, or damaged afterwards."""
+"""Bars of single saves: killed or refused by the system at each system call."""
 
 import collections
 import contextlib
@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 from typing import NamedTuple
-
-import numpy as np
 
 from amr_tf.runs.checkpoints import damage
 from amr_tf.runs.folder import LEFTOVERS, checkpoints_in
@@ -184,36 +182,3 @@ class FailedSaves(_Saves):
         finally:
             # The next trial begins with a checkpoint of the step before it.
             assert self.victim.save() == SAVED
-
-
-class Damage(Bar):
-    """300 flipped bits, 60 cuts, 3 empty and 3 missing files: the checkpoint before is restored, with a warning."""
-
-    asked = 366
-
-    def __init__(self, folder: pathlib.Path):
-        super().__init__(folder)
-        self.model, self.originals = known.build(), folder / "originals"
-        shutil.rmtree(self.originals, ignore_errors=True)
-        self.originals.mkdir()
-        for step in (1, 2, 3):
-            known.fill(self.model, step)
-            known.Checkpoints(self.originals, self.model, print).save()
-
-    def trial(self, number: int) -> Outcome:
-        rng, copy = np.random.default_rng((4, number)), self.folder / "checkpoints"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.originals, copy)
-        file = known.files(copy)[number % 3]
-        kind = (
-            "flipped" if number < 300 else "cut" if number < 360 else "empty" if number < 363 else "missing"
-        )
-        if kind == "flipped":
-            known.flip(file, rng)
-        elif kind == "missing":
-            file.unlink()
-        else:
-            size = rng.integers(1, file.stat().st_size) if kind == "cut" else 0
-            file.write_bytes(file.read_bytes()[:size])
-        known.assert_falls_back(copy, self.model)
-        return Outcome({kind: 1})

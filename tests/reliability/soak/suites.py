@@ -17,7 +17,7 @@ class Suite(Bar):
     files: tuple[str, ...]
 
     def trial(self, number: int) -> Outcome:
-        words = ("-p", "no:cacheprovider", "-m", "slow or not slow", f"--basetemp={self.folder / 'pytest'}")
+        words = ("-p", "no:cacheprovider", "-m", "soak or not soak", f"--basetemp={self.folder / 'pytest'}")
         command = [sys.executable, "-m", "pytest", *words, *self.files]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:]
@@ -37,3 +37,7 @@ class Permissions(Suite):
 
 class Attacks(Suite):
     files = ("tests/reliability/attacks",)
+
+
+class Parsers(Suite):
+    files = ("tests/reliability/attacks/test_generated_files.py",)

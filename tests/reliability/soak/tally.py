@@ -138,14 +138,13 @@ class Tally:
             self.write()
         return record
 
-    def table(self, bars: dict[str, tuple[int, str]]) -> rich.table.Table:
-        """All bars with their number and meaning, including those that were never tried."""
-        headings = ("#", "bar", "asked", "done", "failed", "figure", "minutes", "passed")
-        table = rich.table.Table(*headings, box=None)
-        for name, (number, meaning) in bars.items():
+    def table(self, bars: Mapping[str, str]) -> rich.table.Table:
+        """All bars with their claim, including those that were never tried."""
+        table = rich.table.Table("bar", "asked", "done", "failed", "figure", "minutes", "passed", box=None)
+        for name, claim in bars.items():
             cells = ["", "0", "", "", "", "not run"]
             if record := self.records.get(name):
                 cells = [f"{record.asked:,}", f"{record.done:,}", str(record.failed), record.figure]
                 cells += [f"{record.seconds / 60:.1f}", record.verdict]
-            table.add_row(str(number), f"{name}: {meaning}", *cells)
+            table.add_row(f"{name}: {claim}", *cells)
         return table
