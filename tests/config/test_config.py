@@ -94,7 +94,7 @@ def test_any_keywords_give_a_valid_config_or_one_helpful_line(keywords):
 
 
 @given(st.data())
-def test_every_field_refuses_junk_that_its_declaration_does_not_admit(data):
+def test_every_field_refuses_junk(data):
     name = data.draw(st.sampled_from(list(FIELDS)))
     kind = FIELDS[name].type
     junk = data.draw(
@@ -136,7 +136,7 @@ class Table:
 
 
 @pytest.mark.parametrize("value", ["x" * 10**6, list(range(10**5)), Table()])
-def test_messages_stay_short_and_on_one_line_whatever_was_received(value):
+def test_messages_stay_short_for_any_received_value(value):
     with pytest.raises(ConfigError) as error:
         Config(k=value)
     assert len(str(error.value)) < 300
@@ -284,7 +284,7 @@ def test_the_named_choices_alone_never_contradict_each_other():
 
 @pytest.mark.parametrize("model", config_lib.MODELS)
 @pytest.mark.parametrize("dataset", config_lib.DATASETS)
-def test_every_model_runs_on_every_data_set_with_its_own_defaults(model, dataset):
+def test_every_model_has_defaults_for_every_data_set(model, dataset):
     config = Config(model=model, dataset=dataset)
     config.check_networks(config.image_width)
 
@@ -298,19 +298,19 @@ def test_image_width_is_the_data_sets_unless_it_is_asked_for(keywords, width):
     assert Config(**keywords).image_width == width
 
 
-def test_a_folder_without_a_name_is_no_data_set():
+def test_dataset_folder_without_a_path_is_refused():
     with pytest.raises(ConfigError, match=r"shapes, folder:PATH\. Received: --dataset='folder:'"):
         Config(dataset="folder:")
 
 
-def test_published_defaults_look_only_at_fields_that_are_resolved_before():
+def test_published_defaults_depend_on_earlier_fields_only():
     position = {name: number for number, name in enumerate(FIELDS)}
     for where, values in config_lib.PUBLISHED_DEFAULTS:
         resolved = [position[name] for name, wanted in where.items() if wanted is not None]
         assert max(resolved) < min(position[name] for name in values)
 
 
-def test_hyperparameters_leave_out_where_and_how_a_run_is_carried_out():
+def test_hyperparameters_leave_out_places_and_means():
     here = Config(dataset="mnist")
     places = {"run_dir": "a", "data_dir": "b", "raw_dir": "c"}
     means = {"strategy": "mirrored", "cpu_devices": 2, "steps_per_execution": 4, "checkpoint_minutes": 1.0}

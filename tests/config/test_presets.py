@@ -182,7 +182,7 @@ def test_every_cell_of_the_tables_has_its_preset():
     assert [name for name in PRESETS if name.startswith("low_data")] == sorted(LOW_DATA)
 
 
-def test_every_figure_has_its_presets_in_the_order_of_its_rows_and_is_known_to_a_sweep():
+def test_every_figure_has_its_presets_in_the_order_of_its_rows():
     """But for figure 6 on shapes, whose recipe is not the paper's."""
     found = [name for name in PRESETS if name.startswith("figures/")]
     assert sorted(found) == sorted([*FIGURES, *FIGURE_6])
@@ -204,7 +204,7 @@ def test_a_preset_holds_the_settings_that_its_name_says(name, config):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_header_gives_the_command_the_time_and_the_published_number(name):
+def test_header_gives_command_time_and_published_number(name):
     header = [
         line for line in (FLAGS / name).read_text(encoding="utf-8").splitlines() if line.startswith("# ")
     ]
@@ -271,7 +271,12 @@ def test_every_recipe_trains_at_a_small_depth(name):
     assert_two_steps_are_finite(small, eagerly=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "config"), (RECIPES | LARGEST).items())
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        pytest.param(*row, marks=pytest.mark.slow if row[0] in LARGEST else pytest.mark.soak)
+        for row in (RECIPES | LARGEST).items()
+    ],
+)
 def test_every_recipe_trains_as_it_is(name, config):
     assert_two_steps_are_finite(config, eagerly=False)

@@ -155,6 +155,13 @@ QUICK = {
     ("spiral", "mirrored", "float16", False, 2),
     ("spiral", "mirrored", "none", True, 1),
 }
+SLOW = {
+    ("lines", "none", "bfloat16", False, 1),
+    ("lines", "mirrored", "none", False, 2),
+    ("spiral", "none", "none", True, 1),
+    ("spiral", "none", "float16", True, 2),
+    ("spiral", "mirrored", "float16", False, 1),
+}
 
 
 @functools.cache
@@ -167,7 +174,12 @@ def plain_logs(dataset):
 
 @pytest.mark.parametrize(
     ("dataset", "strategy", "precision", "jit", "steps"),
-    [pytest.param(*row, marks=() if row in QUICK else pytest.mark.slow) for row in TABLE],
+    [
+        pytest.param(
+            *row, marks=() if row in QUICK else pytest.mark.slow if row in SLOW else pytest.mark.soak
+        )
+        for row in TABLE
+    ],
 )
 def test_ways_to_run_a_step_go_together_or_are_refused(dataset, strategy, precision, jit, steps):
     """Every combination trains four steps to the losses of the plain one, but for XLA on several devices."""

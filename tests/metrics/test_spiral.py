@@ -39,7 +39,7 @@ def test_distances_to_the_spiral_are_the_minima_over_the_curve():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_examples_of_the_data_set_are_on_the_curve_and_points_moved_off_it_are_as_far_as_they_were_moved():
+def test_distance_of_examples_and_of_points_moved_off_the_curve():
     curve = generated.spiral_curve()
     points = generated.spiral()[2][0].reshape(-1, 2)
     found = spiral.score(points, curve)
