@@ -18,7 +18,7 @@ import tensorflow as tf
 from amr_tf import data
 from amr_tf.config import Config
 from amr_tf.data import pipeline
-from amr_tf.distributed.coordination import Agreement
+from amr_tf.distributed.coordination import Coordinator
 from amr_tf.models.build import build_model
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunFolder, checkpoints_in, step_of
@@ -118,7 +118,7 @@ class NotFinite:
         model.epoch_length = EPOCH_LENGTH
         saved = Checkpoints(self.folder, model, print)
         with pytest.raises(DivergedError) as stopped, Interruption() as interruption:
-            loop.Loop(model, splits, saved, watching, interruption, Agreement()).run(loop.Position(0, 0))
+            loop.Loop(model, splits, saved, watching, interruption, Coordinator()).run(loop.Position(0, 0))
         said = str(stopped.value)
         assert f"diverged at step {expected}: " in said, (said, expected)
         assert re.search(r": \w+.* no longer finite", said), said
@@ -252,4 +252,4 @@ def _train(config: Config, sampler: _Sampler) -> None:
             callbacks.Results(folder, {}, [], saved, print),
             sampler,
         ]
-        loop.Loop(model, splits, saved, watching, interruption, Agreement()).run(loop.Position(0, 0))
+        loop.Loop(model, splits, saved, watching, interruption, Coordinator()).run(loop.Position(0, 0))
