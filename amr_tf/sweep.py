@@ -1,12 +1,12 @@
 """BINARY. Trains many runs at a time: python -m amr_tf.sweep flags/table1 --seeds=1,2,3 --executor=slurm
 
-At the end it reports on them and draws the figure whose presets they are, such as flags/figures/figure12. Finished runs
-are left alone and interrupted ones go on, so the same command again takes a sweep up where it stands.
+With --grid it trains a run for each value of a training flag, and names the best by validation accuracy. At the end
+it reports on the runs and draws the figure whose presets they are, such as flags/figures/figure12. The same command
+resumes the sweep: finished runs are skipped and interrupted ones resumed.
 Exit codes: 0 all runs are finished, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM,
 129 by a closed terminal.
 """
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -19,15 +19,15 @@ from amr_tf.config import ConfigError, command_line
 from amr_tf.evaluation.figure_names import FIGURES
 from amr_tf.metrics import METRICS
 from amr_tf.reporting.published import TABLES
-from amr_tf.runtime import errors, process
+from amr_tf.runtime import errors, files, process
 from amr_tf.runtime.errors import Interrupted, UserError
 from amr_tf.runtime.interruption import ignore_signals
-from amr_tf.sweeping import conduct, executors, jobs, status
+from amr_tf.sweeping import executors, jobs, scheduler, status
 
 HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
-USAGE = "python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [flags of amr_tf.train]"
-PURPOSE = """PRESETS are preset files, or folders of them such as flags/table1: a run for each preset and seed, in
-OUT/<preset>/s<seed>. Flags that are not listed here go to every run: --epochs=10 --raw_dir=archives"""
+USAGE = "python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [--grid lambda=2,5,10] [flags of amr_tf.train]"
+PURPOSE = """PRESETS are preset files, or folders of them such as flags/table1: a run for each preset, setting of the
+grid and seed, in OUT/<preset>[/<flag>-<value>...]/s<seed>. Other flags are passed on to every run: --epochs=10"""
 EXECUTORS = ("local", "slurm")
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
 # By the folder of the presets: figures drawn of the runs, and metrics computed of each.
@@ -44,7 +44,7 @@ DAY = 24 * 60
 
 
 class Options(NamedTuple):
-    """What a command asks for."""
+    """The parsed command."""
 
     jobs: list[jobs.Job]
     out: pathlib.Path
@@ -61,6 +61,12 @@ def define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_list("seeds", ["0"], "a run of each preset for each of them", **own)
+    flags.DEFINE_multi_string(
+        "grid",
+        [],
+        "values of a training flag, such as lambda=2,5,10; of several --grid all combinations",
+        **own,
+    )
     flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
     flags.DEFINE_enum("executor", "local", EXECUTORS, "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
@@ -98,8 +104,7 @@ def parse(arguments: list[str]) -> Options:
     if not words:
         raise ConfigError(f"No preset to train: {USAGE}")
     presets = jobs.find_presets(words)
-    # Unlike pathlib's, this expanduser takes the name of an unknown user for a folder's.
-    out = pathlib.Path(os.path.expanduser(values.out or _default_out(words)))
+    out = files.user_path(values.out or _default_out(words))
     parents = {command_line.find_preset(name).parent.name for name in presets}
     parent = parents.pop() if len(parents) == 1 else ""
     figures, metrics = FIGURE_FOLDERS.get(parent, ((), ()))
@@ -109,12 +114,12 @@ def parse(arguments: list[str]) -> Options:
         "gpus_per_node": values.slurm_gpus,
         "cpus_per_task": values.slurm_cpus,
         "time": values.slurm_time,
-        # Slurm no longer takes it over from the job to its step.
+        # Slurm no longer passes it from the job on to its step.
         "srun_args": [f"--cpus-per-task={values.slurm_cpus}"],
         "additional_parameters": _extra(values.slurm_extra),
     }
     return Options(
-        jobs.plan(presets, _seeds(values.seeds), out, passed_on),
+        jobs.plan(presets, _seeds(values.seeds), out, passed_on, jobs.grid_settings(values.grid)),
         out,
         values.table or TABLE_FOLDERS.get(parent),
         _known("figures", values.figures, FIGURES, figures),
@@ -126,15 +131,19 @@ def parse(arguments: list[str]) -> Options:
 
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
-    """Our own flags, those that every run gets, and what is no flag."""
+    """Returns the sweep's own flags, those of every run, and the other words."""
     own: list[str] = []
     passed_on: list[str] = []
     words: list[str] = []
-    for word in arguments:
-        name = word.lstrip("-").split("=")[0]
-        if name in known and "=" not in word and word.startswith("-"):
-            raise ConfigError(f"Flags are written --name=value. Received: {word}")
-        (words if not word.startswith("-") else own if name in known else passed_on).append(word)
+    remaining = iter(arguments)
+    for word in remaining:
+        name, equals, _ = word.lstrip("-").partition("=")
+        if not word.startswith("-"):
+            words.append(word)
+        elif name not in known:
+            passed_on.append(word)
+        else:
+            own.append(word if equals else f"{word}={next(remaining, '')}")
     return own, passed_on, words
 
 
@@ -143,7 +152,7 @@ def _seeds(words: list[str]) -> list[int]:
         raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(words)!r}")
     seeds = [int(word) for word in words]
     if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds names each once. Received: {','.join(words)}")
+        raise ConfigError(f"--seeds names a seed twice. Received: {','.join(words)}")
     return seeds
 
 
@@ -167,11 +176,11 @@ def _default_out(words: list[str]) -> str:
 
 
 def run(options: Options) -> int:
-    """Trains what is not finished, reports on what there is and returns the exit code.
+    """Trains the unfinished runs, reports on all of them and returns the exit code.
 
     Raises:
         UserError: jobs cannot be started.
-        Interrupted: by a signal; the same command goes on.
+        Interrupted: by a signal; the same command resumes the sweep.
     """
     console = Console(
         width=None if sys.stdout.isatty() else status.PIPE_WIDTH,
@@ -187,19 +196,22 @@ def run(options: Options) -> int:
     console.print(
         f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time at most"
     )
-    standing = conduct.Sweep(options.jobs, executor, status.Display(console, options.jobs)).run()
+    display = status.Display(console, options.jobs)
+    states = scheduler.Scheduler(options.jobs, executor, display).run()
     reported = _report(options)
-    done = [str(job.folder.path) for job in options.jobs if standing[job][0] is status.State.DONE]
+    done = [str(job.folder.path) for job in options.jobs if states[job][0] is status.State.DONE]
     evaluated = _evaluate(options, done)
-    console.print(f"\n{status.summary(standing)}")
-    complaints = status.complaints(standing)
+    if any(job.setting for job in options.jobs):
+        console.print("", *status.comparison(states), sep="\n")
+    console.print(f"\n{status.summary(states)}")
+    complaints = status.complaints(states)
     for line in complaints:
         print(line, file=sys.stderr)
     return 0 if reported and evaluated and not complaints else 2
 
 
 def _report(options: Options) -> bool:
-    """Sets what there is beside the paper; whether that went well."""
+    """Compares the runs with the paper; returns false if that failed."""
     if not any(job.folder.results.exists() for job in options.jobs):
         print("no report: no run has finished an epoch")
         return True
@@ -208,7 +220,7 @@ def _report(options: Options) -> bool:
 
 
 def _evaluate(options: Options, folders: list[str]) -> bool:
-    """Metrics and figures of finished runs, at their last step; whether that went well."""
+    """Computes metrics and figures of finished runs at their last step; returns false if that failed."""
     asked = {"figures": options.figures, "metrics": options.metrics}
     words = [f"--{flag}={','.join(names)}" for flag, names in asked.items() if names]
     if not words or not folders:
@@ -218,10 +230,10 @@ def _evaluate(options: Options, folders: list[str]) -> bool:
 
 
 def _command(name: str, *words: str) -> bool:
-    """Another binary of this package with these words; whether it ended well."""
+    """Runs another binary of this package; returns false if it failed."""
     sys.stdout.flush()
     command = [sys.executable, "-m", f"amr_tf.{name}", *words]
-    return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (the words are ours)
+    return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (this package's own command)
 
 
 def main(arguments: list[str]) -> int:

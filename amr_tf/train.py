@@ -14,7 +14,7 @@ from amr_tf.runs.folder import RunFolder
 from amr_tf.runtime import errors, process, startup
 from amr_tf.runtime.errors import Interrupted, UserError
 from amr_tf.runtime.interruption import Interruption, ignore_signals
-from amr_tf.training import smoke, walk
+from amr_tf.training import smoke
 
 DEMO = "--flagfile=flags/demo.flags"
 PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic images"
@@ -46,13 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -> None:
-    """Refuses what can be refused without TensorFlow, whose import takes seconds, then runs the experiment.
-
-    With `--lambdas` it does so for each of them.
-    """
-    if config.lambdas:
-        walk.run(train, config, sources, stop_at)
-        return
+    """Checks the folder and the data before TensorFlow is imported, which takes seconds, and runs the experiment."""
     if cluster.this_task(config).is_chief:
         RunFolder(config).check()
     data.check(config)

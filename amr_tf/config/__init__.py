@@ -216,9 +216,6 @@ class Config:
     )
     projector: bool = option(False, "write validation codes for TensorBoard's projector", runtime=True)
     profile_steps: str = option("", "profile these steps for TensorBoard, such as 10,20", runtime=True)
-    lambdas: str = option(
-        "", "train a run for each of these lambdas, such as 2,5,10,20,50, and compare them", runtime=True
-    )
     smoke: bool = option(
         False,
         "try the command: 4 steps on a few examples, stopped, resumed and evaluated in a temporary folder",

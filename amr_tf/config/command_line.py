@@ -23,6 +23,8 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)
 DEFAULT, FLAG = "default", "flag"
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
+# Flags of earlier versions, as old flags.txt files contain them: without effect.
+REMOVED = ("--lambdas=",)
 _FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?")
 # absl's own flag that lets unknown flags pass: a misspelt one would be ignored silently.
 _UNDEFOK = re.compile(r"--?undefok(?:=.*)?")
@@ -55,7 +57,7 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     sources = {field.name: DEFAULT for field in fields.values()}
     for source, words in segments:
         try:
-            stray = values(["amr_tf", *words])[1:]
+            stray = values(["amr_tf", *(word for word in words if word not in REMOVED)])[1:]
         except flags.Error as error:
             raise ConfigError(f"{error} ({source}; --help lists the flags)") from None
         if stray:

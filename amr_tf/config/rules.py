@@ -50,15 +50,6 @@ def profiled(text: str) -> range | None:
     return steps if len(steps) else None
 
 
-def walked(text: str) -> tuple[float, ...] | None:
-    """The lambdas that "2,5,10" names, in this order. None where it is no such list or names one of them twice."""
-    number = r"\d{1,9}(\.\d{1,9})?"
-    names = text.split(",") if re.fullmatch(rf"{number}(,{number})*", text, re.ASCII) else []
-    values = tuple(float(name) for name in names)
-    # Compared as the folders of the runs are named.
-    return values if 0 < len(values) == len({f"{value:g}" for value in values}) else None
-
-
 RULES = (
     Rule(("k", "batch_size"), lambda c: c.k <= c.batch_size, "A mix of k codes needs a batch of at least k"),
     Rule(
@@ -147,19 +138,9 @@ RULES = (
         "A command is tried on one machine: use --strategy=none or mirrored with --smoke",
     ),
     Rule(
-        ("lambdas", "strategy"),
-        lambda c: not c.lambdas or c.strategy != "multiworker",
-        "Several workers train one run at a time: give each value of --lambdas a command of its own, with --lambda",
-    ),
-    Rule(
         ("profile_steps",),
         lambda c: not c.profile_steps or profiled(c.profile_steps) is not None,
         "--profile_steps takes the first and the last step to profile, such as 10,20",
-    ),
-    Rule(
-        ("lambdas",),
-        lambda c: not c.lambdas or walked(c.lambdas) is not None,
-        "--lambdas takes values of lambda, each of them once, such as 2,5,10,20,50",
     ),
     Rule(
         ("raw_dir", "dataset"),
