@@ -23,6 +23,8 @@ PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout an
 DEFAULT, FLAG = "default", "flag"
 ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
+# Flags of earlier versions, as old flags.txt files contain them: without effect.
+REMOVED = ("--lambdas=",)
 _FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?")
 # absl's flag that ignores unknown flags would hide a misspelt one.
 _UNDEFOK = re.compile(r"--?undefok(?:=.*)?")
@@ -55,7 +57,7 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     sources = {field.name: DEFAULT for field in fields.values()}
     for source, words in segments:
         try:
-            stray = values(["amr_tf", *words])[1:]
+            stray = values(["amr_tf", *(word for word in words if word not in REMOVED)])[1:]
         except flags.Error as error:
             raise ConfigError(f"{error} ({source}; --help lists the flags)") from None
         if stray:

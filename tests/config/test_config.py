@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amr_tf import config as config_lib
 from amr_tf.config import ConfigError, flag_name
-from amr_tf.config.rules import encoded_width, profiled, walked
+from amr_tf.config.rules import encoded_width, profiled
 
 Config = config_lib.Config
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -171,9 +171,7 @@ RULE_WITNESSES = (
     {"strategy": "mirrored", "jit_compile": True},
     {"cpu_devices": 2},
     {"smoke": True, "strategy": "multiworker"},
-    {"lambdas": "2,5", "strategy": "multiworker"},
     {"profile_steps": "10"},
-    {"lambdas": "2,5,2.0"},
     {"raw_dir": "archives"},
     {"dataset": "mnist", "image_size": 64},
     {"dataset": "zappos", "attributes": "Male"},
@@ -314,7 +312,7 @@ def test_hyperparameters_leave_out_places_and_means():
     here = Config(dataset="mnist")
     places = {"run_dir": "a", "data_dir": "b", "raw_dir": "c"}
     means = {"strategy": "mirrored", "cpu_devices": 2, "steps_per_execution": 4, "checkpoint_minutes": 1.0}
-    elsewhere = Config(dataset="mnist", **places, **means, projector=True, profile_steps="1,2", lambdas="2,5")
+    elsewhere = Config(dataset="mnist", **places, **means, projector=True, profile_steps="1,2")
     assert elsewhere != here
     assert elsewhere.hyperparameters() == here.hyperparameters()
 
@@ -332,34 +330,6 @@ def test_hyperparameters_leave_out_places_and_means():
 )
 def test_profiled_steps_include_both_ends(text, steps):
     assert profiled(text) == steps
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("2,5,10,20,50", (2, 5, 10, 20, 50)),
-        ("50,0.5", (50, 0.5)),
-        ("0", (0,)),
-        *(
-            (text, None)
-            for text in (
-                "2,",
-                ",2",
-                "2;5",
-                "2, 5",
-                "-1",
-                "nan",
-                "inf",
-                "1e3",
-                "2,2",
-                "1,1.00000001",
-                "\u0662",
-            )
-        ),
-    ],
-)
-def test_walked_lambdas_are_numbers_each_of_them_once(text, values):
-    assert walked(text) == values
 
 
 @given(st.integers(1, 6), st.integers(1, 64))

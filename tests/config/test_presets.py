@@ -217,14 +217,10 @@ def test_header_gives_command_time_and_published_number(name):
         assert re.search(r"Time: (about )?[\d.]+ minutes on |Time: not measured", text)
         return
     assert re.search(rf"python -m amr_tf\.train .*--flagfile=flags/{re.escape(name)}( |$)", text)
-    assert re.search(r"Time: (about )?[\d.]+ (minutes|hours) on |Time: five times", text)
+    assert re.search(r"Time: (about )?[\d.]+ (minutes|hours) on ", text)
     if name.startswith("table"):
         assert f": Table {name[5]} of Beckham et al. (2019)." in header[0]
         assert re.search(r"Published: \d\d\.\d\d \+- \d\.\d\d( %|, by a metric) ", text)
-
-
-def test_the_walk_over_lambda_is_the_papers_search():
-    assert parsed("lambda_walk.flags") == Config(lambdas="2,5,10,20,50")
 
 
 def recipes() -> dict[str, Config]:
