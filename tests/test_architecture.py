@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from amr_tf import config as config_lib
+from amr_tf import registry
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "amr_tf").rglob("*.py"))
@@ -45,10 +46,10 @@ LAYERS = (
 LIGHT = (
     "train", "process", "smoke", "walk", "interruption", "command_line", "config", "rules", "errors", "runs", "startup",
     "workers", "files", "",
-    "data", "data.catalog", "data.celeba", "data.decoding", "data.dsprites", "data.folder", "data.generated",
-    "data.pixels", "data.progress", "data.shapes",
+    "data", "data.catalog", "data.decoding", "data.pixels", "data.sources", "data.sources.dsprites",
+    "data.sources.folder", "data.sources.generated", "data.sources.progress", "data.sources.shapes",
     "evaluate", "figure_names", "metrics", "export",
-    "serving.client", "serving.commands", "serving.inputs", "serving.rest", "serving.transport", "serving", "images",
+    "serving.client", "serving.commands", "serving.rest", "serving.transport", "serving", "images",
     "report", "reporting.published", "reporting.reading", "reporting.groups", "reporting.tables", "reporting.text",
     "reporting.curves", "reporting.page", "reporting",
     "sweep", "sweeping", "sweeping.jobs", "sweeping.worker", "sweeping.executors", "sweeping.conduct",
@@ -203,7 +204,6 @@ def test_metrics_are_for_anyones_codes():
         ("MIXERS", "amr_tf.mixing", "MIXERS"),
         ("MASK_GRADIENTS", "amr_tf.mixing", "MASK_GRADIENTS"),
         ("ARCHS", "amr_tf.networks", "ARCHS"),
-        ("DATASETS", "amr_tf.data.catalog", "DATASETS"),
         ("RECON_LOSSES", "amr_tf.losses", "RECON_LOSSES"),
         ("GAN_LOSSES", "amr_tf.losses", "GAN_LOSSES"),
     ],
@@ -215,8 +215,8 @@ def test_the_choices_of_a_flag_are_the_keys_of_its_table(names, module, table):
 
 
 def test_the_widths_that_flags_are_checked_against_are_the_data_sets():
-    specs = importlib.import_module("amr_tf.data.catalog").DATASETS
-    assert {name: spec.width for name, spec in specs.items()} == config_lib.DATASET_WIDTHS
+    widths = {name: registry.load(registry.DATASETS, name).width for name in registry.DATASETS}
+    assert widths == config_lib.DATASET_WIDTHS
 
 
 # Each pattern is matched against the dotted name of what is imported, called or referred to.

@@ -59,7 +59,8 @@ class TrainedRun:
         self.config = read_config(path, places or {})
         self.folder = RunFolder(self.config)
         self.step = step_named(self.folder, checkpoint)
-        self.spec = spec = data.spec_of(self.config) or self._spec_of_results() or self.splits.train.spec
+        spec = data.spec_of(self.config)
+        self.spec = spec = spec if spec.complete else self._spec_of_results() or self.splits.train.spec
         self.model = build_model(self.config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         self._restore(checkpoint)
         self._kept_codes: dict[str, np.ndarray] = {}
@@ -96,14 +97,14 @@ class TrainedRun:
         return splits
 
     @functools.cached_property
-    def ground_truth(self) -> data.dsprites.DSprites:
-        """The factors behind the images, for a run on dSprites."""
+    def ground_truth(self) -> Any:
+        """The images by their factors, for a run whose `spec.ground_truth` is known."""
         return data.ground_truth(self.config)
 
     @property
     def data_name(self) -> str:
         """What the data are called, such as "re-rendered dSprites"."""
-        return self.ground_truth.origin if self.config.dataset == "dsprites" else self.splits.test.name
+        return self.ground_truth.origin if self.spec.ground_truth else self.splits.test.name
 
     @property
     def has_flat_codes(self) -> bool:

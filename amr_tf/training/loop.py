@@ -108,13 +108,13 @@ class Loop:
         config, train = self.config, self.splits.train
         supervised = config.mixer == "supervised"
         if config.device_data:
-            self.model.held_examples = pipeline.reader(train, supervised, held_on())
-            return iter(pipeline.rows(train, config.batch_size, config.seed, self.step))
+            self.model.held_examples = pipeline.make_reader(train, supervised, held_on())
+            return iter(pipeline.row_batches(train, config.batch_size, config.seed, self.step))
 
-        def of(share: pipeline.Share) -> tf.data.Dataset:
+        def of(share: pipeline.Shard) -> tf.data.Dataset:
             return pipeline.batches(train, config.batch_size, config.seed, self.step, supervised, share)
 
-        return iter(pipeline.shared(self.model.distribute_strategy, of))
+        return iter(pipeline.sharded(self.model.distribute_strategy, of))
 
     def _ordered(self, arrays: data.Arrays) -> "_Evaluated":
         """All examples, in batches shared among the replicas."""
@@ -124,8 +124,8 @@ class Loop:
         )
         number = math.ceil(len(arrays) / batch_size)
         # Without an end: workers would ask each other at every batch whether there is one more.
-        batches = pipeline.shared(
-            strategy, lambda share: pipeline.ordered(arrays, batch_size, share).repeat()
+        batches = pipeline.sharded(
+            strategy, lambda share: pipeline.eval_batches(arrays, batch_size, share).repeat()
         )
         return _Evaluated(batches, number)
 

@@ -4,10 +4,9 @@ import pytest
 
 from amr_tf import evaluate, export, report, sweep, train
 from amr_tf.config import ConfigError
-from amr_tf.data.folder import DataError
 from amr_tf.runs.folder import InUseError, RunError
 from amr_tf.runtime import errors
-from amr_tf.runtime.errors import DivergedError, Interrupted, LostWorkerError, UserError
+from amr_tf.runtime.errors import DataError, DivergedError, Interrupted, LostWorkerError, UserError
 from amr_tf.serving import client
 
 FAILURES = {
