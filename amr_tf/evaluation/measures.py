@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amr_tf.data import generated, pixels
+from amr_tf.data import pixels
+from amr_tf.data.sources import generated
 from amr_tf.metrics import (
     amr_dfv,
     attributes,

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from amr_tf.config import ConfigError
-from amr_tf.data import generated
+from amr_tf.data.sources import generated
 from amr_tf.metrics.spiral import distance_to_curve
 from amr_tf.plotting import canvas
 from amr_tf.runs.trained import TrainedRun

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from amr_tf.config import Config
-from amr_tf.config.rules import FOLDER
 from amr_tf.metrics import METRICS
+from amr_tf.registry import FOLDER
 from amr_tf.runs.folder import read_rows
 
 DATA = {

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amr_tf.data import pixels
+from amr_tf.data import decoding, pixels
 from amr_tf.plotting import canvas
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, printable
-from amr_tf.serving import inputs
 from amr_tf.serving.transport import AVAILABLE, Server, ServingError, Signature, brief, shown
 
 SHOWN_WIDTH = 64  # pixels at least of an image in a picture of results
@@ -171,7 +170,7 @@ def _read(paths: list[str], signature: Signature, name: str) -> np.ndarray:
         or not 0 < min(image_shape) <= max(image_shape) <= WIDEST
     ):
         raise ServingError(f"This model does not take pictures: its input {name!r} is {shown(shape)}")
-    return np.stack([inputs.read(path, image_shape) for path in paths])
+    return np.stack([decoding.read(path, image_shape) for path in paths])
 
 
 def _write_picture(request: Request, rows: list[np.ndarray]) -> None:

@@ -107,13 +107,13 @@ class Loop:
         config, train = self.config, self.splits.train
         supervised = self.model.needs_attributes
         if config.device_data:
-            self.model.held_examples = pipeline.reader(train, supervised, held_on())
-            return iter(pipeline.rows(train, config.batch_size, config.seed, self.step))
+            self.model.held_examples = pipeline.make_reader(train, supervised, held_on())
+            return iter(pipeline.row_batches(train, config.batch_size, config.seed, self.step))
 
-        def of(share: pipeline.Share) -> tf.data.Dataset:
-            return pipeline.batches(train, config.batch_size, config.seed, self.step, supervised, share)
+        def of(shard: pipeline.Shard) -> tf.data.Dataset:
+            return pipeline.batches(train, config.batch_size, config.seed, self.step, supervised, shard)
 
-        return iter(pipeline.shared(self.model.distribute_strategy, of))
+        return iter(pipeline.sharded(self.model.distribute_strategy, of))
 
     def _ordered(self, arrays: data.Arrays) -> tuple[Any, int]:
         """Returns all examples in batches shared among the replicas, repeated, and the number of batches."""
@@ -121,8 +121,8 @@ class Loop:
         replicas = strategy.num_replicas_in_sync
         batch_size = math.ceil(EVALUATION_BATCH / replicas) * replicas
         # Repeated, because workers would ask each other before each batch whether it is the last.
-        batches = pipeline.shared(
-            strategy, lambda share: pipeline.ordered(arrays, batch_size, share).repeat()
+        batches = pipeline.sharded(
+            strategy, lambda shard: pipeline.eval_batches(arrays, batch_size, shard).repeat()
         )
         return batches, math.ceil(len(arrays) / batch_size)
 

@@ -134,13 +134,12 @@ def test_flags_txt_starts_the_same_run_again(preset_path, **keywords):
     assert parsed_again(config, preset_path) == config
 
 
-def test_flags_txt_groups_values_by_source(preset_path):
 def test_flag_file_of_an_earlier_version_is_read(preset_path):
     preset_path.write_text(f"{command_line.OWN_FIRST_LINE}\n--lambdas=\n--seed=3\n")
     assert command_line.parse_file(preset_path)[0] == Config(seed=3)
 
 
-def test_the_flag_file_of_a_run_says_where_values_came_from(preset_path):
+def test_flags_txt_groups_values_by_source(preset_path):
     preset_path.write_text("--k=3\n")
     text = command_line.flagfile_text(*command_line.parse([f"--flagfile={preset_path}", "--seed=7"]))
     groups = {block.splitlines()[0]: block.splitlines()[1:] for block in text.split("\n\n")[1:]}

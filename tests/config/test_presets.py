@@ -10,7 +10,7 @@ import pytest
 from amr_tf import sweep
 from amr_tf.config import Config, command_line
 from amr_tf.data import Arrays, pipeline
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import spec_named
 from amr_tf.models.build import build_model
 
 FLAGS = command_line.PACKAGE.parent / "flags"
@@ -249,7 +249,7 @@ LARGEST = {
 
 def assert_two_steps_are_finite(config: Config, eagerly: bool):
     """On noise. The first of the two updates the generator."""
-    spec, rng = DATASETS[config.dataset], np.random.default_rng(0)
+    spec, rng = spec_named(config.dataset), np.random.default_rng(0)
     images = rng.integers(256, size=(config.batch_size, *spec.image_shape), dtype=np.uint8)
     noise = Arrays(images, rng.integers(spec.classes, size=config.batch_size), spec)
     model = build_model(config, spec.image_shape, spec.classes)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from amr_tf import evaluate
 from amr_tf.config import Config, ConfigError
-from amr_tf.data.folder import key_of, split_of
+from amr_tf.data.sources.folder import key_of, split_of
 from amr_tf.evaluation import figures, measures
 from amr_tf.metrics import METRICS
 from amr_tf.plotting import canvas

@@ -8,14 +8,13 @@ import pytest
 
 from amr_tf import data, train
 from amr_tf.config import Config, command_line
-from amr_tf.config.rules import GENERATED
 from amr_tf.runtime.errors import Interrupted, UserError
 from amr_tf.training import smoke
 
 PRESETS = sorted((command_line.PACKAGE.parent / "flags").rglob("*.flags"))
 # The data of the others would have to be downloaded; `test_presets.py` trains each of them on noise.
 ON_GENERATED_DATA = [
-    path for path in PRESETS if command_line.parse([f"--flagfile={path}"])[0].dataset in GENERATED
+    path for path in PRESETS if command_line.parse([f"--flagfile={path}"])[0].dataset_spec.generated
 ]
 SMALL = ["--dataset=spiral", "--depth=2", "--epochs=7", "--steps_per_execution=5"]
 

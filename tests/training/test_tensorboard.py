@@ -16,14 +16,14 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 
 from amr_tf.config import Config
 from amr_tf.data import Arrays, pixels
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import LINES, SPIRAL
 from amr_tf.models.build import build_model
 from amr_tf.registry import MODELS
 from amr_tf.training import tensorboard
 
 TINY = {"arch": "acai", "depth": 2, "latent": 2, "latent_width": 16, "batch_size": 8}
 EXAMPLES = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 1), np.uint8)
-VALIDATION = Arrays(EXAMPLES, np.arange(30) % 10, DATASETS["lines"])
+VALIDATION = Arrays(EXAMPLES, np.arange(30) % 10, LINES)
 LOGS = {
     "recon": 0.5, "gan_mix": 0.7, "disc_real": 0.6, "gen_gradient_norm": 3.0, "images_per_second": 90.0,
     "probe_accuracy": 0.1, "val_recon": 0.4, "val_probe_accuracy": 0.2, "test_probe_accuracy": 0.3, "novelty": 1.5,
@@ -216,7 +216,7 @@ def test_points_have_codes_but_no_thumbnails(tmp_path):
     points = np.random.default_rng(0).uniform(-1, 1, (1100, 1, 1, 2)).astype("float32")
     config = Config(dataset="spiral", projector=True)
     model = build_model(config, (1, 1, 2), 10)
-    validation = Arrays(points, np.arange(1100) % 10, DATASETS["spiral"])
+    validation = Arrays(points, np.arange(1100) % 10, SPIRAL)
     tensorboard.write_codes(tmp_path / "folder", model, validation)
     assert len((tmp_path / "folder" / "codes.tsv").read_text().splitlines()) == tensorboard.CODES
     assert not (tmp_path / "folder" / "thumbnails.png").exists()

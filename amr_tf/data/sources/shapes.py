@@ -1,21 +1,22 @@
-"""Coloured shapes with four attributes, drawn for supervised mixing, whose own data sets need a download. NumPy only.
+"""Coloured shapes with four attributes, drawn for supervised mixing. NumPy only.
 
-An attribute is 0 or 1: diamond or square, small or large, outlined or filled, red or blue. Place, exact size, tone and
-the grey of the background vary besides, so that no two images are alike.
+An attribute is 0 or 1: diamond or square, small or large, outlined or filled, red or blue. Position, exact size, tone
+and the grey of the background vary as well, hence no two images are equal.
 """
 
 import numpy as np
 
-from amr_tf.data.generated import Examples
+from amr_tf.data.catalog import DatasetSpec, Places
+from amr_tf.data.sources import Examples, labels_of
 
 WIDTH = 32
 SIZES = (20_000, 2_000, 2_000)
-# Of small and large shapes, in pixels. A diamond is a square on its corner.
+# Sides of small and of large shapes, in pixels. A diamond is a square on its corner.
 SIDES = ((10.0, 12.0), (16.5, 18.5))
-REACH = 2.5  # pixels between a shape's centre and the image's, at most, in each direction
+REACH = 2.5  # largest distance in pixels of a shape's centre from the image's, in each direction
 OUTLINE = 3.0  # pixels
 COLOURS = np.array([[225, 60, 50], [50, 80, 225]], np.float32)
-TONE = 0.2  # by which colours differ
+TONE = 0.2  # relative range of colours
 GREYS = (0, 40)  # of the background
 
 _SEED = 20190307
@@ -23,33 +24,25 @@ _SEED = 20190307
 _CHUNK = 1_000
 
 
-def splits() -> list[Examples]:
-    """Training, validation and test examples, the same for every run.
+def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
+    """Draws uint8 [N, 32, 32, 3], labels and attributes [N, 4] of 20,000 / 2,000 / 2,000 examples.
 
-    Returns:
-        (images uint8 [N, 32, 32, 3], labels int64 [N], attributes uint8 [N, 4]) of 20,000 / 2,000 / 2,000 examples. All
-        16 combinations of attributes are equally likely; the label is the number of the combination, the first
-        attribute counting 8.
+    All 16 combinations of attributes are equally likely; the label is the number of the combination.
     """
-    parts: list[Examples] = []
+    parts = []
     for number, size in enumerate(SIZES):
         rng = np.random.default_rng((_SEED, number))
         attributes = rng.integers(2, size=(size, 4), dtype=np.uint8)
-        parts.append((render(attributes, rng), labels_of(attributes), attributes))
-    return parts
-
-
-def labels_of(attributes: np.ndarray) -> np.ndarray:
-    """Numbers int64 [N] of combinations of attributes uint8 [N, 4]."""
-    return attributes.astype(np.int64) @ np.array([8, 4, 2, 1])
+        parts.append(Examples(render(attributes, rng), labels_of(attributes), attributes))
+    return spec, parts
 
 
 def render(attributes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws a shape for each row of attributes; the rest is random.
+    """Draws a shape for each row of attributes.
 
     Args:
         attributes: uint8 [N, 4], 0 or 1: square, large, filled, blue.
-        rng: draws what is no attribute.
+        rng: draws position, size, tone and background.
 
     Returns:
         uint8 [N, 32, 32, 3].
@@ -71,12 +64,12 @@ def render(attributes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _cover(square: np.ndarray, filled: np.ndarray, side: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Share of each pixel that the shapes cover, float32 [N, 32, 32]: falls from 1 to 0 over a pixel at the edges."""
+    """Covered share of each pixel, float32 [N, 32, 32]; it falls from 1 to 0 over a pixel at the edges."""
     place = np.arange(WIDTH, dtype=np.float32) + 0.5 - WIDTH / 2
     x = np.abs(place[None, None, :] - centre[:, 0, None, None])
     y = np.abs(place[None, :, None] - centre[:, 1, None, None])
     square, filled, side = (value[:, None, None] for value in (square, filled, side))
     outside = np.where(square, np.maximum(x, y), (x + y) / np.float32(np.sqrt(2))) - side / 2
-    # An outline lies inside the shape's edge.
+    # An outline is inside the shape's edge.
     edge = np.where(filled, outside, np.maximum(outside, -outside - np.float32(OUTLINE)))
     return np.clip(0.5 - edge, 0, 1)

@@ -1,20 +1,21 @@
-"""TFDS's real builders, on tiny archives."""
+"""TFDS's own builders on tiny archives."""
 
 import gzip
 import socket
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from amr_tf import data
-from amr_tf.data import tfds_source
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import Places, spec_named
+from amr_tf.data.sources import prepared
 from amr_tf.runtime.errors import DataError
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """A connection would be an error of the test: everything it needs is there."""
+    """Connections are errors: all files are provided."""
 
     def refuse(*_, **__):
         raise AssertionError("the network was used")
@@ -23,32 +24,30 @@ def no_network(monkeypatch):
 
 
 def read(dataset, settings):
-    return tfds_source.read(DATASETS[dataset], settings.data_dir, settings.raw_dir)
+    return prepared.official(spec_named(dataset), Places(settings.data_dir, settings.raw_dir))
 
 
 def numbers(examples):
-    return examples[0][:, 0, 0, 0].tolist()
+    return examples.images[:, 0, 0, 0].tolist()
 
 
-def test_svhn_comes_in_raw_order_without_the_extra_file(config, put_in_cache, svhn_files, tmp_path, capfd):
-    """From archives in the cache of svhn_cropped, under a name that no shared data_dir takes for the full set."""
+def test_svhn_is_read_in_raw_order_without_the_extra_file(config, put_in_cache, svhn_files, tmp_path, capfd):
+    """From archives in the cache of svhn_cropped, under a name that keeps it apart from the full set."""
     put_in_cache("svhn_cropped", svhn_files)
     train, test = read("svhn", config("svhn"))
     assert numbers(train) == list(range(30))
     assert numbers(test) == list(range(12))
-    assert train[1].tolist() == [n % 10 for n in range(30)]
-    assert train[0].shape == (30, 32, 32, 3)
-    assert (train[0].dtype, train[1].dtype) == (np.uint8, np.int64)
+    assert train.labels.tolist() == [n % 10 for n in range(30)]
+    assert train.images.shape == (30, 32, 32, 3)
+    assert (train.images.dtype, train.labels.dtype) == (np.uint8, np.int64)
     assert (tmp_path / "data" / "svhn_cropped_train_test").is_dir()
     assert not (tmp_path / "data" / "svhn_cropped").exists()
     assert capfd.readouterr().out == f"Preparing svhn in {tmp_path / 'data'} (once)\n"
     assert [path.name for path in (tmp_path / "data" / "downloads").iterdir()] == ["svhn_cropped"]
 
 
-def test_a_full_svhn_cropped_is_used_where_there_is_one(config, put_in_cache, svhn_files, tmp_path, capfd):
-    """A cluster's shared data_dir holds TFDS's own svhn_cropped, with `extra`."""
-    import tensorflow_datasets as tfds
-
+def test_svhn_prepared_in_full_is_used(config, put_in_cache, svhn_files, tmp_path, capfd):
+    """A cluster's shared data_dir has TFDS's svhn_cropped, with `extra`."""
     put_in_cache("svhn_cropped", svhn_files | {"extra_32x32.mat": svhn_files["test_32x32.mat"]})
     tfds.builder("svhn_cropped", data_dir=tmp_path / "data").download_and_prepare()
     capfd.readouterr()
@@ -57,29 +56,29 @@ def test_a_full_svhn_cropped_is_used_where_there_is_one(config, put_in_cache, sv
     assert not (tmp_path / "data" / "svhn_cropped_train_test").exists()
 
 
-def test_cifar_comes_in_raw_order_and_is_divided_in_five(config, put_in_cache, cifar_files):
+def test_cifar_is_read_in_raw_order_and_divided(config, put_in_cache, cifar_files):
     put_in_cache("cifar10", cifar_files)
     splits = data.load(config("cifar10"))
     assert [len(part) for part in splits] == [16, 4, 4]
     assert all(part.images.shape[1:] == part.spec.image_shape for part in splits)
-    assert numbers((splits.test.images, None)) == [0, 1, 2, 3]
-    together = numbers((splits.train.images, None)) + numbers((splits.validation.images, None))
+    assert numbers(splits.test) == [0, 1, 2, 3]
+    together = numbers(splits.train) + numbers(splits.validation)
     assert together == np.random.RandomState(0).permutation(20).tolist()
 
 
 @pytest.mark.usefixtures("forty_examples")
-def test_kmnist_comes_in_raw_order_in_both_splits(config, put_in_cache, idx_files):
-    """It has no `id`: raw order is undone from the hash of the number, salted with the split's name."""
+def test_kmnist_is_read_in_raw_order(config, put_in_cache, idx_files):
+    """It has no `id`: raw order follows from the hash of the number, salted with the split's name."""
     put_in_cache("kmnist", idx_files())
-    for images, labels in read("kmnist", config("kmnist")):
-        assert images.shape == (40, 28, 28, 1)
-        assert numbers((images, None)) == list(range(40))
-        assert labels.tolist() == [n % 10 for n in range(40)]
+    for part in read("kmnist", config("kmnist")):
+        assert part.images.shape == (40, 28, 28, 1)
+        assert numbers(part) == list(range(40))
+        assert part.labels.tolist() == [n % 10 for n in range(40)]
 
 
 @pytest.mark.usefixtures("forty_examples")
 def test_mnist_and_fashion_mnist_in_one_data_dir_differ(config, raw_folder):
-    """TFDS's folder of unpacked files goes by file name, which the two share: fashion_mnist would hold digits."""
+    """They share file names, by which TFDS would reuse unpacked files."""
     first = read("mnist", config("mnist", raw_dir=str(raw_folder("mnist"))))
     second = read(
         "fashion_mnist", config("fashion_mnist", raw_dir=str(raw_folder("fashion_mnist", offset=50)))
@@ -90,7 +89,7 @@ def test_mnist_and_fashion_mnist_in_one_data_dir_differ(config, raw_folder):
 
 
 @pytest.mark.usefixtures("forty_examples")
-def test_raw_dir_is_not_needed_again_once_prepared(config, raw_folder, tmp_path):
+def test_raw_dir_is_not_needed_once_prepared(config, raw_folder, tmp_path):
     folder = raw_folder("mnist")
     splits = data.load(config("mnist", raw_dir=str(folder)))
     assert [len(part) for part in splits] == [33, 7, 40]
@@ -100,8 +99,7 @@ def test_raw_dir_is_not_needed_again_once_prepared(config, raw_folder, tmp_path)
     assert again.test.images[7, 2, 2, 0] == 7
 
 
-def test_what_a_killed_preparation_left_does_not_disturb(config, put_in_cache, cifar_files, tmp_path):
-    """Unfinished folders and downloads lie there for ever; a later run neither trusts nor trips over them."""
+def test_remains_of_a_killed_preparation_are_ignored(config, put_in_cache, cifar_files, tmp_path):
     put_in_cache("cifar10", cifar_files)
     root = tmp_path / "data"
     for folder in ("cifar10/incomplete.ABC123_3.0.2", "downloads/unpacked-dead", "downloads/cifar10/x.tmp.1"):
@@ -110,20 +108,20 @@ def test_what_a_killed_preparation_left_does_not_disturb(config, put_in_cache, c
     assert numbers(read("cifar10", config("cifar10"))[0]) == list(range(20))
 
 
-def test_two_runs_that_prepare_at_once_both_get_their_data(config, put_in_cache, cifar_files, monkeypatch):
-    """The slower one cannot rename its result into place, and uses the other's."""
+def test_concurrent_preparation_uses_the_faster_result(config, put_in_cache, cifar_files, monkeypatch):
+    """The slower run cannot rename its result into place."""
     put_in_cache("cifar10", cifar_files)
-    build = tfds_source._build
+    build = prepared._build
 
     def overtaken(*arguments):
         build(*arguments)
         raise OSError("Directory not empty")
 
-    monkeypatch.setattr(tfds_source, "_build", overtaken)
+    monkeypatch.setattr(prepared, "_build", overtaken)
     assert numbers(read("cifar10", config("cifar10"))[0]) == list(range(20))
 
 
-def test_a_data_dir_that_cannot_be_written_is_named(config, raw_folder, tmp_path):
+def test_data_dir_that_cannot_be_written_is_named(config, raw_folder, tmp_path):
     blocked = tmp_path / "file" / "data"
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=rf"^data_dir {blocked} cannot be written \(Not a directory\)[^\n]*$"):
@@ -131,8 +129,8 @@ def test_a_data_dir_that_cannot_be_written_is_named(config, raw_folder, tmp_path
 
 
 @pytest.mark.parametrize("name", ["data_dir", "raw_dir"])
-def test_places_that_cannot_be_looked_into_are_one_line(config, closed_folder, name):
-    """By their length or by their owner."""
+def test_check_unreadable_places_are_one_line(config, closed_folder, name):
+    """Too long a name, or no permission."""
     closed = closed_folder("closed")
     for place in (closed.with_name("a" * 300), closed / "in"):
         settings = config("mnist", **{"data_dir": str(closed.with_name("data")), name: str(place)})
@@ -140,15 +138,15 @@ def test_places_that_cannot_be_looked_into_are_one_line(config, closed_folder, n
             data.check(settings)
 
 
-def test_an_archive_that_its_builder_cannot_read_is_one_line(config, put_in_cache):
+def test_archive_that_its_builder_cannot_read_is_one_line(config, put_in_cache):
     put_in_cache("cifar10", {"cifar-10-binary.tar.gz": gzip.compress(b"no tar")})
     with pytest.raises(DataError, match=r"^cifar10 could not be prepared in [^\n]*$"):
         read("cifar10", config("cifar10"))
 
 
 @pytest.mark.parametrize("damage", ["records", "info"])
-def test_a_damaged_prepared_set_is_named(config, put_in_cache, cifar_files, tmp_path, damage):
-    """Truncated in a copy, say: which folder to remove, in one line."""
+def test_damaged_prepared_set_is_named(config, put_in_cache, cifar_files, tmp_path, damage):
+    """The message names the folder to remove."""
     put_in_cache("cifar10", cifar_files)
     read("cifar10", config("cifar10"))
     folder = tmp_path / "data" / "cifar10" / "3.0.2"
@@ -161,12 +159,12 @@ def test_a_damaged_prepared_set_is_named(config, put_in_cache, cifar_files, tmp_
 
 
 @pytest.mark.slow
-def test_the_genuine_mnist_comes_in_the_order_of_its_files(config, shared_mnist):
-    """All 70,000 images and labels, imported from files that were packed anew."""
+def test_genuine_mnist_is_read_in_the_order_of_its_files(config, shared_mnist):
+    """All 70,000 images and labels."""
     splits = dict(
         zip(("train", "t10k"), read("mnist", config("mnist", raw_dir=str(shared_mnist))), strict=True)
     )
-    for prefix, (images, labels) in splits.items():
+    for prefix, (images, labels, _) in splits.items():
         raw = gzip.decompress((shared_mnist / f"{prefix}-images-idx3-ubyte.gz").read_bytes())
         np.testing.assert_array_equal(images.ravel(), np.frombuffer(raw, np.uint8, offset=16))
         raw = gzip.decompress((shared_mnist / f"{prefix}-labels-idx1-ubyte.gz").read_bytes())

@@ -1,4 +1,4 @@
-"""CelebA and UT Zappos50K: from tiny archives in the official format, through the real builders, cut to size."""
+"""CelebA and UT Zappos50K from tiny archives in the official format, cut to size."""
 
 import io
 import zipfile
@@ -9,22 +9,20 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 
 from amr_tf import data
-from amr_tf.data import celeba, tfds_pictures
+from amr_tf.data.catalog import CELEBA
+from amr_tf.data.sources import cut
 from amr_tf.runtime.errors import DataError
 
-NAMES = (
-    "Male",
-    "Smiling",
-    "Young",
-)  # attributes 20, 31 and 39 of the file: bits 0, 1 and 4 of a face's number
+# Attributes 20, 31 and 39 of the file: bits 0, 1 and 4 of a face's number.
+NAMES = ("Male", "Smiling", "Young")
 
 
 def shades(part):
-    """What the middle of each picture shows."""
+    """The grey in the middle of each picture."""
     return part.images[:, part.spec.width // 2, part.spec.width // 2, 0].astype(int)
 
 
-def test_celeba_comes_in_its_own_splits_with_the_attributes_asked_for(config, put_in_cache, celeba_files):
+def test_celeba_has_official_splits_and_requested_attributes(config, put_in_cache, celeba_files):
     """The label is the binary number of the attributes, the first of them its highest bit."""
     put_in_cache("celeb_a", celeba_files)
     splits = data.load(config("celeba", attributes=",".join(NAMES)))
@@ -43,7 +41,7 @@ def test_celeba_comes_in_its_own_splits_with_the_attributes_asked_for(config, pu
         assert (part.images[:, :8, :8] > 250).all()
 
 
-def test_celeba_at_another_size_needs_no_other_preparation(config, put_in_cache, celeba_files, capfd):
+def test_celeba_at_another_size_is_not_prepared_again(config, put_in_cache, celeba_files, capfd):
     put_in_cache("celeb_a", celeba_files)
     data.load(config("celeba", image_size=32, arch="amr"))
     assert "Preparing celeba" in capfd.readouterr().out
@@ -52,47 +50,37 @@ def test_celeba_at_another_size_needs_no_other_preparation(config, put_in_cache,
 
 
 @pytest.mark.parametrize("width", [32, 64, 128])
-def test_pictures_are_cut_to_size_as_pillow_does_it(width):
-    """Within 1 of 255: the middle of the longer side, antialiased. So `folder:` gives the same from the same files.
-
-    But for the two outermost rows, where Pillow still sees what was cut off.
-    """
+def test_square_agrees_with_pillow(width):
+    """Within 1 of 255, except in the two outermost rows, where Pillow includes what is cut off."""
     picture = np.random.default_rng(0).integers(256, size=(218, 178, 3), dtype=np.uint8)
-    theirs = ImageOps.fit(Image.fromarray(picture), (width, width), Image.Resampling.BILINEAR)
-    ours = tfds_pictures.square(picture, width).numpy().astype(int)
-    assert np.abs(ours - np.asarray(theirs))[2:-2].max() <= 1
+    expected = ImageOps.fit(Image.fromarray(picture), (width, width), Image.Resampling.BILINEAR)
+    found = cut.square(picture, width).numpy().astype(int)
+    assert np.abs(found - np.asarray(expected))[2:-2].max() <= 1
 
 
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ("Mael", "CelebA has no attribute 'Mael'. Did you mean Male"),
+        ("Mael", "celeba has no attribute 'Mael'. Did you mean Male"),
         ("Male,smiling", "no attribute 'smiling'. Did you mean Smiling"),
         ("lipstick", "no attribute 'lipstick'. Did you mean Wearing_Lipstick"),
         ("Heavy Makeup", "no attribute 'Heavy Makeup'. Did you mean Heavy_Makeup"),
         ("Qqqq", "no attribute 'Qqqq'. Received: --attributes=Qqqq"),
         ("", "no attribute ''. Received: --attributes="),
-        ("Male,Male", "1 to 8 names, each of them once. Received: --attributes=Male,Male"),
-        (",".join(celeba.ATTRIBUTES[:9]), "1 to 8 names"),
+        ("Male,Male", "1 to 8 different names. Received: --attributes=Male,Male"),
+        (",".join(CELEBA.selectable_attributes[:9]), "1 to 8 different names"),
     ],
 )
-def test_attributes_that_celeba_does_not_have_are_refused_with_the_nearest(config, attributes, message):
+def test_unknown_attributes_are_refused_with_suggestions(config, attributes, message):
     with pytest.raises(DataError) as error:
         data.check(config("celeba", attributes=attributes))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_labels_and_attributes_are_two_ways_to_say_the_same():
-    numbers = np.arange(8)
-    attributes = celeba.attributes_of(numbers, 3)
-    assert attributes[6].tolist() == [1, 1, 0]
-    np.testing.assert_array_equal(celeba.labels_of(attributes), numbers)
-
-
-def test_our_names_of_the_attributes_are_the_builders():
+def test_celeba_attributes_are_those_of_the_builder():
     features = tfds.builder("celeb_a").info.features["attributes"]
-    assert sorted(features) == sorted(celeba.ATTRIBUTES)
+    assert sorted(features) == sorted(CELEBA.selectable_attributes)
 
 
 def test_celeba_without_its_files_names_each_of_them(config, tmp_path):
@@ -121,7 +109,7 @@ def zappos_folder(tmp_path, zappos_zips):
 
 @pytest.mark.parametrize("name", ["ut-zap50k-images-square.zip", "ut-zap50k-images.zip"])
 @pytest.mark.parametrize("size", [64, 128])
-def test_zappos_comes_with_21_classes_from_either_file(config, zappos_folder, name, size, tmp_path):
+def test_zappos_is_read_from_either_file(config, zappos_folder, name, size, tmp_path):
     """Whole shoes on white, divided by a hash of their file names; later without the zip."""
     settings = config("zappos", image_size=size, raw_dir=zappos_folder(name))
     data.check(settings)
@@ -139,14 +127,14 @@ def test_zappos_comes_with_21_classes_from_either_file(config, zappos_folder, na
     np.testing.assert_array_equal(again.train.images, splits.train.images)
 
 
-def test_zappos_in_the_folder_for_manual_downloads_is_found(config, zappos_zips, tmp_path):
+def test_zappos_is_found_in_the_manual_folder(config, zappos_zips, tmp_path):
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     (manual / "ut-zap50k-images.zip").write_bytes(zappos_zips["ut-zap50k-images.zip"])
     assert sum(map(len, data.load(config("zappos")))) == 42
 
 
-def test_zappos_without_its_file_says_what_to_put_where(config, tmp_path):
+def test_zappos_without_its_file_names_file_and_folder(config, tmp_path):
     with pytest.raises(DataError) as error:
         data.check(config("zappos"))
     manual = tmp_path / "data" / "downloads" / "manual"
@@ -171,17 +159,15 @@ def with_member(name, content=b""):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content[: len(content) // 2], "is no whole zip file"),
-        (lambda content: b"<html>404</html>", "is no whole zip file"),
-        (lambda content: zipfile_of_nothing(), "holds no pictures of Zappos"),
-        (with_member("top/Shoes/Skates/Brand/1.jpg"), "holds what Zappos does not: top/Shoes/Skates/Brand/1.jpg"),
-        (with_member("../../Shoes/Heels/1.jpg"), "holds what Zappos does not: "),
-        (with_member("top/Shoes/Heels/Brand/1.jpg", bytes(2_000_000)), "holds what Zappos does not: "),
+        (lambda content: content[: len(content) // 2], "is not a complete zip file"),
+        (lambda content: b"<html>404</html>", "is not a complete zip file"),
+        (lambda content: zipfile_of_nothing(), "contains no pictures of Zappos"),
+        (with_member("top/Shoes/Skates/Brand/1.jpg"), "contains what Zappos does not: top/Shoes/Skates/Brand/1.jpg"),
+        (with_member("../../Shoes/Heels/1.jpg"), "contains what Zappos does not: "),
+        (with_member("top/Shoes/Heels/Brand/1.jpg", bytes(2_000_000)), "contains what Zappos does not: "),
     ],
 )  # fmt: skip
-def test_another_file_under_zappos_name_is_refused_in_one_line(
-    config, zappos_folder, change, message, tmp_path
-):
+def test_another_file_under_zappos_name_is_refused(config, zappos_folder, change, message, tmp_path):
     folder = zappos_folder(change=change)
     with pytest.raises(DataError) as error:
         data.check(config("zappos", raw_dir=folder))
@@ -196,8 +182,8 @@ def zipfile_of_nothing():
     return file.getvalue()
 
 
-def test_a_zip_with_flipped_bits_is_not_prepared(config, zappos_folder, tmp_path):
-    """The list of contents is whole, a picture is not: its CRC tells."""
+def test_zappos_zip_with_flipped_bits_is_not_prepared(config, zappos_folder, tmp_path):
+    """The list of contents is intact; the CRC of a picture is not."""
 
     def flip(content):
         changed = bytearray(content)

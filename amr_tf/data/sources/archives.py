@@ -1,7 +1,7 @@
-"""The official files of a data set: recognised by their sha256, and put where TFDS looks for its downloads.
+"""Official files of a data set: checked by their sha256 and imported into TFDS's download cache.
 
-TFDS trusts what lies in its download cache, so a file goes in whole and checked or not at all. Nothing is
-unpacked here but IDX files, in memory and up to their known size.
+TFDS trusts its cache, so a file is imported whole and checked or not at all. Only IDX files are unpacked here, in
+memory and up to their known size.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import stat
-import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError
 
 # The largest file of the MNIST family: a header and 60,000 images of 28 x 28.
@@ -30,9 +30,9 @@ class Archive:
     """One official file of a data set.
 
     Attributes:
-        filename, url, size, sha256: as TFDS has them on record.
-        cache_path: where TFDS looks for it before it turns to the network.
-        content_sha256: sha256 of the unpacked file, where it is known, else None.
+        filename, url, size, sha256: as recorded in TFDS.
+        cache_path: path in TFDS's download cache.
+        content_sha256: sha256 of the unpacked file; None where it is unknown.
     """
 
     filename: str
@@ -44,7 +44,7 @@ class Archive:
 
     @property
     def info_path(self) -> Path:
-        """The note that TFDS keeps next to a cached file, without which it takes the file for absent."""
+        """TFDS's note next to a cached file; TFDS ignores a file without it."""
         return self.cache_path.with_name(self.cache_path.name + ".INFO")
 
     @property
@@ -52,7 +52,7 @@ class Archive:
         return os.path.exists(self.cache_path) and os.path.exists(self.info_path)
 
     def find(self, folder: Path) -> Path | None:
-        """The path of this file in a folder, under any of its usual names, or None."""
+        """Finds the file in a folder under any of its usual names; None if it is missing."""
         names = [self.filename]
         if self.content_sha256:
             plain = self.filename.removesuffix(".gz")
@@ -63,7 +63,7 @@ class Archive:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """A file on disk that is an archive byte for byte, or, where `content` is given, the same once unpacked."""
+    """A file on disk that equals an archive, or has the same `content` once unpacked."""
 
     archive: Archive
     path: Path
@@ -71,10 +71,10 @@ class Checked:
 
 
 def check(archive: Archive, path: Path) -> Checked:
-    """Makes sure that a file is the archive.
+    """Checks that a file is the archive.
 
     Raises:
-        DataError: one line naming the file: it is no regular file, unreadable, damaged or another file.
+        DataError: the file is not regular, unreadable, damaged or another file. The message is one line.
     """
     with _open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -90,28 +90,28 @@ def check(archive: Archive, path: Path) -> Checked:
     )
 
 
-def store(files: Iterable[Checked]) -> None:
-    """Puts checked files into TFDS's download cache, each under its final name only once it is whole on disk.
+def store(found: Iterable[Checked]) -> None:
+    """Copies checked files into TFDS's download cache, atomically.
 
     Raises:
         DataError: a file changed after it was checked.
         OSError: the cache cannot be written.
     """
-    for checked in files:
+    for checked in found:
         archive = checked.archive
         archive.cache_path.parent.mkdir(parents=True, exist_ok=True)
-        with _written_whole(archive.cache_path) as target:
+        with files.atomic_file(archive.cache_path) as target:
             if checked.content is None:
                 _copy(checked, target)
             else:
-                # mtime 0: the same contents give the same bytes whenever they are packed.
+                # mtime 0 makes the packed bytes independent of the time.
                 target.write(gzip.compress(checked.content, compresslevel=1, mtime=0))
-        with _written_whole(archive.info_path) as target:
-            target.write(json.dumps({"urls": [archive.url], "original_fname": archive.filename}).encode())
+        note = {"urls": [archive.url], "original_fname": archive.filename}
+        files.write(archive.info_path, json.dumps(note))
 
 
 def _copy(checked: Checked, target: BinaryIO) -> None:
-    """Copies while hashing: what is kept is what was hashed, whatever happens to the file meanwhile."""
+    """Copies while hashing, so that the copy is what was hashed even if the file changes meanwhile."""
     digest = hashlib.sha256()
     with _open_regular(checked.path) as source:
         while block := source.read(1 << 20):
@@ -127,7 +127,7 @@ def _sha256(file: BufferedReader) -> str:
 
 
 def _unpacked(file: BufferedReader, path: Path) -> bytes:
-    """The contents of an IDX file, packed or not, at most MAX_IDX_BYTES of it in memory."""
+    """Reads an IDX file, packed or not, at most MAX_IDX_BYTES of it."""
     file.seek(0)
     packed = file.read(2) == _GZIP_MAGIC
     file.seek(0)
@@ -137,15 +137,15 @@ def _unpacked(file: BufferedReader, path: Path) -> bytes:
         raise DataError(f"{path} is damaged and cannot be unpacked ({error}). Fetch it again") from error
     if len(content) > MAX_IDX_BYTES:
         raise DataError(
-            f"{path} holds more than the {MAX_IDX_BYTES} bytes of the largest file expected: it is another file. "
-            "Fetch it again"
+            f"{path} is another file: it has more than the {MAX_IDX_BYTES} bytes of the largest IDX file. Fetch "
+            "it again"
         )
     return content
 
 
 @contextlib.contextmanager
 def _open_regular(path: Path) -> Iterator[BufferedReader]:
-    """Opens a regular file for reading: no link that leads elsewhere, no pipe that blocks, no device."""
+    """Opens a regular file for reading: no link, no pipe that would block, no device."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -156,17 +156,3 @@ def _open_regular(path: Path) -> Iterator[BufferedReader]:
         raise DataError(f"{path} is not a regular file. Put the file itself there")
     with open(descriptor, "rb") as file:
         yield file
-
-
-@contextlib.contextmanager
-def _written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that takes its name only when complete and on disk, and vanishes on an error."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""SVHN without the 1.24 GiB `extra` file, which no table of the paper trains on."""
+"""SVHN without the 1.24 GiB `extra` file, which the paper does not use."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ _OFFICIAL: Any = tfds.builder_cls("svhn_cropped")
 class SvhnTrainTest(_OFFICIAL, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """TFDS's svhn_cropped with the splits train and test alone.
 
-    It has a name of its own, so that a shared data_dir never takes it for the full set, but shares the downloads.
+    Its own name keeps it apart from the full set in a shared data_dir; the downloads are shared.
     """
 
     name: ClassVar = "svhn_cropped_train_test"
@@ -25,6 +25,6 @@ class SvhnTrainTest(_OFFICIAL, skip_registration=True):  # type: ignore[call-arg
 
     def _make_download_manager(self, **kwargs):
         manager = super()._make_download_manager(**kwargs)
-        # The manager has no argument for the folder of the download cache but the builder's name.
+        # The folder of the download cache follows from this name only (tensorflow-datasets 4.9).
         manager._dataset_name = _OFFICIAL.name
         return manager

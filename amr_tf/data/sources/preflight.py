@@ -1,7 +1,6 @@
-"""What is needed to prepare a data set, looked for before anything is written.
+"""Search for the files that preparing a data set needs, before anything is written.
 
-TFDS alone would retry for minutes without a network, and then say neither which files it lacks nor where to put
-them.
+TFDS alone retries for minutes without a network, and then names neither the missing files nor where to put them.
 """
 
 import http.client
@@ -14,18 +13,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from amr_tf.data import archives
-from amr_tf.data.archives import Archive, Checked
+from amr_tf.data.sources import archives
+from amr_tf.data.sources.archives import Archive, Checked
 from amr_tf.runtime.errors import DataError
 
 PROBE_SECONDS = 6.0
 
 
 class Target(NamedTuple):
-    """A data set to prepare: its name and the folders it concerns.
-
-    Any one of the folders in `prepared`, complete, would make the preparation needless.
-    """
+    """A data set to prepare. One complete folder of `prepared` makes the preparation unnecessary."""
 
     name: str
     prepared: Sequence[Path]
@@ -34,14 +30,15 @@ class Target(NamedTuple):
 
 
 def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], list[Archive]]:
-    """Finds every archive that is not in the download cache yet: in raw_dir, else in TFDS's folder for manual
-    downloads, else on the network. Every file is checked before this returns; nothing is written.
+    """Finds and checks every archive missing from the download cache. Nothing is written.
+
+    An archive is searched in raw_dir, else in TFDS's folder for manual downloads, else on the network.
 
     Returns:
-        The checked files to import, and the archives left to download, which can be reached.
+        The checked files to import, and the archives to download, whose URLs answer.
 
     Raises:
-        DataError: a file is damaged or another one, or files are missing and cannot be downloaded.
+        DataError: a file is damaged or wrong, or files are missing and cannot be downloaded.
     """
     missing = [archive for archive in wanted if not archive.cached]
     found = []
@@ -57,20 +54,18 @@ def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], li
     missing = _without(missing, found)
     failures = probe(archive.url for archive in missing)
     if failures:
-        reason = next(iter(failures.values()))
-        reason = f"{target.name} is not prepared in {target.prepared[0]} and cannot be downloaded ({reason})."
-        raise DataError(_advice(reason, target, missing))
+        why = f"{target.name} is not prepared in {target.prepared[0]} and cannot be downloaded "
+        raise DataError(_advice(f"{why}({next(iter(failures.values()))}).", target, missing))
     return found, missing
 
 
 def probe(urls: Iterable[str], seconds: float = PROBE_SECONDS) -> dict[str, str]:
-    """Tries all URLs at once, for at most `seconds` whatever the network does.
-
-    The threads are daemons: a name server that never answers cannot be interrupted, only left behind.
+    """Tries all URLs at once, for at most `seconds`.
 
     Returns:
-        {url: why it cannot be reached}, without those that can.
+        {url: why it cannot be reached}, without the URLs that answer.
     """
+    # Daemons, since a name server that never answers cannot be interrupted.
     outcomes: dict[str, str | None] = {url: f"no answer within {seconds:g} s" for url in urls}
     threads = [threading.Thread(target=_ask, args=(url, seconds, outcomes), daemon=True) for url in outcomes]
     deadline = time.monotonic() + seconds
@@ -99,16 +94,16 @@ def _check_all(wanted: Sequence[Archive], folder: Path) -> list[Checked]:
 
 
 def of_right_size(wanted: Sequence[Archive], folder: Path) -> list[Archive]:
-    """The archives of which the folder for manual downloads, which all data sets share, seems to hold the file.
+    """The archives that a folder has in the right size.
 
-    The MNIST family shares its file names: a file of another size is another data set's, and no error.
+    Data sets share the folder for manual downloads, and the MNIST family its file names: a file of another size
+    belongs to another data set.
     """
-    paths = {archive: folder / archive.filename for archive in wanted}
-    return [
-        archive
-        for archive, path in paths.items()
-        if os.path.isfile(path) and path.stat().st_size == archive.size
-    ]
+
+    def fits(path: Path, size: int) -> bool:
+        return os.path.isfile(path) and path.stat().st_size == size
+
+    return [archive for archive in wanted if fits(folder / archive.filename, archive.size)]
 
 
 def _without(wanted: Sequence[Archive], found: Sequence[Checked]) -> list[Archive]:
@@ -117,7 +112,7 @@ def _without(wanted: Sequence[Archive], found: Sequence[Checked]) -> list[Archiv
 
 
 def _advice(reason: str, target: Target, missing: Sequence[Archive]) -> str:
-    """The reason, what to do about it, and a line for each missing file."""
+    """A message: the reason, what to do, and a line for each missing file."""
     lines = [reason, "Simplest: copy the prepared data set from a machine that has it:"]
     for folder in target.prepared:
         lines.append(f"  rsync -a HOST:tensorflow_datasets/{'/'.join(folder.parts[-2:])}/ {folder}/")

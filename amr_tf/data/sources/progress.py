@@ -1,4 +1,4 @@
-"""A line now and then while something long is read."""
+"""Progress lines while much is read."""
 
 import sys
 import time
@@ -10,13 +10,7 @@ TERMINAL_SECONDS, LOG_SECONDS = 5.0, 60.0  # between two lines
 
 
 def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Hands the items on, and says at times how many of `total` there were.
-
-    Args:
-        items: anything, one by one.
-        total: how many there are.
-        what: what is being done, such as "reading pictures".
-    """
+    """Yields the items and sometimes prints how many of `total` there were; `what` names the activity."""
     pause = TERMINAL_SECONDS if sys.stdout.isatty() else LOG_SECONDS
     begin = last = time.monotonic()
     for done, item in enumerate(items, start=1):
