@@ -69,7 +69,7 @@ def _shape(sizes: list[int | None]) -> str:
 
 def _measured(step: int, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
     """Name, description, score and data of each result that belongs to the exported weights."""
-    measured = [
+    measured: list[tuple[str, ...]] = [
         (name, _description(name), f"{found['score']:.4g}", str(found.get("data", "")))
         for name, found in results.get("metrics", {}).items()
         if found.get("step") == step and isinstance(found.get("score"), int | float)
