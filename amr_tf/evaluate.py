@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from amr_tf.config import ConfigError, command_line
-from amr_tf.evaluation.figure_names import FIGURES
-from amr_tf.metrics import METRICS
+from amr_tf.registry import FIGURES, METRICS, load
 from amr_tf.runtime import errors, process, startup
 from amr_tf.runtime.errors import Interrupted, UserError
 from amr_tf.runtime.interruption import Interruption, ignore_signals
@@ -47,12 +46,12 @@ def define_flags() -> flags.FlagValues:
         "run folder, or a pattern such as 'runs/mnist/*'; more may follow without the flag's name",
         **own,
     )
-    names = "; ".join(f"{name}: {meaning}" for name, meaning in METRICS.items())
+    names = "; ".join(f"{name}: {load(METRICS, name).description}" for name in METRICS)
     default = ",".join(DEFAULT_METRICS)
     flags.DEFINE_list(
         "metrics", None, f"which to compute ({default} where no --figures are asked for). {names}", **own
     )
-    names = "; ".join(f"{name}: {meaning}" for name, meaning in FIGURES.items())
+    names = "; ".join(f"{name}: {load(FIGURES, name).description}" for name in FIGURES)
     flags.DEFINE_list("figures", [], f"which to draw. {names}", **own)
     flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", **own)
     flags.DEFINE_integer("seed", 0, "of whatever a metric or a figure draws", lower_bound=0, **own)

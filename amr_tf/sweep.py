@@ -16,8 +16,7 @@ from absl import flags
 from rich.console import Console
 
 from amr_tf.config import ConfigError, command_line
-from amr_tf.evaluation.figure_names import FIGURES
-from amr_tf.metrics import METRICS
+from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
 from amr_tf.runtime import errors, process
 from amr_tf.runtime.errors import Interrupted, UserError
