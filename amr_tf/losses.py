@@ -70,7 +70,3 @@ def _flat(x: tf.Tensor) -> tf.Tensor:
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(_flat(x), axis=1)
-
-
-RECON_LOSSES = {"l1": l1, "l2": l2, "bce": bce, "bce_sum": bce_sum}
-GAN_LOSSES = {"bce": gan_bce, "lsgan": gan_lsgan}

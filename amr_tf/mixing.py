@@ -11,6 +11,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from amr_tf import registry
+
 # Streams keep the random numbers of one step apart.
 _PERMUTATION, _COEFFICIENT, _MASK, _ATTRIBUTES, _ATTRIBUTE_MASK = 0, 1, 2, 3, 4
 # Of the relaxed Bernoulli draws (Maddison et al. 2017, who found it good for two classes).
@@ -174,16 +176,6 @@ def _per_map(code_shape) -> tuple[int, ...]:
     return (*(1,) * (len(code_shape) - 1), code_shape[-1])
 
 
-MIXERS = {
-    "mixup": Mixup,
-    "mixup_channel": ChannelMixup,
-    "bernoulli": Bernoulli,
-    "bernoulli_unit": UnitBernoulli,
-    # The unsupervised mixes of such a model; what labels add to them is below.
-    "supervised": Mixup,
-}
-
-
 def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """What a mix shall show (paper 2.2): y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) per example and attribute.
 
@@ -230,18 +222,22 @@ def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [B, C], 0 or 1, or in [0, 1] with `soft`.
     """
-    return MASK_GRADIENTS[gradient](logits, tf.random.fold_in(seed, _ATTRIBUTE_MASK))
+    draw = registry.load(registry.MASK_GRADIENTS, gradient)
+    return draw(logits, tf.random.fold_in(seed, _ATTRIBUTE_MASK))
 
 
-def _soft(logits, seed):
+def soft(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The probabilities themselves; nothing is drawn."""
     return tf.sigmoid(logits)
 
 
-def _straight_through(logits, seed):
+def straight_through(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A Bernoulli draw with the gradient of its probability."""
     return _rounded(tf.sigmoid(logits), logits + _logistic(tf.shape(logits), seed))
 
 
-def _gumbel(logits, seed):
+def gumbel(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A Bernoulli draw with the gradient of a relaxed draw (https://arxiv.org/abs/1611.00712)."""
     drawn = logits + _logistic(tf.shape(logits), seed)
     return _rounded(tf.sigmoid(drawn / _TEMPERATURE), drawn)
 
@@ -255,6 +251,3 @@ def _logistic(shape, seed: tf.Tensor) -> tf.Tensor:
     """Logistic noise: logits + noise > 0 has the probability sigmoid(logits)."""
     u = tf.random.stateless_uniform(shape, seed, minval=1e-7, maxval=1.0)
     return tf.math.log(u) - tf.math.log1p(-u)
-
-
-MASK_GRADIENTS = {"straight_through": _straight_through, "soft": _soft, "gumbel": _gumbel}

@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from amr_tf.config import Config
+
 
 class FusedAdam(keras.optimizers.Adam):
     """Adam with coupled L2 decay, a variable's update in one operation; Keras's own takes about fifteen.
@@ -53,7 +55,7 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def scheduled(config, step, total_steps: Callable[[], int]) -> float | Callable:
+def scheduled(config: Config, step: tf.Variable, total_steps: Callable[[], int]) -> float | Callable:
     """The learning rate of `--schedule`: a number, or a function that computes it anew for each step.
 
     Args:
@@ -67,10 +69,17 @@ def scheduled(config, step, total_steps: Callable[[], int]) -> float | Callable:
     return lambda: keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
 
 
-def make_adam(config, learning_rate: float | Callable) -> keras.optimizers.Optimizer:
-    """An Adam with the config's settings: Keras's formula for ACAI, which came from TensorFlow 1, else PyTorch's.
+def make_adam(
+    config: Config, learning_rate: float | Callable, torch_epsilon: bool
+) -> keras.optimizers.Optimizer:
+    """Returns an Adam with the config's settings.
 
-    With float16 its gradients are those of a loss times a scale, which it doubles and halves as they allow.
+    With float16 it scales the loss, and doubles and halves the scale as the gradients allow.
+
+    Args:
+        config: read are Adam's betas and epsilon, `weight_decay` and `mixed_precision`.
+        learning_rate: as `scheduled` gives it.
+        torch_epsilon: as `FusedAdam` has it.
     """
     adam = FusedAdam(
         learning_rate,
@@ -78,6 +87,6 @@ def make_adam(config, learning_rate: float | Callable) -> keras.optimizers.Optim
         beta_2=config.adam_beta2,
         epsilon=config.adam_epsilon,
         l2=config.weight_decay,
-        torch_epsilon=config.model != "acai",
+        torch_epsilon=torch_epsilon,
     )
     return keras.optimizers.LossScaleOptimizer(adam) if config.mixed_precision == "float16" else adam

@@ -49,7 +49,7 @@ class Discriminator(keras.Model):
         scores = self._scores(self._features(images if several else [images], training), training)
         return scores if several else scores[0]
 
-    def judge(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
+    def scores_and_attributes(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
         """Scores [B] and logits of the attributes [B, A] of images [B, H, W, C], a pair of them for each pass."""
         features = self._features(passes, training)
         pooled = [_sum_over_pixels(x) for x in features]
@@ -59,12 +59,12 @@ class Discriminator(keras.Model):
         """What the last layer sees."""
         passes = [tf.cast(x, self.compute_dtype) for x in passes]
         for layer in self.trunk[:-1]:
-            passes = _through(layer, passes, training)
+            passes = _apply_layer(layer, passes, training)
         return passes
 
     def _scores(self, features: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
         # A mean over thousands of numbers needs more digits than bfloat16 has.
-        passes = [tf.cast(x, tf.float32) for x in _through(self.trunk[-1], features, training)]
+        passes = [tf.cast(x, tf.float32) for x in _apply_layer(self.trunk[-1], features, training)]
         return [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
 
     def power_steps(self, passes: int) -> None:
@@ -79,7 +79,7 @@ def _has_power_steps(layer: keras.layers.Layer) -> bool:
     return hasattr(layer, "power_steps")
 
 
-def _through(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
+def _apply_layer(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
     if _has_power_steps(layer):
         return layer(passes, training=training)
     return [layer(x) for x in passes]

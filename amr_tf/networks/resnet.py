@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf.networks import layers
-from amr_tf.networks.convolutional import ImageShape, scales, torch_dense
+from amr_tf.networks.convolutional import Shape, halvings, torch_dense
 from amr_tf.networks.discriminator import Discriminator
 
 BLOCKS = 2  # residual blocks at the width of the code
@@ -20,10 +20,10 @@ STAGES = (1, 2, 4, 8)  # feature maps of the discriminator's halvings, in units 
 POOL = 4
 
 
-def widths(config, image_shape: ImageShape) -> list[int]:
+def widths(image_shape: Shape, code_shape: Shape, depth: int) -> list[int]:
     """Feature maps before the first halving and after each one; the last are the code's."""
-    halvings = scales(config, image_shape)
-    return [min(config.depth << scale, config.latent) for scale in range(halvings)] + [config.latent]
+    scales, maps = halvings(image_shape, code_shape), code_shape[-1]
+    return [min(depth << scale, maps) for scale in range(scales)] + [maps]
 
 
 class Builder:
@@ -126,12 +126,16 @@ def _spectral_conv(filters: int, size: int, seeds: layers.Seeds) -> layers.Spect
     )
 
 
-class ResnetArch:
-    """Encoder, decoder, discriminator and probe for images of 64 or 128 px."""
+class Resnet:
+    """Encoder, decoder, discriminator and probe for images of 64 or 128 px. It implements `networks.Networks`."""
 
-    def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, latent_width, latent_width, latent]."""
-        first, *halved = widths(config, image_shape)
+    def code_shape(self, latent: int, latent_width: int) -> Shape:
+        """(latent_width, latent_width, latent)."""
+        return (latent_width, latent_width, latent)
+
+    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, W, W, C] -> codes [B, w, w, c]."""
+        first, *halved = widths(image_shape, code_shape, depth)
         make, image = Builder(seeds), keras.Input(image_shape)
         x = make.norm_relu(make.conv(image, first, size=7))
         for maps in halved:
@@ -140,26 +144,28 @@ class ResnetArch:
             x = make.block(x)
         return keras.Model(image, x, name="encoder")
 
-    def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, latent_width, latent_width, latent] -> images [B, W, W, C] in (-1, 1): the encoder mirrored."""
+    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Codes [B, w, w, c] -> images [B, W, W, C] in (-1, 1): the encoder mirrored."""
         make = Builder(seeds)
-        code = keras.Input((config.latent_width, config.latent_width, config.latent))
+        code = keras.Input(code_shape)
         x = code
         for _ in range(BLOCKS):
             x = make.block(x)
-        for maps in reversed(widths(config, image_shape)[:-1]):
+        for maps in reversed(widths(image_shape, code_shape, depth)[:-1]):
             x = make.norm_relu(make.deconv(make.block(x), maps))
         return keras.Model(
             code, keras.layers.Activation("tanh")(make.conv(x, image_shape[-1], size=7)), name="decoder"
         )
 
-    def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
+    def discriminator(
+        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
+    ) -> Discriminator:
         """Images [B, W, W, C] -> logits [B]: residual blocks with spectral norm, four of which halve the image."""
         stack: list[keras.layers.Layer] = [
-            SpectralBlock(config.depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)
+            SpectralBlock(depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)
         ]
         stack += [
-            SpectralBlock(config.depth * STAGES[-1], False, False, seeds),
+            SpectralBlock(depth * STAGES[-1], False, False, seeds),
             keras.layers.ReLU(),
             keras.layers.AveragePooling2D(POOL),
             keras.layers.Flatten(),
@@ -172,3 +178,6 @@ class ResnetArch:
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
         """The classifier on flattened codes."""
         return torch_dense(code_size, classes, seeds)
+
+
+RESNET = Resnet()

@@ -221,7 +221,7 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         raise RunError(f"{flags} cannot be used: {error}") from error
     if not comes_from_archives(config.dataset):
         places = {}
-    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "lambdas": "", "run_dir": str(path)}
+    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
     return dataclasses.replace(config, **alone | places)
 
 

@@ -106,7 +106,7 @@ class Loop:
         """Training batches from the step on at which the model stands, each shared among the replicas."""
 
         config, train = self.config, self.splits.train
-        supervised = config.mixer == "supervised"
+        supervised = self.model.needs_attributes
         if config.device_data:
             self.model.held_examples = pipeline.reader(train, supervised, held_on())
             return iter(pipeline.rows(train, config.batch_size, config.seed, self.step))

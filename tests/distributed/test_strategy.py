@@ -260,7 +260,7 @@ def test_replicas_ask_for_other_attributes_and_draw_other_masks():
 
     @tf.function
     def drawn():
-        return devices.run(lambda: model.forward_on(x, y).supervised[2:4])
+        return devices.run(lambda: model.forward(x, y).extras["supervised"][2:4])
 
     for values in drawn():
         one, two = (value.numpy() for value in devices.experimental_local_results(values))
