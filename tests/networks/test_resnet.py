@@ -11,7 +11,7 @@ from amr_tf.config import Config
 from amr_tf.models.build import build_model
 from amr_tf.networks import layers
 from amr_tf.networks.resnet import RESNET, SpectralBlock
-from amr_tf.serving import portable, signatures
+from amr_tf.serving import archives, signatures
 
 RNG = np.random.default_rng(0)
 
@@ -63,7 +63,7 @@ def test_encoder_and_decoder_export_to_keras_alone(tmp_path):
     """Neither names a class of this package, and what is loaded computes the same."""
     config, shape = Config(arch="resnet", depth=2, latent=4, latent_width=32), (64, 64, 3)
     model = build_model(config, shape, 10)
-    portable.write(tmp_path, model)
+    archives.write(tmp_path, model)
     x = RNG.uniform(-1, 1, (2, *shape)).astype("float32")
     loaded = [
         keras.saving.load_model(tmp_path / "keras" / f"{name}.keras") for name in ("encoder", "decoder")

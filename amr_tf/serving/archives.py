@@ -13,7 +13,7 @@ def write(folder: pathlib.Path, model) -> None:
     (folder / FOLDER).mkdir()
     encoder, maps = _copy(model.encoder), model.code_shape[-1]
     image = keras.Input(model.image_shape)
-    if encoder(image).shape[-1] > maps:  # a VAE's gives variances after the codes
+    if encoder(image).shape[-1] > maps:  # a VAE's encoder gives variances after the codes
         encoder = keras.Model(image, encoder(image)[..., :maps], name="encoder")
     encoder.save(folder / FOLDER / "encoder.keras")
     _copy(model.decoder).save(folder / FOLDER / "decoder.keras")
@@ -26,7 +26,7 @@ def _copy(network: keras.Model) -> keras.Model:
 
 
 def _without_initializers(config: Any) -> Any:
-    """The weights are there: how they began would only ask for this package."""
+    """Drops the initializers: loading them would need this package, and the weights are saved anyway."""
     if isinstance(config, list | tuple):
         return type(config)(_without_initializers(item) for item in config)
     if not isinstance(config, dict):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from amr_tf.runtime.errors import UserError, one_line
 
+FORMATS = ("onnx", "litert")
 OPSET = 17
 PARTS = ("encode", "decode")
 
@@ -20,35 +21,34 @@ def write(folder: pathlib.Path, formats: Sequence[str], model) -> None:
         model: the `Autoencoder` that was saved.
 
     Raises:
-        UserError: a converter cannot do it.
+        UserError: a converter fails.
     """
     for name in formats:
         (folder / name).mkdir()
         try:
-            FORMATS[name](folder, model)
+            if name == "onnx":
+                _write_onnx(folder / name, model)
+            else:
+                _write_litert(folder, folder / name)
         except OSError:
             raise
-        except Exception as error:  # the converters raise whatever an operation makes them stumble over
+        except Exception as error:  # the converters raise many types
             raise UserError(
-                f"The model cannot be converted: {one_line(error)}. Leave it out. Received: --also={name}"
+                f"The model cannot be converted: {one_line(error)}. Received: --also={name}. Leave it out"
             ) from error
 
 
-def _write_onnx(folder: pathlib.Path, model) -> None:
-    import tf2onnx  # seconds, which other exports need not wait
+def _write_onnx(target: pathlib.Path, model) -> None:
+    import tf2onnx  # takes seconds to import
 
     shapes = {"images": model.image_shape, "codes": model.code_shape}
     for part, (given, shape) in zip(PARTS, shapes.items(), strict=True):
         spec = [tf.TensorSpec((None, *shape), tf.float32, name=given)]
         function = tf.function(getattr(model, part), input_signature=spec)
-        path = str(folder / "onnx" / f"{part}.onnx")
-        tf2onnx.convert.from_function(function, spec, opset=OPSET, output_path=path)
+        tf2onnx.convert.from_function(function, spec, opset=OPSET, output_path=str(target / f"{part}.onnx"))
 
 
-def _write_litert(folder: pathlib.Path, model) -> None:
-    """From the SavedModel: what the converter makes of the functions themselves computes something else."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(PARTS))
-    (folder / "litert" / "model.tflite").write_bytes(converter.convert())
-
-
-FORMATS = {"onnx": _write_onnx, "litert": _write_litert}
+def _write_litert(saved_model: pathlib.Path, target: pathlib.Path) -> None:
+    """Converts the SavedModel: conversion of the functions themselves gives wrong numbers."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=list(PARTS))
+    (target / "model.tflite").write_bytes(converter.convert())
