@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from amr_tf import registry
+from amr_tf.config import aliases
 from amr_tf.data import generated, pixels
-from amr_tf.metrics import FORMER_NAMES
 from amr_tf.runs.folder import RunError, RunFolder
 from amr_tf.runtime import files
 
@@ -55,7 +55,8 @@ def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[s
     data_name = run.data_name  # the data are opened before the clock starts
     begin = time.monotonic()
     # A metric that was renamed keeps the random numbers of its former name.
-    rng = np.random.default_rng([seed, *FORMER_NAMES.get(name, name).encode()])
+    former = {now: then for then, now in aliases.METRICS.items()}.get(name, name)
+    rng = np.random.default_rng([seed, *former.encode()])
     found = _finite(registry.load(registry.METRICS, name).compute(run, rng))
     return found | {
         "checkpoint": checkpoint,

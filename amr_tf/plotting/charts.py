@@ -114,7 +114,7 @@ def clouds(panels: list[Cloud], names: tuple[str, str], colours: tuple[str, str]
     grid = drawn.subplots(rows, columns, squeeze=False, subplot_kw=kind)
     for axes, panel in itertools.zip_longest(grid.flat, panels):
         if panel is None:
-            axes.set_axis_off()
+            axes.remove()
             continue
         # One collection of both, in which Matplotlib sorts the points of 3-D plots by depth.
         shown = np.repeat(colours, [len(panel.real), len(panel.mixed)])
