@@ -1,19 +1,19 @@
-"""The work of `amr_tf.evaluate`: metrics of runs, each saved at once and then shown in a table; figures."""
+"""Course of an evaluation: each metric of each run, saved as it is computed, then a table."""
 
 import contextlib
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import rich.console
 import rich.progress
 import rich.table
 
 from amr_tf import registry
 from amr_tf.evaluation import figures, measures
+from amr_tf.evaluation.request import Request
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import errors
+from amr_tf.runtime.console import Console
 from amr_tf.runtime.errors import DataError, UserError
 from amr_tf.runtime.interruption import Interruption
 
@@ -23,28 +23,25 @@ PIPE_WIDTH = 160  # columns where the output is not a terminal
 PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
-def run(request, interruption: Interruption, debug: bool = False) -> int:
-    """Computes metrics and draws figures; returns the exit code, 2 where a run or a metric failed.
+def run(request: Request, interruption: Interruption) -> int:
+    """Measures and draws; returns the exit code, 2 where some metrics or runs failed.
 
     Args:
-        request: an `evaluate.Request`.
+        request: metrics and figures of some runs.
         interruption: checked between two metrics.
-        debug: show tracebacks of failures too.
 
     Raises:
         UserError: the figures cannot be drawn.
-        Interrupted: by a signal; the results so far are saved and shown.
+        Interrupted: by a signal; what was measured is saved, and its table printed.
     """
-    # A pipe gets unbroken lines.
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, width=width)
+    console = Console(PIPE_WIDTH)
     table, failed = _new_table(), 0
     try:
         for folder in request.folders if request.metrics else ():
             try:
-                failed += _measure(folder, request, console, table, interruption, debug)
+                failed += _measure(folder, request, console, table, interruption)
             except UserError as error:
-                errors.report(PROGRAM, error, debug)
+                errors.report(PROGRAM, error)
                 failed += 1
     finally:
         if table.row_count:
@@ -58,11 +55,10 @@ def run(request, interruption: Interruption, debug: bool = False) -> int:
 
 def _measure(
     folder: pathlib.Path,
-    request,
-    console,
+    request: Request,
+    console: Console,
     table: rich.table.Table,
     interruption: Interruption,
-    debug: bool,
 ) -> int:
     """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
     failed = 0
@@ -83,8 +79,8 @@ def _measure(
                 # Further lines say how to prepare the data, which happened on the machine that trained the run.
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
-                shown = DataError(f"{name} of {folder}: {first}{hint}")
-                errors.report(PROGRAM, shown.with_traceback(error.__traceback__), debug)
+                said = DataError(f"{name} of {folder}: {first}{hint}")
+                errors.report(PROGRAM, said.with_traceback(error.__traceback__))
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
@@ -110,7 +106,7 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def _progress(console: rich.console.Console) -> Iterator[_Bar]:
+def _progress(console: Console) -> Iterator[_Bar]:
     with rich.progress.Progress(
         rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
         rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,

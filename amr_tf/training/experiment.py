@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import keras
-import rich.console
 import tensorflow as tf
 
 import amr_tf
@@ -23,6 +22,7 @@ from amr_tf.models.build import build_model
 from amr_tf.runs import checkpoints, data_record
 from amr_tf.runs.folder import RunFolder, read_rows
 from amr_tf.runtime import startup
+from amr_tf.runtime.console import LoggedConsole
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.training import callbacks, loop
 from amr_tf.training.pictures import Pictures
@@ -42,7 +42,7 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         Interrupted: by SIGTERM, Ctrl-C, a closed terminal or `stop_at`; the run is saved.
     """
     task = cluster.this_task(config)
-    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, quiet=not task.is_chief)
+    console = LoggedConsole(quiet=not task.is_chief)
     folder = RunFolder(config)
     with Interruption(stop_at) as interruption, contextlib.ExitStack() as stack:
         strategy = make_strategy(config)
@@ -58,13 +58,14 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
         if task.is_chief:
             _start(folder, splits, sources, stack)
+            stack.enter_context(console.log_to(folder.log))
         with strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         model.epoch_length = config.steps_per_epoch or per_pass
         about = _about(config, sources, splits, strategy)
         results = _train(model, splits, folder, console, interruption, agreement, about)
-    _print_end(console, folder, results)
+        _print_end(console, folder, results)
     return folder.path
 
 

@@ -292,8 +292,8 @@ def test_a_job_that_fails_does_not_stop_the_others(presets, capfd):
     assert "3 jobs: 1 done, 2 failed" in lines
     for name in ("other", "two"):
         complaint = (
-            f"{name}/s0 failed: amr_tf.train: out/{name}/s0 holds other files and no run: choose another --run_dir. "
-            f"There: notes.txt (its log: less out/.sweep/{name}_s0/log.txt)"
+            f"{name}/s0 failed: amr_tf.train: out/{name}/s0 contains other files and no run. Received: notes.txt. "
+            f"Choose another --run_dir (its log: less out/.sweep/{name}_s0/log.txt)"
         )
         assert complaint in ended.stderr.splitlines()
     assert os.stat(next((presets / "out" / ".sweep").glob("submitted_*"))).st_mode & 0o077 == 0

@@ -105,7 +105,7 @@ def test_another_failure_ends_the_walk(tmp_path):
 def test_every_folder_is_looked_at_before_the_first_run(tmp_path):
     (tmp_path / "lambda_5").mkdir()
     (tmp_path / "lambda_5" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="lambda_5 holds other files and no run"):
+    with pytest.raises(RunError, match="lambda_5 contains other files and no run"):
         walk_with(pretended({2: 0.1, 5: 0.1}), Config(lambdas="2,5", run_dir=str(tmp_path)))
     assert not (tmp_path / "lambda_2").exists()
 
