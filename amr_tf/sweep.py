@@ -12,8 +12,7 @@ from typing import Any
 from absl import flags
 
 from amr_tf.config import ConfigError, command_line
-from amr_tf.evaluation.figure_names import FIGURES
-from amr_tf.metrics import METRICS
+from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
 from amr_tf.runtime import files
 from amr_tf.runtime.main import Command
