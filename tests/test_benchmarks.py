@@ -158,7 +158,7 @@ def test_train_step(tmp_path, capsys):
     assert "both players' graphs on every step" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_input(tmp_path):
     path = tmp_path / "report.json"
     options = ["--batch=4,6", "--colours=3", "--depth=2", "--examples=50", "--batches=8", "--steps=5"]
@@ -184,7 +184,7 @@ def test_start(tmp_path):
 POINTS = ["--dataset=spiral", "--arch=mlp", "--depth=2", "--batch_size=8"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_checkout_beside_itself(tmp_path):
     path = tmp_path / "report.json"
     options = [f"--repeats={REPEATS}", "--steps=5", f"--json={path}"]
@@ -196,7 +196,7 @@ def test_a_checkout_beside_itself(tmp_path):
     assert checkouts.main([str(checkouts.HERE), "--k=1"]) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_devices(tmp_path):
     path = tmp_path / "report.json"
     options = [f"--repeats={REPEATS}", "--steps=5", "--counts=2", f"--json={path}"]
@@ -206,7 +206,7 @@ def test_devices(tmp_path):
     assert min(rate for one in rates.values() for rate in one) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_most_of_a_profile_is_operations_of_the_step(tmp_path):
     path = tmp_path / "report.json"
     assert profile.main(["--steps=5", "--depth=2", "--batch_size=8", f"--json={path}"]) == 0

@@ -48,7 +48,7 @@ def path_size(rows):
     return width, figures.PAIRS * (rows * TILE + canvas.GAP) + (figures.PAIRS - 1) * figures.PAIR_GAP
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_faces_with_and_without_consistency(put_in_cache, celeba_files, tmp_path):
     """Figure 13."""
     put_in_cache("celeb_a", celeba_files)
@@ -70,7 +70,7 @@ def test_masks_for_the_attributes_of_faces(put_in_cache, celeba_files, tmp_path)
     assert found["attributes"]["mixes"] == 4
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_shoes_by_bernoulli_mixing(shoes_folder, tmp_path):
     """Figure 8, from the zip file."""
     steps, sizes = sweep(

@@ -122,7 +122,7 @@ def test_supervised_mixes_are_judged_and_drawn_from_the_run_folder_alone(tmp_pat
         assert file.size == (canvas.LABEL_WIDTH + 2 * (8 * 34 + 2), 2 * (18 * 34 + 2))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_minute_of_supervised_mixing_does_what_random_masks_do_not(tmp_path):
     """More than half of the mixes on test images show all four attributes to a classifier that no model has seen."""
     folder = tmp_path / "run"

@@ -17,6 +17,7 @@ PRESETS = sorted((command_line.PACKAGE.parent / "flags").rglob("*.flags"))
 ON_GENERATED_DATA = [
     path for path in PRESETS if command_line.parse([f"--flagfile={path}"])[0].dataset in GENERATED
 ]
+IN_CI = ("demo", "shapes", "lambda_walk")
 SMALL = ["--dataset=spiral", "--depth=2", "--epochs=7", "--steps_per_execution=5"]
 
 
@@ -64,8 +65,13 @@ def test_a_signal_ends_it_and_an_error_shows(tmp_path):
         smoke.run(wrong, config, sources)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ON_GENERATED_DATA, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in IN_CI else pytest.mark.soak)
+        for path in ON_GENERATED_DATA
+    ],
+)
 def test_every_preset_on_generated_data_passes(preset: pathlib.Path, capsys):
     # A walk is five runs: of points, then, which are the quickest.
     others = SMALL if preset.stem == "lambda_walk" else []
