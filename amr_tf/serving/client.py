@@ -1,30 +1,30 @@
 """BINARY. Asks a model server: python -m amr_tf.serving.client interpolate a.png b.png --out=strip.png
 
-Over REST it needs no TensorFlow. Exit codes: 0 done, 2 a failure that the message explains, 130 interrupted.
+Over REST it needs no TensorFlow. Exit codes: 0 done, 2 an error that the message explains, 130 interrupted.
 """
 
 import math
-import sys
 import urllib.parse
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from amr_tf.config import command_line
-from amr_tf.runtime import errors, process, startup
+from amr_tf.runtime import startup
 from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.main import Command
 from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
 from amr_tf.serving.transport import Server
 
 USAGE = "python -m amr_tf.serving.client COMMAND [PICTURES...] [--url=URL] [--model=NAME]"
-PURPOSE = "asks a model that TensorFlow Serving serves; docs/serving.md says how to serve one"
+PURPOSE = "asks a model that TensorFlow Serving serves"
 SCHEMES = ("http", "https", "grpc")
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
 
 
 class Connection(NamedTuple):
-    """Which model is asked, and where."""
+    """Address of a server, and the name of a model there."""
 
     url: str
     model: str
@@ -32,7 +32,7 @@ class Connection(NamedTuple):
 
 
 def define_flags() -> flags.FlagValues:
-    """The flags of this binary, apart from absl's global ones."""
+    """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("url", "http://localhost:8501", "the server; grpc://localhost:8500 for gRPC", **own)
@@ -87,10 +87,10 @@ def _weights(words: list[str], count: int) -> list[float]:
 
 
 def _url(url: str) -> str:
-    """The address, where it is one.
+    """Returns the address of a server.
 
     Raises:
-        UserError: it is not, or is more than one.
+        UserError: another kind of address, or more than the address of a server.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -105,7 +105,7 @@ def _url(url: str) -> str:
 
 
 def connect(connection: Connection) -> Server:
-    """Whatever speaks the protocol of the address; nothing is sent yet."""
+    """Returns the server by the protocol of its address. Nothing is sent yet."""
     if connection.url.startswith("grpc:"):
         startup.import_tensorflow()
         from amr_tf.serving import grpc
@@ -114,25 +114,21 @@ def connect(connection: Connection) -> Server:
     return rest.RestServer(*connection)
 
 
-def main(arguments: list[str]) -> int:
-    """Does what `arguments` ask for; returns the exit code."""
-    arguments, debug = errors.take_debug(arguments)
-    if {"--help", "-help", "-h", "--helpfull", "--helpshort"}.intersection(arguments):
-        commands = "\n".join(f"  {name}: {command.help}" for name, command in COMMANDS.items())
-        print(
-            f"{USAGE}\n\n{PURPOSE}\n\ncommands:\n{commands}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}"
-        )
-        return 0
-    try:
-        connection, request = parse(arguments)
-        COMMANDS[request.command].run(connect(connection), request)
-    except UserError as error:
-        return errors.report("amr_tf.serving.client", error, debug)
-    except KeyboardInterrupt:
-        print("amr_tf.serving.client: interrupted", file=sys.stderr)
-        return 130
-    return 0
+def work(asked: tuple[Connection, Request]) -> None:
+    """Carries out the command."""
+    connection, request = asked
+    COMMANDS[request.command].run(connect(connection), request)
 
+
+def help_text() -> str:
+    """Returns the text of `--help`."""
+    commands = "\n".join(f"  {name}: {command.help}" for name, command in COMMANDS.items())
+    return command_line.own_help(
+        USAGE, f"{PURPOSE}; see docs/serving.md\n\ncommands:\n{commands}", define_flags()
+    )
+
+
+main = Command("amr_tf.serving.client", PURPOSE, help_text, parse, work)
 
 if __name__ == "__main__":
-    process.run("amr_tf.serving.client", main)
+    main.run()

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from amr_tf.data import generated, pixels
+from amr_tf.data import pixels
+from amr_tf.data.sources import generated
 from amr_tf.metrics import lines
 
 ANGLES = np.linspace(0, 2 * np.pi, 10_000, endpoint=False)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from amr_tf.data import generated
+from amr_tf.data.catalog import SPIRAL, Places
+from amr_tf.data.sources import generated
 from amr_tf.metrics import spiral
 
 LINE = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
@@ -41,7 +42,7 @@ def test_distances_to_the_spiral_are_the_minima_over_the_curve():
 
 def test_distance_of_examples_and_of_points_moved_off_the_curve():
     curve = generated.spiral_curve()
-    points = generated.spiral()[2][0].reshape(-1, 2)
+    points = generated.read_spiral(SPIRAL, Places())[1][2].images.reshape(-1, 2)
     found = spiral.score(points, curve)
     assert found["distance"] < 1e-6
     assert (found["off"], found["mixes"]) == (0, 1_000)

@@ -1,13 +1,14 @@
 """The contract of a training step: who moves when, and at what cost."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.config import ARCHS, MODELS
 from amr_tf.models.build import build_model
+from amr_tf.registry import ARCHS, MODELS
 from tests.support.config import tiny_config
 
 SHAPES = {"burgess": (64, 64, 1), "mlp": (1, 1, 2), "resnet": (64, 64, 3)}
@@ -123,7 +124,7 @@ def test_cosine_schedule_without_a_run_length_is_refused():
 
 
 @pytest.mark.parametrize(("model", "generator_passes", "discriminator_passes"),
-                         [("aegan", 2, 2), ("amr", 2, 3), ("acai_amr", 1, 3)])  # fmt: skip
+                         [("aegan", 2, 2), ("amr", 2, 3), ("acai_rerun", 1, 3)])  # fmt: skip
 @pytest.mark.parametrize("update_g_every", [1, 2])
 def test_power_vectors_move_once_a_pass(model, generator_passes, discriminator_passes, update_g_every):
     """u after a step equals that many power iterations of the kernel as it was, run in NumPy."""
@@ -226,7 +227,7 @@ def test_consistency_loss_reaches_the_total_and_both_its_sides():
         forward = network.forward(tf.constant(x))
         h_mix = tf.identity(forward.h_mix)
         tape.watch(h_mix)
-        loss = network.generator_losses(forward._replace(h_mix=h_mix), 0)["consistency"]
+        loss = network.generator_losses(dataclasses.replace(forward, h_mix=h_mix))["consistency"]
     assert np.any(tape.gradient(loss, h_mix))
 
 
@@ -300,7 +301,7 @@ def test_amr_losses_are_those_of_the_paper():
 
 def test_the_papers_rerun_of_acai_has_its_own_targets():
     """G: lambda l1 + l(D(x_m), 0). D: 0 for images and reconstructions, 2 min(alpha, 1 - alpha) for mixes."""
-    network, x, y = make("acai_amr", "acai", latent_width=16, lambda_=3.0, update_g_every=1)
+    network, x, y = make("acai_rerun", "acai", latent_width=16, lambda_=3.0, update_g_every=1)
     forward = network.forward(tf.constant(x))
     real, recon, mixed = (network.discriminator(images) for images in (x, forward.recon, forward.mix))
     alpha = np.ravel(forward.weights[:, 0])

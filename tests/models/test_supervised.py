@@ -8,9 +8,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amr_tf.config import MASK_GRADIENTS
 from amr_tf.mixing import draw_mask, labelled_partners, requested_attributes
 from amr_tf.models.build import build_model
+from amr_tf.registry import MASK_GRADIENTS
 from amr_tf.training import tensorboard
 from tests.support.config import tiny_config
 
@@ -57,8 +57,8 @@ def class_mixer_by_hand(model, requested):
 def test_losses_are_those_of_the_definition():
     """Every term of both players from the draw, the networks' outputs and NumPy alone; D without spectral norm."""
     model, x, y = make(beta=1.5, attribute_weight=2.5, mask_eps=0.01, lambda_=4.0)
-    forward = model.forward_on(tf.constant(x), y)
-    made, w = forward.supervised, y["weight"]
+    forward = model.forward(tf.constant(x), y)
+    made, w = forward.extras["supervised"], y["weight"]
     partners = labelled_partners(forward.indices[:, 1], tf.constant(w > 0)).numpy()
     asked, mask = made.requested.numpy(), made.mask.numpy()
     assert np.all((asked == y["attributes"]) | (asked == y["attributes"][partners]))
@@ -70,7 +70,9 @@ def test_losses_are_those_of_the_definition():
     np.testing.assert_allclose(model.mask_parameters(asked), class_mixer_by_hand(model, asked), atol=1e-5)
 
     passes = [tf.constant(x), forward.recon, forward.mix, made.mix]
-    (real, recon, mixed, supervised), (c_real, _, _, c_mix) = model.discriminator.judge(passes)
+    (real, recon, mixed, supervised), (c_real, _, _, c_mix) = model.discriminator.scores_and_attributes(
+        passes
+    )
     np.testing.assert_allclose(real, model.discriminator(x), rtol=1e-5)
     generator = 4 * l1(x, forward.recon) + bce(recon, 1) + bce(mixed, 1)
     generator += 1.5 * l1(model.encode(forward.mix), forward.h_mix)
@@ -101,7 +103,7 @@ def test_each_player_learns_by_its_own_losses(gradient):
     model, x, y = make(mask_gradient=gradient, weight_decay=0.0, **POINTS)
     generator = (model.encoder, model.decoder, model.class_mixer)
     before, others = weights_of(*generator), weights_of(model.discriminator, model.probe)
-    forward = model.generator_step(lambda: model.forward_on(tf.constant(x), y))
+    forward = model.generator_step(tf.constant(x), y)
     assert all(moved(before, *generator))
     assert not any(moved(others, model.discriminator, model.probe))
 
@@ -174,7 +176,7 @@ def test_labels_are_one_hot_attributes_unless_others_exist():
     model = build_model(config, (1, 1, 2), 10)
     model.run_eagerly = True
     x, labels = np.zeros((4, 1, 1, 2), "float32"), np.array([3, 1, 4, 1])
-    made = model.forward_on(tf.constant(x), labels).supervised
+    made = model.forward(tf.constant(x), labels).extras["supervised"]
     np.testing.assert_array_equal(made.attributes, np.eye(10)[labels])
     assert np.isfinite(model.train_on_batch(x, labels, return_dict=True)["attributes"])
     model, x, y = make(**POINTS)
@@ -220,10 +222,9 @@ def test_power_vectors_move_once_a_pass(update_g_every):
 
 
 def test_without_labels_it_is_amr():
-    """The same weights and draws as --mixer=mixup: what supervised mixing adds stands beside, not in place."""
+    """The same weights and draws as AMR: supervised mixing adds to them and replaces nothing."""
     model, x, y = make(**POINTS)
-    plain = build_model(dataclasses.replace(model.config, mixer="mixup"), (1, 1, 2), 8)
-    for ours, theirs in zip(
-        model.forward_on(tf.constant(x), y)[:5], plain.forward(tf.constant(x))[:5], strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
+    plain = build_model(dataclasses.replace(model.config, model="amr"), (1, 1, 2), 8)
+    supervised, unsupervised = model.forward(tf.constant(x), y), plain.forward(tf.constant(x))
+    for name in ("x", "h", "recon", "h_mix", "mix", "indices", "weights"):
+        np.testing.assert_array_equal(getattr(supervised, name), getattr(unsupervised, name))

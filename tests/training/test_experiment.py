@@ -230,7 +230,9 @@ def test_a_folder_of_other_files_is_no_run_folder(tmp_path):
     (tmp_path / "tensorboard").mkdir()
     for name in ("letter.txt", ".mine.tmp", "tensorboard/events.out.tfevents.1"):
         (tmp_path / name).write_text("mine")
-    with pytest.raises(RunError, match=r"holds other files and no run.*There: letter\.txt, tensorboard"):
+    with pytest.raises(
+        RunError, match=r"contains other files and no run.*Received: letter\.txt, tensorboard"
+    ):
         experiment.run(tiny(tmp_path, **POINTS))
     assert {path.name for path in tmp_path.rglob("*.*")} == {
         "letter.txt",

@@ -22,7 +22,7 @@ from PIL import Image
 
 from amr_tf import data
 from amr_tf.config import Config
-from amr_tf.data import archives
+from amr_tf.data.sources import archives
 from amr_tf.reporting import reading
 from amr_tf.runs.checkpoints import MANIFEST, damage
 from amr_tf.runs.folder import RunFolder
@@ -197,12 +197,12 @@ def mat_archive(folder: pathlib.Path, rng: np.random.Generator, original: bytes)
 
 def zip_archive(folder: pathlib.Path, rng: np.random.Generator, original: bytes) -> None:
     """A mutated zip of pictures of shoes, as far as its members: what they are read by makes an error one line."""
-    from amr_tf.data import zappos
+    from amr_tf.data.sources import preflight, zappos
 
     path = folder / zappos.FILES[0]
     path.write_bytes(mutated(original, rng))
     with harmless(folder):
-        zappos.check(path)
+        zappos.UtZappos50k.find_archive(preflight.Target("zappos", [], folder, None))
         with contextlib.suppress(Exception):
             for _ in zappos.UtZappos50k._generate_examples(None, path):
                 pass
@@ -217,7 +217,7 @@ def mat_of_digits() -> bytes:
 
 def zip_of_shoes() -> bytes:
     """Four shoes as Zappos' zip holds them."""
-    from amr_tf.data import zappos
+    from amr_tf.data.sources import zappos
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -245,4 +245,4 @@ def folder_of_pictures(folder: pathlib.Path, rng: np.random.Generator, count: in
         content = mutated(picture(kind, number % 7), rng)
         (folder / f"{number}.{kind.lower()}").write_bytes(content)
     with harmless(folder):
-        data.folder.read(f"folder:{folder}", 32)
+        data.load(Config(dataset=f"folder:{folder}", image_size=32))

@@ -117,5 +117,5 @@ def kill_after_two_steps(runs, victim: int) -> None:
     code, _, err = other.end()
     assert code == LOST, err
     assert_one_line(err)
-    assert f"Lost a worker of the run, says worker {1 - victim} of 2: start all workers again" in err
-    assert f"it goes on from step {newest(other.folder)}. " in err
+    assert f"Lost a worker of the run. Received by worker {1 - victim} of 2: " in err
+    assert f"the run resumes from step {newest(other.folder)}." in err

@@ -10,7 +10,7 @@ import rich.console
 
 from amr_tf import data
 from amr_tf.config import Config
-from amr_tf.distributed.coordination import Agreement
+from amr_tf.distributed.coordination import Coordinator
 from amr_tf.models.build import build_model
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunFolder
@@ -85,4 +85,4 @@ def _train(config: Config, sampler: _Sampler) -> None:
             callbacks.Results(folder, {}, [], saved, print),
             sampler,
         ]
-        loop.Loop(model, splits, saved, watching, interruption, Agreement()).run(loop.Position(0, 0))
+        loop.Loop(model, splits, saved, watching, interruption, Coordinator()).run(loop.Position(0, 0))
