@@ -1,6 +1,7 @@
 """Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon; learning rates."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,25 +22,33 @@ class FusedAdam(keras.optimizers.Adam):
         others: as keras.optimizers.Adam takes them.
     """
 
-    def __init__(self, *args, l2: float = 0.0, torch_epsilon: bool = True, **others):
+    def __init__(self, *args: Any, l2: float = 0.0, torch_epsilon: bool = True, **others: Any):
         super().__init__(*args, **others)
         self.l2, self.torch_epsilon = l2, torch_epsilon
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
         """In place of Keras's own, which would sum over the replicas what each of them has as a sum already."""
         step = ops.cast(self.iterations + 1, "float32")
         power1, power2 = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
         epsilon = self.epsilon * (ops.sqrt(1 - power2) if self.torch_epsilon else tf.ones([]))
         variables = [variable.value for variable in trainable_variables]
 
-        def update(strategy, gradients, *shared):
+        def update(strategy: tf.distribute.Strategy, gradients: list, *shared: tf.Tensor) -> None:
             for variable, gradient in zip(variables, gradients, strict=True):
                 strategy.extended.update(variable, self._update_one, args=(gradient, *shared), group=False)
 
         context = tf.distribute.get_replica_context()
         context.merge_call(update, args=(grads, learning_rate, power1, power2, epsilon))
 
-    def _update_one(self, variable, gradient, learning_rate, power1, power2, epsilon) -> None:
+    def _update_one(
+        self,
+        variable: tf.Variable,
+        gradient: tf.Tensor,
+        learning_rate: tf.Tensor,
+        power1: tf.Tensor,
+        power2: tf.Tensor,
+        epsilon: tf.Tensor,
+    ) -> None:
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

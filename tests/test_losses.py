@@ -70,7 +70,7 @@ def test_saturated_pixels_keep_loss_and_gradient_finite(name):
 
 
 @pytest.mark.parametrize("name", registry.RECON_LOSSES)
-def test_every_loss_has_one_value_per_example_and_is_best_where_both_agree(name):
+def test_recon_losses_give_one_value_per_example_best_if_equal(name):
     loss = load(registry.RECON_LOSSES, name)(TARGET, TARGET)
     assert loss.shape == (2,)
     assert np.all(loss <= load(registry.RECON_LOSSES, name)(TARGET, OUTPUT))

@@ -106,7 +106,7 @@ def test_larger_mixes_are_dirichlet(k):
     np.testing.assert_allclose(weights.var(axis=0), (k - 1) / (k**2 * (k + 1)), rtol=0.1)
 
 
-def test_bernoulli_pair_shares_one_p_over_the_batch_and_unit_bernoulli_does_not():
+def test_bernoulli_shares_one_p_per_batch_and_unit_one_half():
     """The share of ones varies from draw to draw like U(0, 1) for the first, and stays at 1/2 for the second."""
     shares = {
         name: [

@@ -11,16 +11,9 @@ from amr_tf import registry
 from amr_tf.config import aliases, rules
 from amr_tf.config.defaults import FIXED, PUBLISHED_DEFAULTS, UNUSED
 from amr_tf.config.fields import ConfigError, checked, flag_name, option
-from amr_tf.config.rules import FOLDER
 
 __all__ = ["PUBLISHED_DEFAULTS", "Config", "ConfigError", "flag_name"]
 
-# Width in pixels of the images that the networks see; the spiral's 2-D points are images of one pixel.
-DATASET_WIDTHS = {
-    "lines": 32, "spiral": 1, "mnist": 32, "kmnist": 32, "fashion_mnist": 32, "svhn": 32, "cifar10": 32,
-    "dsprites": 64, "celeba": 64, "zappos": 64, "shapes": 32,
-}  # fmt: skip
-FOLDER_WIDTH = 64
 SUPERVISED = ("amr_supervised",)  # the methods that mix by attributes
 
 
@@ -40,7 +33,7 @@ class Config:
         "data set; all but lines, spiral and shapes come from TFDS, dsprites if its file is at hand; folder:PATH is a "
         "folder of your own pictures, whose sub-folders are the labels",
         choices=registry.DATASETS,
-        prefix=FOLDER,
+        prefix=registry.FOLDER,
     )
     arch: str = option(
         "amr", "networks; amr_fixed is amr without its initialisation slips", choices=registry.ARCHS
@@ -184,7 +177,12 @@ class Config:
     @property
     def image_width(self) -> int:
         """Width in pixels of the images that the networks see."""
-        return self.image_size or DATASET_WIDTHS.get(self.dataset, FOLDER_WIDTH)
+        return self.image_size or self.dataset_spec.width
+
+    @property
+    def dataset_spec(self) -> Any:
+        """Facts about the data set before it is read: a `data.catalog.DatasetSpec`."""
+        return registry.load_dataset(self.dataset)
 
     def uses(self, name: str) -> bool:
         """Whether the run's method leaves the value of this setting free, such as `mixer` or `k`."""

@@ -14,9 +14,6 @@ from amr_tf.config.fields import ConfigError
 
 CONV_ARCHS = ("amr", "acai", "amr_fixed")
 BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
-GENERATED = ("lines", "spiral", "shapes")
-CUT_TO_SIZE = ("celeba", "zappos")
-FOLDER = "folder:"
 
 
 class Rule(NamedTuple):
@@ -75,11 +72,6 @@ def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
     return (image_width + (0 if arch == "acai" else 2)) // int(halvings)
 
 
-def comes_from_archives(dataset: str) -> bool:
-    """Whether official files hold the data set, which is then neither generated nor a folder of the user's."""
-    return dataset not in GENERATED and not dataset.startswith(FOLDER)
-
-
 def profiled(text: str) -> range | None:
     """The steps, counted from 1, that "10,20" names: both ends included. None where it names none."""
     match = re.fullmatch(r"([1-9]\d{0,9}),([1-9]\d{0,9})", text, re.ASCII)
@@ -126,17 +118,17 @@ RULES = (
     ),
     Rule(
         ("raw_dir", "dataset"),
-        lambda c: not c.raw_dir or comes_from_archives(c.dataset),
+        lambda c: not c.raw_dir or c.dataset_spec.builders,
         "Generated data and folders need no archives: name the data set of --raw_dir, such as --dataset=mnist",
     ),
     Rule(
         ("image_size", "dataset"),
-        lambda c: c.image_size == 0 or c.dataset in CUT_TO_SIZE or c.dataset.startswith(FOLDER),
+        lambda c: c.image_size == 0 or c.dataset_spec.sized,
         "Only pictures of celeba, zappos and folder:PATH are cut to a size: leave --image_size out",
     ),
     Rule(
         ("attributes", "dataset"),
-        lambda c: not c.attributes or c.dataset == "celeba",
+        lambda c: not c.attributes or c.dataset_spec.selectable_attributes,
         "--attributes chooses those of --dataset=celeba: leave it out",
     ),
 )

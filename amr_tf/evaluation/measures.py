@@ -15,7 +15,8 @@ import numpy as np
 
 from amr_tf import registry
 from amr_tf.config import aliases
-from amr_tf.data import generated, pixels
+from amr_tf.data import pixels
+from amr_tf.data.sources import generated
 from amr_tf.runs.folder import RunError, RunFolder
 from amr_tf.runtime import files
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amr_tf.config import ConfigError
-from amr_tf.data import generated
+from amr_tf.data.sources import generated
 from amr_tf.evaluation.figures import Figure
 from amr_tf.metrics.spiral import distance_to_curve
 from amr_tf.plotting import charts

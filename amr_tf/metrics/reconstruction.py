@@ -69,7 +69,7 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     x, y = x.transpose(0, 3, 1, 2), y.transpose(0, 3, 1, 2)
     rows, columns = _window_means(x.shape[2]), _window_means(x.shape[3]).T
 
-    def blurred(values):
+    def blurred(values: np.ndarray) -> np.ndarray:
         return rows @ values @ columns
 
     mean_x, mean_y = blurred(x), blurred(y)

@@ -39,8 +39,8 @@ class AMR(Adversarial):
 
     description = "Adversarial Mixup Resynthesis"
     paper = PAPER
-    generator_terms = (*Adversarial.generator_terms, GAN_RECON, GAN_MIX)
-    discriminator_terms = (DISC_REAL, DISC_RECON, DISC_MIX)
+    generator_terms: tuple[Loss, ...] = (*Adversarial.generator_terms, GAN_RECON, GAN_MIX)
+    discriminator_terms: tuple[Loss, ...] = (DISC_REAL, DISC_RECON, DISC_MIX)
     generator_passes = 2
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:

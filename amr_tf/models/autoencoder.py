@@ -35,10 +35,11 @@ class ForwardPass:
     x: tf.Tensor  # images [B, H, W, C]
     h: tf.Tensor  # their codes [B, ...]
     recon: tf.Tensor  # reconstructions [B, H, W, C]
-    h_mix: tf.Tensor | None = None  # mixed codes [B, ...]
-    mix: tf.Tensor | None = None  # decoded mixes [B, H, W, C]
-    indices: tf.Tensor | None = None  # of the parents of each mix [B, k]
-    weights: tf.Tensor | None = None  # of the parents in each mix [B, k, ...]
+    # Tensors of methods that mix, None for the others.
+    h_mix: Any = None  # mixed codes [B, ...]
+    mix: Any = None  # decoded mixes [B, H, W, C]
+    indices: Any = None  # of the parents of each mix [B, k]
+    weights: Any = None  # of the parents in each mix [B, k, ...]
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
 
 
@@ -50,7 +51,7 @@ def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, float]) -> tf.T
 class MeanOrNaN(keras.metrics.Mean):
     """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         return self.total / self.count
 
 
@@ -309,7 +310,7 @@ class Autoencoder(keras.Model):
         return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
     def minimise(
-        self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list
+        self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer: Any, variables: list
     ) -> None:
         """Gradient, its sum over the replicas, update; tracks the global norm of the sum under `name`.
 

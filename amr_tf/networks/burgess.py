@@ -5,6 +5,7 @@
 """
 
 import math
+from typing import Any
 
 import keras
 
@@ -73,7 +74,7 @@ class Burgess:
     ) -> Discriminator:
         """Images [B, W, W, C] -> logits [B]: spectral norm on every layer, power steps in training only."""
 
-        def spectral(kind, *args, **kwargs):
+        def spectral(kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
             return kind(
                 *args, kernel_initializer=layers.fan_in_uniform(seeds.next()), steps_in_eval=False,
                 u_seed=seeds.next(), **kwargs,

@@ -8,6 +8,8 @@ Glorot-uniform, as in the public code but for its 1x1 convolutions, which start 
 norm takes that out of all but their step size).
 """
 
+from typing import Any, TypeAlias
+
 import keras
 import tensorflow as tf
 
@@ -18,6 +20,8 @@ from amr_tf.networks.discriminator import Discriminator
 BLOCKS = 2  # residual blocks at the width of the code
 STAGES = (1, 2, 4, 8)  # feature maps of the discriminator's halvings, in units of `depth`
 POOL = 4
+
+Tensor: TypeAlias = keras.KerasTensor
 
 
 def widths(image_shape: Shape, code_shape: Shape, depth: int) -> list[int]:
@@ -32,25 +36,25 @@ class Builder:
     def __init__(self, seeds: layers.Seeds):
         self.seeds = seeds
 
-    def conv(self, x, filters: int, size: int = 3, strides: int = 1):
+    def conv(self, x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
         """A convolution that sees the image mirrored at its border. With strides of 2 the image is halved."""
         border = (size // 2, size // 2)
         # No layer of our own: an exported network needs Keras alone.
         x = keras.ops.pad(x, ((0, 0), border, border, (0, 0)), mode="reflect")
         return keras.layers.Conv2D(filters, size, strides, kernel_initializer=self._kernel())(x)
 
-    def deconv(self, x, filters: int):
+    def deconv(self, x: Tensor, filters: int) -> Tensor:
         """A transposed convolution that doubles the image."""
         layer = keras.layers.Conv2DTranspose(filters, 3, 2, padding="same", kernel_initializer=self._kernel())
         return layer(x)
 
-    def norm(self, x):
+    def norm(self, x: Tensor) -> Tensor:
         return layers.instance_norm(keras.initializers.Ones())(x)
 
-    def norm_relu(self, x):
+    def norm_relu(self, x: Tensor) -> Tensor:
         return keras.layers.ReLU()(self.norm(x))
 
-    def block(self, x):
+    def block(self, x: Tensor) -> Tensor:
         """conv3, norm, relu, conv3, norm, plus the input."""
         maps = x.shape[-1]
         inner = self.norm_relu(self.conv(x, maps))
@@ -72,7 +76,7 @@ class SpectralBlock(keras.layers.Layer):
         seeds: where the initial values come from.
     """
 
-    def __init__(self, filters: int, halved: bool, first: bool, seeds: layers.Seeds, **kwargs):
+    def __init__(self, filters: int, halved: bool, first: bool, seeds: layers.Seeds, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters, self.halved, self.first = filters, halved, first
         # One attribute each: what Keras keeps in a list would be left out of tf.train.Checkpoint silently.
@@ -93,14 +97,14 @@ class SpectralBlock(keras.layers.Layer):
         for layer in self._convolutions:
             layer.steps_in_eval = taken
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.inner.build(input_shape)
         self.outer.build((*input_shape[:-1], self.filters))
         if self.short:
             self.short.build(input_shape)
         self.built = True
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         batch, height, width, _ = input_shape
         factor = 2 if self.halved else 1
         return (batch, height // factor, width // factor, self.filters)

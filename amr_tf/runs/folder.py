@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 
 from amr_tf.config import Config, ConfigError, command_line, flag_name
-from amr_tf.config.rules import FOLDER
+from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 

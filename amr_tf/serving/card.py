@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 
 from amr_tf import registry
-from amr_tf.config.rules import FOLDER
+from amr_tf.registry import FOLDER
 from amr_tf.runs.folder import read_rows
 
 # Data sets whose name alone would not say what the pictures are.
@@ -69,7 +69,7 @@ def _shape(sizes: list[int | None]) -> str:
 
 def _measured(step: int, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
     """Name, description, score and data of each result that belongs to the exported weights."""
-    measured = [
+    measured: list[tuple[str, ...]] = [
         (name, _description(name), f"{found['score']:.4g}", str(found.get("data", "")))
         for name, found in results.get("metrics", {}).items()
         if found.get("step") == step and isinstance(found.get("score"), int | float)

@@ -17,6 +17,7 @@ from amr_tf.data import pixels
 PICTURES = {"images", "first", "second", "reconstructions"}
 FLOATS, BYTES = "in [-1, 1]", "in 0 .. 255"
 DECODED = "-1 black, 1 white; some networks exceed them a little"
+MIXES, CODES = {"images": f"the decoded mixes, {DECODED}"}, {"codes": "the codes"}
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in Pillow
 
 
@@ -106,23 +107,93 @@ def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signat
         attribute_names: names of the attributes of `mix_attributes`.
     """
     networks = _Networks(model)
-    found = _of_codes(networks) | _of_mixes(networks)
-    if model.needs_attributes:
-        found["mix_attributes"] = _of_attributes(networks, attribute_names)
-    if model.has_discriminator:
-        found["discriminate"] = _of_scores(networks)
+    found = _of_codes(networks) | _of_mixes(networks, attribute_names)
     if model.image_shape[0] == 1:  # a point is not made of bytes
         return found
-    with_bytes = {
-        f"{name}_uint8": one.with_bytes()
-        for name, one in found.items()
-        if not PICTURES.isdisjoint((*one.inputs, *one.outputs))
+    pictures = [(name, one) for name, one in found.items() if PICTURES & {*one.inputs, *one.outputs}]
+    found |= {f"{name}_uint8": one.with_bytes() for name, one in pictures}
+    files = Value(tf.string, (None,), "PNG, JPEG, WebP, BMP or GIF files; over REST {'b64': ...}")
+    found["encode_png"] = Signature(
+        "Image files are encoded: the shorter side is resized, antialiased, to the model's, the middle cut out.",
+        {"image_bytes": files},
+        CODES,
+        networks.encode_files,
+    )
+    return found
+
+
+def _of_codes(networks: "_Networks") -> dict[str, Signature]:
+    images = {"images": networks.images("images")}
+    codes = {"codes": Value(tf.float32, (None, *networks.code_shape), "codes as `encode` gives them")}
+    decoded = f"the decoded codes, {DECODED}"
+    reconstructions = {"reconstructions": decoded} | CODES
+    logits = {"logits": "one for each class", "probabilities": "their softmax"}
+    found = {
+        "reconstruct": Signature(
+            "Images are encoded and decoded.", images, reconstructions, networks.reconstruct
+        ),
+        "encode": Signature(
+            "Images are encoded.", images, CODES, lambda images: {"codes": networks.encode(images)}
+        ),
+        "decode": Signature(
+            "Codes are decoded.", codes, {"images": decoded}, lambda codes: {"images": networks.decode(codes)}
+        ),
+        "classify": Signature(
+            "The linear probe on the codes predicts the class.", images, logits, networks.classify
+        ),
     }
-    return found | with_bytes | {"encode_png": _of_files(networks)}
+    if networks.model.has_discriminator:
+        for layer in networks.model.discriminator.layers:
+            if hasattr(layer, "steps_in_eval"):
+                layer.steps_in_eval = False
+        scores = {"scores": networks.model.score_meaning}
+        found["discriminate"] = Signature(
+            "The discriminator scores images.", images, scores, networks.discriminate
+        )
+    return found
+
+
+def _of_mixes(networks: "_Networks", attribute_names: tuple[str, ...]) -> dict[str, Signature]:
+    pair = {"first": networks.images("images"), "second": networks.images("as many images")}
+    many = {"images": networks.images("k images for each mix, any k", None)}
+    alpha = {"alpha": Value(tf.float32, (None,), "the share of the first, usually in [0, 1]")}
+    weights = {"weights": Value(tf.float32, (None, None), "usually >= 0 with sum 1")}
+    per_map = (None, None, networks.code_shape[-1])
+    masks = {"masks": Value(tf.float32, per_map, "1 for the image that gives a feature map, otherwise 0")}
+    found = {
+        "interpolate": Signature(
+            "The codes of two images are mixed, alpha of the first and 1 - alpha of the second, and decoded.",
+            pair | alpha,
+            MIXES,
+            networks.interpolate,
+        ),
+        "mix": Signature(
+            "The codes of k images are mixed with one weight for each image, and decoded.",
+            many | weights,
+            MIXES,
+            networks.mix,
+        ),
+        "mix_bernoulli": Signature(
+            "The codes of k images are mixed with one weight for each image and feature map, and decoded.",
+            many | masks,
+            MIXES,
+            networks.mix,
+        ),
+    }
+    if networks.model.needs_attributes:
+        requested = (None, networks.model.attributes)
+        found["mix_attributes"] = Signature(
+            "Two images are mixed with the most probable mask for the requested attributes, and decoded.",
+            pair | {"attributes": Value(tf.float32, requested, f"0 or 1 each: {', '.join(attribute_names)}")},
+            MIXES
+            | {"parameters": "probabilities of `mix_bernoulli`'s masks: that the first image gives a map"},
+            networks.mix_attributes,
+        )
+    return found
 
 
 class _Networks:
-    """Encoder, decoder and probe of a model, each traced once, and what the signatures compute with them."""
+    """Encoder, decoder and probe of a model, each traced once, and the computations of the signatures."""
 
     def __init__(self, model):
         self.model, self.image_shape, self.code_shape = model, model.image_shape, model.code_shape
@@ -144,6 +215,9 @@ class _Networks:
     def classify(self, images):
         logits = self.probe(self.encode(images))
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+    def discriminate(self, images):
+        return {"scores": self.model.discriminator(images, training=False)}
 
     def mix(self, images, weights):
         """Decodes mixes of k images each.
@@ -185,109 +259,3 @@ class _Networks:
         fitting = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), [height, width])
         image = tf.image.resize(image, fitting, antialias=True)
         return tf.image.resize_with_crop_or_pad(image, height, width)
-
-
-def _of_codes(networks: _Networks) -> dict[str, Signature]:
-    images = {"images": networks.images("images")}
-    codes = Value(tf.float32, (None, *networks.code_shape), "codes as `encode` gives them")
-    return {
-        "reconstruct": Signature(
-            "Images are encoded and decoded.",
-            images,
-            {"reconstructions": f"the decoded codes, {DECODED}", "codes": "the codes"},
-            networks.reconstruct,
-        ),
-        "encode": Signature(
-            "Images are encoded.",
-            images,
-            {"codes": "the codes"},
-            lambda images: {"codes": networks.encode(images)},
-        ),
-        "decode": Signature(
-            "Codes are decoded.",
-            {"codes": codes},
-            {"images": f"the decoded codes, {DECODED}"},
-            lambda codes: {"images": networks.decode(codes)},
-        ),
-        "classify": Signature(
-            "The linear probe on the codes predicts the class.",
-            images,
-            {"logits": "one for each class", "probabilities": "their softmax"},
-            networks.classify,
-        ),
-    }
-
-
-def _of_mixes(networks: _Networks) -> dict[str, Signature]:
-    many = networks.images("k images for each mix, any k", None)
-    masks = (None, None, networks.code_shape[-1])
-    decoded = {"images": f"the decoded mixes, {DECODED}"}
-    return {
-        "interpolate": Signature(
-            "The codes of two images are mixed, alpha of the first and 1 - alpha of the second, and decoded.",
-            {
-                "first": networks.images("images"),
-                "second": networks.images("as many images"),
-                "alpha": Value(tf.float32, (None,), "the share of the first, usually in [0, 1]"),
-            },
-            decoded,
-            networks.interpolate,
-        ),
-        "mix": Signature(
-            "The codes of k images are mixed with one weight for each image, and decoded.",
-            {"images": many, "weights": Value(tf.float32, (None, None), "usually >= 0 with sum 1")},
-            decoded,
-            networks.mix,
-        ),
-        "mix_bernoulli": Signature(
-            "The codes of k images are mixed with one weight for each image and feature map, and decoded.",
-            {
-                "images": many,
-                "masks": Value(tf.float32, masks, "1 for the image that gives a feature map, otherwise 0"),
-            },
-            decoded,
-            networks.mix,
-        ),
-    }
-
-
-def _of_attributes(networks: _Networks, names: tuple[str, ...]) -> Signature:
-    """Nothing is drawn: the mask is the likeliest."""
-    attributes = (None, networks.model.attributes)
-    return Signature(
-        "Two images are mixed with the likeliest mask for the requested attributes, and decoded.",
-        {
-            "first": networks.images("images"),
-            "second": networks.images("as many images"),
-            "attributes": Value(tf.float32, attributes, f"0 or 1 each: {', '.join(names)}"),
-        },
-        {
-            "images": f"the decoded mixes, {DECODED}",
-            "parameters": "the probability of each feature map that the first image gives it; `mix_bernoulli` takes "
-            "masks drawn with these probabilities",
-        },
-        networks.mix_attributes,
-    )
-
-
-def _of_scores(networks: _Networks) -> Signature:
-    discriminator = networks.model.discriminator
-    for layer in discriminator.layers:
-        if hasattr(layer, "steps_in_eval"):
-            layer.steps_in_eval = False
-    return Signature(
-        "The discriminator scores images.",
-        {"images": networks.images("images")},
-        {"scores": networks.model.score_meaning},
-        lambda images: {"scores": discriminator(images, training=False)},
-    )
-
-
-def _of_files(networks: _Networks) -> Signature:
-    files = Value(tf.string, (None,), "PNG, JPEG, WebP, BMP or GIF files; over REST {'b64': ...}")
-    return Signature(
-        "Image files are encoded: the shorter side is resized, antialiased, to the model's, the middle cut out.",
-        {"image_bytes": files},
-        {"codes": "the codes"},
-        networks.encode_files,
-    )

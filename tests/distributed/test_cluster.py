@@ -261,7 +261,7 @@ def test_workers_stay_equal_with_supervised_mixing(tmp_path):
     """Each asks for attributes of its own: no draw of these respects the shares, so only the workers are compared."""
     flags = (
         "--strategy=multiworker", "--dataset=shapes", "--train_examples=500", "--arch=amr_fixed", "--latent=32",
-        "--mixer=supervised", "--update_g_every=1",
+        "--model=amr_supervised", "--update_g_every=1",
     )  # fmt: skip
     environments = [{"TF_CONFIG": text} for text in tf_configs(2)]
     first, second = replay(tmp_path, "worker", *flags, environments=environments)

@@ -8,11 +8,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amr_tf.config import Config
 from amr_tf.mixing import draw_mask, labelled_partners, requested_attributes
 from amr_tf.models.build import build_model
 from amr_tf.registry import MASK_GRADIENTS
 from amr_tf.training import tensorboard
+from tests.support.config import tiny_config
 
 BATCH, ATTRIBUTES = 6, 3
 SEED = np.array([3, 7], np.int64)
@@ -21,8 +21,8 @@ POINTS = {"arch": "mlp", "dataset": "spiral"}
 
 def make(seed=0, **settings):
     """A small model, images or points, and what is known of them; two examples are not labelled."""
-    small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1, "update_g_every": 1}
-    config = Config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
+    small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1}
+    config = tiny_config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
     shape = (1, 1, 2) if config.arch == "mlp" else (32, 32, 3)
     model = build_model(config, shape, 8, ATTRIBUTES)
     model.run_eagerly = True
@@ -114,7 +114,7 @@ def test_each_player_learns_by_its_own_losses(gradient):
 
 
 @pytest.mark.parametrize("gradient", MASK_GRADIENTS)
-def test_masks_are_bernoulli_draws_with_the_gradient_that_was_asked_for(gradient):
+def test_masks_are_bernoulli_draws_with_the_requested_gradient(gradient):
     logits = tf.constant(np.tile([[-2.0, 0.0, 1.0, 80.0, -80.0]], (20_000, 1)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -135,7 +135,7 @@ def test_masks_are_bernoulli_draws_with_the_gradient_that_was_asked_for(gradient
         np.testing.assert_allclose(slope[0], p * (1 - p), atol=1e-6)
 
 
-def test_half_of_the_attributes_are_asked_of_each_parent():
+def test_half_of_the_attributes_are_requested_of_each_parent():
     partners = np.roll(np.arange(4_000), 1)
     attributes = np.tile([[1.0, 0.0, 1.0]], (4_000, 1)).astype("float32")
     attributes[::2] = [0, 0, 1]
@@ -157,7 +157,7 @@ def test_labelled_examples_meet_each_other(labelled, random):
         np.testing.assert_array_equal(found, partners)
 
 
-def test_attributes_of_examples_that_are_not_labelled_change_nothing():
+def test_attributes_of_unlabelled_examples_change_nothing():
     """Two steps with other attributes where the weight is 0 end with the same weights, bit for bit."""
     results = []
     for flip in (False, True):
@@ -171,8 +171,8 @@ def test_attributes_of_examples_that_are_not_labelled_change_nothing():
         np.testing.assert_array_equal(one, other)
 
 
-def test_labels_alone_are_one_hot_attributes_and_refused_where_there_are_others():
-    config = Config(mixer="supervised", batch_size=4, depth=1, update_g_every=1, **POINTS)
+def test_labels_are_one_hot_attributes_unless_others_exist():
+    config = tiny_config(mixer="supervised", batch_size=4, depth=1, **POINTS)
     model = build_model(config, (1, 1, 2), 10)
     model.run_eagerly = True
     x, labels = np.zeros((4, 1, 1, 2), "float32"), np.array([3, 1, 4, 1])

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from amr_tf.config import Config
 from amr_tf.data import Arrays, pixels
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import LINES
 from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
 from amr_tf.plotting import canvas, charts
@@ -159,7 +159,7 @@ def test_callback_writes_the_same_pictures_for_tensorboard(model, tmp_path):
     """150 epochs: every second one is drawn. TensorBoard gets the model's step, not the epoch."""
     run = RunFolder(Config(run_dir=str(tmp_path / "run")))
     run.images.mkdir(parents=True)
-    validation = Arrays(EXAMPLES, np.zeros(len(EXAMPLES), np.int64), DATASETS["lines"])
+    validation = Arrays(EXAMPLES, np.zeros(len(EXAMPLES), np.int64), LINES)
     callback = pictures.Pictures(run, validation, epochs=150)
     callback.set_model(model)
     with contextlib.closing(callback):
@@ -188,6 +188,6 @@ def test_callback_writes_the_same_pictures_for_tensorboard(model, tmp_path):
 def test_a_run_without_pictures_leaves_no_file_of_events(tmp_path):
     """The file of events is made with the first picture: a new run deletes earlier files."""
     run = RunFolder(Config(run_dir=str(tmp_path / "run")))
-    validation = Arrays(EXAMPLES, np.zeros(len(EXAMPLES), np.int64), DATASETS["lines"])
+    validation = Arrays(EXAMPLES, np.zeros(len(EXAMPLES), np.int64), LINES)
     pictures.Pictures(run, validation, epochs=1000).close()
     assert not list(pathlib.Path(tmp_path).rglob("events*"))

@@ -15,7 +15,7 @@ from amr_tf.config import Config
 from amr_tf.runtime.errors import DataError
 from tests.reliability.attacks.generated import picture
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 TAR, ZIP = "cifar-10-binary.tar.gz", "ut-zap50k-images-square.zip"
 BEFORE = "kept as it is"
 
