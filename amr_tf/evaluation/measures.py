@@ -103,6 +103,11 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _score(metric: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+    """Returns the score of the metric in the module `metrics.<metric>`, which is imported here."""
+    return importlib.import_module(f"amr_tf.metrics.{metric}").score(*arguments, **named)
+
+
 def _codes(run: "TrainedRun", part: str) -> Examples:
     codes = run.codes(part)
     return codes.reshape(len(codes), -1), run.labels(part)
@@ -126,44 +131,34 @@ def _convex(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndar
 
 def _probe(examples: "Callable[[TrainedRun, str], Examples]") -> Callable:
     def compute(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-        from amr_tf.metrics import probe
-
         train, validation, test = (examples(run, part) for part in ("train", "validation", "test"))
-        return probe.score(train, validation, test, rng)
+        return _score("probe", train, validation, test, rng)
 
     return compute
 
 
 def _clustering(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    from amr_tf.metrics import clustering
-
-    return clustering.score(*_codes(run, "train"), *_codes(run, "test"), rng)
+    return _score("clustering", *_codes(run, "train"), *_codes(run, "test"), rng)
 
 
 def _reconstruction(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    from amr_tf.metrics import reconstruction
-
-    return reconstruction.score(pixels.to_float(run.examples("test")[0]), run.decode(run.codes("test")))
+    return _score("reconstruction", pixels.to_float(run.examples("test")[0]), run.decode(run.codes("test")))
 
 
 def _interpolation(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     """Scores convex mixes of random pairs of test images: the same mixes for all models and mixers."""
-    from amr_tf.metrics import interpolation
-
     real, codes = pixels.to_float(run.examples("test")[0]), run.codes("test")
     first, second = _pairs(len(real), rng)
     share = rng.random(len(first), np.float32)
     mix_codes = _convex(codes[first], codes[second], share)
     mixes = run.decode(mix_codes)
     blends = _convex(real[first], real[second], share)
-    return interpolation.score(mixes, mix_codes, run.encode(mixes), real, codes, blends=blends)
+    return _score("interpolation", mixes, mix_codes, run.encode(mixes), real, codes, blends=blends)
 
 
-def attribute_mixes(run: "TrainedRun", rng: Rng, part: str = "test") -> dict[str, Any]:
-    """Mixes random pairs of a split with attributes requested as in training; an independent classifier scores them."""
-    from amr_tf.metrics import attributes
-
-    images, known, codes = run.examples(part)[0], run.attributes(part), run.codes(part)
+def _attributes(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Mixes random pairs with attributes requested as in training; an independent classifier scores the mixes."""
+    images, known, codes = run.examples("test")[0], run.attributes("test"), run.codes("test")
     first, second = _pairs(len(codes), rng)
     requested = np.where(rng.random((len(first), known.shape[1])) < 0.5, known[first], known[second])
     mixes = [
@@ -172,17 +167,15 @@ def attribute_mixes(run: "TrainedRun", rng: Rng, part: str = "test") -> dict[str
     ]
     seen = rng.permutation(len(run.attributes("train")))[:JUDGE_EXAMPLES]
     train = (pixels.to_float(run.examples("train")[0][seen]), run.attributes("train")[seen])
-    asked, drawn = map(run.decode, mixes)
+    decoded, at_random = map(run.decode, mixes)
     parameters = run.mask_parameters(run.combinations())
     parents = np.stack([known[first], known[second]], axis=1)
     judged = (pixels.to_float(images), known)
-    return attributes.score(train, judged, requested, parents, asked, drawn, parameters, rng)
+    return _score("attributes", train, judged, requested, parents, decoded, at_random, parameters, rng)
 
 
 def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     """Scores straight paths between the codes of random pairs of test images: the same for all models and mixers."""
-    from amr_tf.metrics import lines
-
     test = run.splits.test.images
     codes = run.encode(test[rng.permutation(len(test))[: 2 * PATHS]])[:, None]
     share = np.linspace(0, 1, PATH_STEPS, dtype=np.float32)[None]
@@ -190,13 +183,11 @@ def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     images = run.decode(path.reshape(-1, *codes.shape[2:]))
     images = images.reshape(PATHS, PATH_STEPS, *run.model.image_shape)
     angles = 2 * np.pi * np.arange(DICTIONARY) / DICTIONARY
-    return lines.score(images, pixels.to_float(generated.render_lines(angles)), angles)
+    return _score("lines", images, pixels.to_float(generated.render_lines(angles)), angles)
 
 
 def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     """Scores mixes by the run's own mixer; `blends` are straight mixes of two points, which no model made."""
-    from amr_tf.metrics import spiral
-
     _, mixes = run.mixes("test", rng)
     real = run.examples("test")[0].reshape(-1, 2)
     first, second = _pairs(len(real), rng)
@@ -205,21 +196,20 @@ def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
         "blends": _convex(real[first], real[second], rng.random(len(first))),
         "real": real,
     }
-    return spiral.score(mixes.reshape(-1, 2), generated.spiral_curve(), **others) | {"k": run.config.k}
+    return _score("spiral", mixes.reshape(-1, 2), generated.spiral_curve(), **others) | {"k": run.config.k}
 
 
-def _of_factors(module: str, description: str, **settings: Any) -> Metric:
+def _of_factors(metric: str, description: str, **settings: Any) -> Metric:
     """Returns a metric that compares codes with the factors that made the images."""
 
     def compute(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-        score = importlib.import_module(f"amr_tf.metrics.{module}").score
-        return score(run.ground_truth, run.encode, rng, **settings) | settings
+        return _score(metric, run.ground_truth, run.encode, rng, **settings) | settings
 
     return Metric(description, compute, _no_factors)
 
 
 def _no_factors(run: "TrainedRun") -> str:
-    if run.ground_truth is None:
+    if run.spec.ground_truth is None:
         return f"the factors behind the images of {run.config.flag('dataset')} are unknown"
     if not run.has_flat_codes or run.model.code_shape[0] < 2:
         return "it takes flat codes of two numbers or more, which --arch=burgess has"
@@ -271,7 +261,7 @@ INTERPOLATION = Metric(
 )
 ATTRIBUTES = Metric(
     "supervised mixes that show all requested attributes to an independent classifier",
-    attribute_mixes,
+    _attributes,
     _no_supervision,
 )
 LINES = Metric("mean distance and smoothness of straight paths between lines (ACAI)", _lines, _no_lines)

@@ -1,5 +1,6 @@
 """Tables of groups of runs: those of the paper, cell by cell, or one of all groups."""
 
+import collections
 import os
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from amr_tf.reporting.published import (
     Published,
     Table,
 )
+from amr_tf.reporting.reading import Run
 from amr_tf.runs.alike import settings_of, shown, varying
 
 MISSING = "-"
@@ -220,8 +222,8 @@ def _interval(summary: Summary | None) -> str:
 
 
 def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
-    n, mean, sd, low, high = summary or (None,) * 5
-    return {f"{name}_n": n, f"{name}_mean": mean, f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}
+    values = summary or (None,) * len(Summary._fields)
+    return {f"{name}_{part}": value for part, value in zip(Summary._fields, values, strict=True)}
 
 
 def _seeds(group: Group) -> str:
@@ -288,37 +290,33 @@ def _older_than_the_best(group: Group) -> list[str]:
 
 def _provenance(groups: list[Group]) -> Section:
     """Makes a row for each run: folder, progress, results, versions and hardware."""
-    head = (
-        "run folder", "group", "seed", "epochs", "training time", "validation (best epoch)", "test", "data",
-        "commit", "hardware", "versions",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [
-        (
-            run.folder,
-            group.label,
-            str(run.config.seed),
-            f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
-            MISSING if run.hours is None else f"{run.hours:.2f} h",
-            f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
-            f"{100 * run.best['test_probe_accuracy']:.2f}",
-            run.data,
-            run.commit[:12],
-            run.device,
-            run.versions,
-        )
-        for group in groups
-        for run in group.runs
-    ]
-    return Section("Runs", head, rows)
+    rows = [_origin(group, run) for group in groups for run in group.runs]
+    return Section("Runs", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
+
+
+def _origin(group: Group, run: Run) -> dict[str, str]:
+    return {
+        "run folder": run.folder,
+        "group": group.label,
+        "seed": str(run.config.seed),
+        "epochs": f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
+        "training time": MISSING if run.hours is None else f"{run.hours:.2f} h",
+        "validation (best epoch)": f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
+        "test": f"{100 * run.best['test_probe_accuracy']:.2f}",
+        "data": run.data,
+        "commit": run.commit[:12],
+        "hardware": run.device,
+        "versions": run.versions,
+    }
 
 
 def summary_line(groups: list[Group]) -> str:
     """Names the runs, their data, commits and hardware in short sentences."""
     runs = [run for group in groups for run in group.counted]
-    places: dict[str, list[str]] = {}
+    places = collections.defaultdict(list)
     for run in runs:
         parent, name = os.path.split(run.folder)
-        places.setdefault(parent, []).append(name)
+        places[parent].append(name)
     folders = "; ".join(f"{parent or '.'}: {', '.join(names)}" for parent, names in places.items())
     data, commits, devices = (
         ", ".join(dict.fromkeys(values))
