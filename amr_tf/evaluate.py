@@ -13,9 +13,8 @@ from absl import flags
 
 from amr_tf.config import ConfigError, command_line
 from amr_tf.config.command_line import own_help
-from amr_tf.evaluation.figure_names import FIGURES
 from amr_tf.evaluation.request import Request
-from amr_tf.metrics import METRICS
+from amr_tf.registry import FIGURES, METRICS, load
 from amr_tf.runtime import files, startup
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.runtime.main import Command
@@ -35,7 +34,8 @@ def define_flags() -> flags.FlagValues:
         "run_dir", [], f"run folder, or a pattern such as 'runs/mnist/*'; {more}", **own
     )
     metrics, figures = (
-        "; ".join(f"{name}: {meaning}" for name, meaning in table.items()) for table in (METRICS, FIGURES)
+        "; ".join(f"{name}: {load(table, name).description}" for name in table)
+        for table in (METRICS, FIGURES)
     )
     default = ",".join(DEFAULT_METRICS)
     flags.DEFINE_list("metrics", None, f"metrics ({default} without --figures). {metrics}", **own)

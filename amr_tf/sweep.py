@@ -1,6 +1,7 @@
 """BINARY. Trains many runs at a time: python -m amr_tf.sweep flags/table1 --seeds=1,2,3 --executor=slurm
 
-At the end it reports on them and draws the figure whose presets they are, such as flags/figures/figure12. The same
+With --grid it trains a run for each value of a training flag and names the best by validation accuracy. At the end it
+reports on the runs and draws the figure whose presets they are, such as flags/figures/figure12. The same
 command again resumes a sweep: finished runs are left alone, interrupted ones resume. Exit codes: 0 all runs are
 finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
@@ -12,17 +13,17 @@ from absl import flags
 
 from amr_tf.config import ConfigError, command_line
 from amr_tf.config.command_line import own_help
-from amr_tf.evaluation.figure_names import FIGURES
-from amr_tf.metrics import METRICS
+from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
 from amr_tf.runtime import files
 from amr_tf.runtime.main import Command
 from amr_tf.sweeping import jobs, runner
 
-USAGE = """python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [flags of amr_tf.train]
+USAGE = """python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [--grid lambda=2,5,10] [flags of amr_tf.train]
 
-PRESETS are preset files, or folders of them such as flags/table1: a run for each preset and seed, in
-OUT/<preset>/s<seed>. Flags that are not listed here are passed to every run: --epochs=10 --raw_dir=archives"""
+PRESETS are preset files, or folders of them such as flags/table1: a run for each preset, setting of the
+grid and seed, in OUT/<preset>[/<flag>-<value>...]/s<seed>. Flags that are not listed here are passed to every run:
+--epochs=10 --raw_dir=archives"""
 PURPOSE = "trains a run for each preset and seed, and reports on them"
 EXECUTORS = ("local", "slurm")
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
@@ -44,6 +45,12 @@ def define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_list("seeds", ["0"], "seeds: a run of each preset for each of them", **own)
+    flags.DEFINE_multi_string(
+        "grid",
+        [],
+        "values of a training flag, such as lambda=2,5,10; of several --grid all combinations",
+        **own,
+    )
     flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
     flags.DEFINE_enum("executor", "local", EXECUTORS, "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
@@ -88,7 +95,7 @@ def parse(arguments: list[str]) -> runner.Options:
         "additional_parameters": _extra(values.slurm_extra),
     }
     return runner.Options(
-        jobs=jobs.plan(presets, _seeds(values.seeds), out, passed_on),
+        jobs=jobs.plan(presets, _seeds(values.seeds), out, passed_on, jobs.grid_settings(values.grid)),
         out=out,
         table=values.table or TABLE_FOLDERS.get(parent),
         figures=command_line.known("figures", figures if values.figures is None else values.figures, FIGURES),
@@ -104,11 +111,15 @@ def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], 
     own: list[str] = []
     passed_on: list[str] = []
     words: list[str] = []
-    for word in arguments:
-        name = word.lstrip("-").split("=")[0]
-        if name in known and "=" not in word and word.startswith("-"):
-            raise ConfigError(f"Flags are written --name=value. Received: {word}")
-        (words if not word.startswith("-") else own if name in known else passed_on).append(word)
+    remaining = iter(arguments)
+    for word in remaining:
+        name, equals, _ = word.lstrip("-").partition("=")
+        if not word.startswith("-"):
+            words.append(word)
+        elif name not in known:
+            passed_on.append(word)
+        else:
+            own.append(word if equals else f"{word}={next(remaining, '')}")
     return own, passed_on, words
 
 
@@ -117,7 +128,7 @@ def _seeds(words: list[str]) -> list[int]:
         raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(words)!r}")
     seeds = [int(word) for word in words]
     if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds names each once. Received: {','.join(words)}")
+        raise ConfigError(f"--seeds names a seed twice. Received: {','.join(words)}")
     return seeds
 
 

@@ -12,7 +12,7 @@ from amr_tf.runs.folder import RunFolder
 from amr_tf.runtime import startup
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.runtime.main import Command
-from amr_tf.training import smoke, walk
+from amr_tf.training import smoke
 
 DEMO = "--flagfile=flags/demo.flags"
 PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic images"
@@ -33,13 +33,7 @@ def work(request: tuple[Config, dict[str, str]]) -> None:
 
 
 def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -> None:
-    """Refuses what can be refused before TensorFlow is imported, which takes seconds, then runs the experiment.
-
-    With `--lambdas` it does so for each of them.
-    """
-    if config.lambdas:
-        walk.run(train, config, sources, stop_at)
-        return
+    """Checks the folder and the data before TensorFlow is imported, which takes seconds, and runs the experiment."""
     if cluster.this_task(config).is_chief:
         RunFolder(config).check()
     data.check(config)

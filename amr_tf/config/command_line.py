@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, flag_name
+from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, aliases, flag_name
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import one_line
 
@@ -53,9 +53,10 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
         kind = _Switch if field.type is bool else _Text
         flags.DEFINE_flag(kind(flag), values)
     sources = {field.name: DEFAULT for field in fields.values()}
+    removed = {f"--{name}=" for name in aliases.REMOVED}
     for source, words in segments:
         try:
-            stray = values(["amr_tf", *words])[1:]
+            stray = values(["amr_tf", *(word for word in words if word not in removed)])[1:]
         except flags.Error as error:
             raise ConfigError(f"{error} ({source}; --help lists the flags)") from None
         if stray:

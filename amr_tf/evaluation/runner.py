@@ -8,6 +8,7 @@ from typing import Any
 import rich.progress
 import rich.table
 
+from amr_tf import registry
 from amr_tf.evaluation import figures, measures
 from amr_tf.evaluation.request import Request
 from amr_tf.runs.trained import TrainedRun
@@ -18,7 +19,7 @@ from amr_tf.runtime.interruption import Interruption
 
 PROGRAM = "amr_tf.evaluate"
 PIPE_WIDTH = 160  # columns where the output is not a terminal
-# Details of a result that the table leaves to results.json.
+# Entries of a result that are in results.json only, not in the table.
 PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
@@ -46,7 +47,8 @@ def run(request: Request, interruption: Interruption) -> int:
         if table.row_count:
             console.print(table, soft_wrap=False)
     if request.figures:
-        for path in figures.draw(request):
+        runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
+        for path in figures.draw(runs, request.figures, request.out, request.seed, request.animate):
             console.print(f"figure: {path}")
     return 2 if failed else 0
 
@@ -58,24 +60,23 @@ def _measure(
     table: rich.table.Table,
     interruption: Interruption,
 ) -> int:
-    """All metrics of one run, each written down before the next begins; returns how many failed for want of data."""
+    """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
     failed = 0
     with _progress(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
-        with trained.folder.held():  # what cannot be written down is better known now than after an hour
+        with trained.folder.held():  # before hours of computing
             measures.check(trained.folder)
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
             try:
-                obstacle = measures.METRICS[name].obstacle(trained)
-                if obstacle:
-                    console.print(f"{name} does not apply to {folder}: {obstacle}")
+                if reason := registry.load(registry.METRICS, name).reason_not_applicable(trained):
+                    console.print(f"{name} does not apply to {folder}: {reason}")
                     continue
                 bar.begin(f"{folder.name}: {name}")
                 found = measures.evaluate(trained, name, request.checkpoint, request.seed)
             except DataError as error:
-                # What follows the first line says how to prepare data, which the machine that trained the run has.
+                # Further lines say how to prepare the data, which happened on the machine that trained the run.
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
                 said = DataError(f"{name} of {folder}: {first}{hint}")
@@ -83,12 +84,12 @@ def _measure(
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
-            measures.write_down(trained.folder, {name: found})
+            measures.save(trained.folder, {name: found})
     return failed
 
 
 class _Bar:
-    """A line for the metric under way: images coded and decoded, and their rate."""
+    """Progress of the current metric: images coded and decoded, and their rate."""
 
     def __init__(self, progress: rich.progress.Progress):
         self.progress = progress
@@ -125,7 +126,7 @@ def _new_table() -> rich.table.Table:
 
 
 def _cells(found: dict[str, Any]) -> tuple[str, str, str]:
-    """Score, chance level, and the other numbers of a result."""
+    """Returns score, chance level, and the other numbers of a result."""
     more = {
         n: v
         for n, v in found.items()

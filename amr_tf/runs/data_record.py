@@ -4,8 +4,8 @@ import json
 import pathlib
 from typing import Any
 
-from amr_tf.config.rules import FOLDER
 from amr_tf.data import Splits
+from amr_tf.registry import FOLDER
 from amr_tf.runs.folder import RunError, read_json
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError

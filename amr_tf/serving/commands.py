@@ -1,28 +1,26 @@
-"""What the client can ask a served model: pictures in, pictures or numbers out."""
+"""Commands of the client: pictures in, pictures or numbers out."""
 
 import io
 import json
-import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from amr_tf.data import pixels
+from amr_tf.data import decoding, pixels
 from amr_tf.plotting import canvas
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, printable
-from amr_tf.serving import inputs
 from amr_tf.serving.transport import AVAILABLE, Server, ServingError, Signature, brief, shown
 
-SHOWN_WIDTH = 64  # pixels at least of an image in a picture of results
-MOST_CLASSES = 3  # that are named for a picture
+SHOWN_WIDTH = 64  # smallest width in pixels of an image in a picture of results
+MOST_CLASSES = 3  # printed for each picture
 PICTURES = 4  # dimensions of an output of pictures
-WIDEST = 4096  # pixels of an image that a model may ask for
+WIDEST = 4096  # largest width and height in pixels that a model may require
 
 
 class Request(NamedTuple):
-    """A command and what it works on. `weights` and `out` are None where they are not given."""
+    """A command with its pictures and flags. `weights` and `out` are None unless given."""
 
     command: str
     pictures: list[str]
@@ -32,59 +30,58 @@ class Request(NamedTuple):
 
 
 def status(server: Server, request: Request) -> None:
-    """Prints the versions and, where one answers, its signatures."""
+    """Prints the versions and, if one answers, its signatures."""
     versions = server.versions()
     for version in versions:
-        print(printable(" ".join(f"version {version.number}: {version.state} {version.message}".split())))
+        _print(f"version {version.number}: {version.state} {version.message}")
     if not any(version.state == AVAILABLE for version in versions):
         raise ServingError("No version of the model answers")
     for name, signature in sorted(server.signatures().items()):
         if not name.startswith("__"):  # TensorFlow's own, which initialises the model
             taken, given = (
                 ", ".join(f"{key} {shown(tensor.shape)}" for key, tensor in sorted(side.items()))
-                for side in signature
+                for side in (signature.inputs, signature.outputs)
             )
-            print(printable(f"{name}: {taken} -> {given}"))
+            _print(f"{name}: {taken} -> {given}")
+
+
+def _print(text: str) -> None:
+    """Prints what a server says, on one line."""
+    print(printable(" ".join(text.split())))
 
 
 def reconstruct(server: Server, request: Request) -> None:
-    """A picture of two rows: what was given, and what the model makes of it."""
-    name, signature = _signature(server, "reconstruct", ("images",), "reconstructions", PICTURES)
-    x = _read(request.pictures, signature, "images")
-    answer = server.predict(name, signature, {"images": x})
-    _write_picture(request, [x, answer["reconstructions"]])
+    """Writes a picture of two rows: the pictures, and their reconstructions."""
+    x, reconstructions = _of_pictures(server, request, "reconstruct", "reconstructions", PICTURES)
+    _write_picture(request, [x, reconstructions])
 
 
 def interpolate(server: Server, request: Request) -> None:
-    """A strip from the first picture to the second: `steps` decoded points, the reconstructed ends among them."""
-    name, signature = _signature(server, "interpolate", ("first", "second", "alpha"), "images", PICTURES)
+    """Writes a strip from the first picture to the second: `steps` decoded points between both, ends included."""
+    signature = _signature(server, "interpolate", ("first", "second", "alpha"), "images", PICTURES)
     first, second = _read(request.pictures, signature, "first")
-    alpha = np.linspace(1, 0, request.steps, dtype=np.float32)
     question = {
         "first": np.repeat(first[None], request.steps, axis=0),
         "second": np.repeat(second[None], request.steps, axis=0),
-        "alpha": alpha,
+        "alpha": np.linspace(1, 0, request.steps, dtype=np.float32),
     }
-    way = server.predict(name, signature, question)["images"]
-    _write_picture(request, [np.concatenate([first[None], way, second[None]])])
+    path = server.predict(signature, question)["images"]
+    _write_picture(request, [np.concatenate([first[None], path, second[None]])])
 
 
 def mix(server: Server, request: Request) -> None:
-    """A strip of the pictures and, at its end, their mix. All weigh the same unless `weights` says otherwise."""
+    """Writes a strip of the pictures and their mix, with equal weights by default."""
     count = len(request.pictures)
     weights = request.weights or [1 / count] * count
-    name, signature = _signature(server, "mix", ("images", "weights"), "images", PICTURES)
+    signature = _signature(server, "mix", ("images", "weights"), "images", PICTURES)
     x = _read(request.pictures, signature, "images")
     question = {"images": x[None], "weights": np.asarray([weights], np.float32)}
-    mixed = server.predict(name, signature, question)["images"]
-    _write_picture(request, [np.concatenate([x, mixed])])
+    _write_picture(request, [np.concatenate([x, server.predict(signature, question)["images"]])])
 
 
 def encode(server: Server, request: Request) -> None:
     """Prints a line of JSON for each picture, or writes all codes as one NumPy array [N, ...]."""
-    name, signature = _signature(server, "encode", ("images",), "codes")
-    x = _read(request.pictures, signature, "images")
-    codes = server.predict(name, signature, {"images": x})["codes"]
+    _, codes = _of_pictures(server, request, "encode", "codes")
     if request.out is None:
         for path, code in zip(request.pictures, codes, strict=True):
             print(json.dumps({"picture": path, "code": code.tolist()}))
@@ -95,10 +92,8 @@ def encode(server: Server, request: Request) -> None:
 
 
 def classify(server: Server, request: Request) -> None:
-    """Prints the likeliest classes of each picture, as the probe sees them."""
-    name, signature = _signature(server, "classify", ("images",), "probabilities", 2)
-    x = _read(request.pictures, signature, "images")
-    probabilities = server.predict(name, signature, {"images": x})["probabilities"]
+    """Prints the probe's most probable classes of each picture."""
+    _, probabilities = _of_pictures(server, request, "classify", "probabilities", 2)
     for path, row in zip(request.pictures, probabilities, strict=True):
         best = np.argsort(-row, kind="stable")[:MOST_CLASSES]
         print(f"{path}: " + ", ".join(f"class {number} {row[number]:.1%}" for number in best))
@@ -106,15 +101,13 @@ def classify(server: Server, request: Request) -> None:
 
 def discriminate(server: Server, request: Request) -> None:
     """Prints the discriminator's score of each picture."""
-    name, signature = _signature(server, "discriminate", ("images",), "scores", 1)
-    x = _read(request.pictures, signature, "images")
-    scores = server.predict(name, signature, {"images": x})["scores"]
+    _, scores = _of_pictures(server, request, "discriminate", "scores", 1)
     for path, score in zip(request.pictures, scores, strict=True):
         print(f"{path}: {score:.4f}")
 
 
 class Command(NamedTuple):
-    """A command: its work, how many pictures it takes, and which flags besides the connection's."""
+    """A command: its function, the number of pictures it takes, and its flags besides those of the connection."""
 
     run: Callable[[Server, Request], None]
     least: int
@@ -125,8 +118,8 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "status": Command(status, 0, 0, (), "the model's versions and signatures"),
-    "reconstruct": Command(reconstruct, 1, None, ("out",), "pictures above what the model makes of them"),
-    "interpolate": Command(interpolate, 2, 2, ("out", "steps"), "the way from one picture to another"),
+    "reconstruct": Command(reconstruct, 1, None, ("out",), "pictures above their reconstructions"),
+    "interpolate": Command(interpolate, 2, 2, ("out", "steps"), "the path from one picture to another"),
     "mix": Command(mix, 2, None, ("out", "weights"), "pictures and their mix"),
     "encode": Command(encode, 1, None, ("out",), "codes, printed as JSON or written as a NumPy file"),
     "classify": Command(classify, 1, None, (), "classes of pictures"),
@@ -134,35 +127,44 @@ COMMANDS = {
 }
 
 
+def _of_pictures(
+    server: Server, request: Request, name: str, output: str, rank: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures of a request, and the output of a signature that takes pictures alone."""
+    signature = _signature(server, name, ("images",), output, rank)
+    x = _read(request.pictures, signature, "images")
+    return x, server.predict(signature, {"images": x})[output]
+
+
 def _signature(
-    server: Server, name: str, names: tuple[str, ...], output: str, rank: int | None = None
-) -> tuple[str, Signature]:
-    """The name and signature that does `name` with bytes as pixels, which are a quarter of floats on the way.
+    server: Server, name: str, taken: tuple[str, ...], output: str, rank: int | None = None
+) -> Signature:
+    """Finds the signature `<name>_uint8`: over REST, bytes take a quarter of the space of floats.
 
     Raises:
-        ServingError: the model has none, or one with other inputs, or without the `output` of that many dimensions.
+        ServingError: the signature is missing, has other inputs, or lacks the `output` of that many dimensions.
     """
-    found, name = server.signatures(), f"{name}_uint8"
-    if name not in found:
-        known = ", ".join(sorted(key for key in found if not key.startswith("__")))
-        raise ServingError(f"This model has no signature {name!r}. It has: {brief(known)}")
-    taken, given = found[name]
-    if set(taken) != set(names):
+    known, name = server.signatures(), f"{name}_uint8"
+    if name not in known:
+        names = brief(", ".join(sorted(key for key in known if not key.startswith("__"))))
         raise ServingError(
-            f"The signature {name!r} is not amr_tf's: it takes {brief(', '.join(sorted(taken)))} instead of "
-            f"{', '.join(names)}"
+            f"This model lacks the signature {name!r}. Received: {names}. Serve an export of amr_tf"
         )
-    shape = given[output].shape if output in given else None
-    if not shape or rank not in (None, len(shape)):
+    shape = known[name].outputs[output].shape if output in known[name].outputs else None
+    if set(known[name].inputs) != set(taken) or not shape or rank not in (None, len(shape)):
+        dimensions = f" of {rank} dimensions" if rank else ""
+        sides = (
+            ", ".join(f"{key} {shown(one.shape)}" for key, one in side.items()) for side in known[name][1:]
+        )
         raise ServingError(
-            f"The signature {name!r} is not amr_tf's: it has no output {output!r}"
-            + (f" of {rank} dimensions" if rank else "")
+            f"The signature {name!r} must take {', '.join(taken)} and give {output}{dimensions}. "
+            f"Received: {brief(' -> '.join(sides))}. Serve an export of amr_tf"
         )
-    return name, found[name]
+    return known[name]
 
 
 def _read(paths: list[str], signature: Signature, name: str) -> np.ndarray:
-    """The pictures as the signature's input `name` takes one: uint8 [N, H, W, C]."""
+    """Reads pictures as the signature's input `name` requires them: uint8 [N, H, W, C]."""
     shape = signature.inputs[name].shape
     image_shape = tuple(size for size in (shape or ())[-3:] if size is not None)
     if (
@@ -170,15 +172,15 @@ def _read(paths: list[str], signature: Signature, name: str) -> np.ndarray:
         or image_shape[2] not in (1, 3)
         or not 0 < min(image_shape) <= max(image_shape) <= WIDEST
     ):
-        raise ServingError(f"This model does not take pictures: its input {name!r} is {shown(shape)}")
-    return np.stack([inputs.read(path, image_shape) for path in paths])
+        raise ServingError(f"The model must take pictures. Received: its input {name!r} is {shown(shape)}")
+    return np.stack([decoding.read(path, image_shape) for path in paths])
 
 
 def _write_picture(request: Request, rows: list[np.ndarray]) -> None:
-    """Rows of images, uint8 [N, H, W, C] each, as a PNG file."""
-    widths = sorted({row.shape[1:] for row in rows})
-    if len(widths) > 1:
-        raise ServingError(f"This model does not give back pictures of the size that it takes: {widths}")
+    """Writes rows of images, uint8 [N, H, W, C] each, as a PNG file."""
+    shapes = sorted({row.shape[1:] for row in rows})
+    if len(shapes) > 1:
+        raise ServingError(f"The model must give pictures of the size that it takes. Received: {shapes}")
     picture = canvas.grid([pixels.to_float(row) for row in rows])
     factor = max(1, SHOWN_WIDTH // rows[0].shape[2])
     _write(request.out or f"{request.command}.png", canvas.png(canvas.enlarge(picture, factor)))
@@ -186,9 +188,9 @@ def _write_picture(request: Request, rows: list[np.ndarray]) -> None:
 
 def _write(out: str, content: bytes) -> None:
     try:
-        path = pathlib.Path(out)
+        path = files.user_path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write(path, content)
-    except (OSError, ValueError) as error:  # a name that is empty or that no file can have
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
     print(f"written: {out}")

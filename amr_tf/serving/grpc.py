@@ -1,4 +1,4 @@
-"""TensorFlow Serving over gRPC. Its messages hold TensorFlow's own, so this imports TensorFlow: seconds, not more."""
+"""TensorFlow Serving over gRPC. Its messages contain TensorFlow's own, so this module imports TensorFlow: seconds."""
 
 import urllib.parse
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow.core.framework import types_pb2
+from google.protobuf import json_format
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -16,105 +15,65 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from amr_tf.serving.transport import ServingError, Signature, Tensor, Version, brief, checked
+from amr_tf.serving.transport import FOREIGN, REFUSED, TIMEOUT, UNKNOWN_MODEL, UNREACHABLE, Server, Signature
 
 # gRPC's own limit is 4 MiB an answer, a few hundred pictures.
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+_MESSAGES = {
+    grpc.StatusCode.DEADLINE_EXCEEDED: TIMEOUT,
+    grpc.StatusCode.UNAVAILABLE: UNREACHABLE,
+    grpc.StatusCode.NOT_FOUND: UNKNOWN_MODEL,
+    grpc.StatusCode.UNIMPLEMENTED: FOREIGN,
+}
 
 
-class GrpcServer:
-    """A model of a server at a grpc://HOST:PORT address. It implements `transport.Server`.
-
-    Args:
-        url: where the server is.
-        model: the name under which the model is served.
-        timeout: seconds that an answer may take.
-    """
+class GrpcServer(Server):
+    """A model of a server at a grpc://HOST:PORT address."""
 
     def __init__(self, url: str, model: str, timeout: float):
-        self.url, self.model, self.timeout = url, model, timeout
+        super().__init__(url, model, timeout)
         channel = grpc.insecure_channel(urllib.parse.urlsplit(url).netloc, options=_OPTIONS)
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         self._models = model_service_pb2_grpc.ModelServiceStub(channel)
 
-    def versions(self) -> list[Version]:
-        """ModelService.GetModelStatus."""
+    def _status(self):
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = self.model
-        answer = self._ask(self._models.GetModelStatus, request)
-        states = get_model_status_pb2.ModelVersionStatus.State
-        return sorted(
-            Version(entry.version, states.Name(entry.state), entry.status.error_message)
-            for entry in answer.model_version_status
-        )
+        return as_json(self._ask(self._models.GetModelStatus, request))
 
-    def signatures(self) -> dict[str, Signature]:
-        """PredictionService.GetModelMetadata."""
+    def _metadata(self):
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = self.model
         answer = self._ask(self._predictions.GetModelMetadata, request)
         definitions = get_model_metadata_pb2.SignatureDefMap()
-        try:
+        with self._reading():
             answer.metadata["signature_def"].Unpack(definitions)
-            return {
-                name: Signature(_tensors(definition.inputs), _tensors(definition.outputs))
-                for name, definition in definitions.signature_def.items()
-            }
-        except (DecodeError, ValueError) as error:
-            raise self._foreign(error) from error
+            return as_json(definitions)
 
-    def predict(
-        self, name: str, signature: Signature, inputs: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """PredictionService.Predict."""
-        answer = self._ask(self._predictions.Predict, predict_request(self.model, name, inputs))
-        try:
-            outputs = {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}
-        except (TypeError, ValueError, MemoryError) as error:  # a tensor that is none
-            raise self._foreign(error) from error
-        return checked(outputs, signature, len(next(iter(inputs.values()))))
+    def _predict(self, signature: Signature, inputs: dict[str, np.ndarray]):
+        answer = self._ask(self._predictions.Predict, predict_request(self.model, signature.name, inputs))
+        with self._reading():
+            return {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}
 
     def _ask(self, method: grpc.UnaryUnaryMultiCallable, request: Any) -> Any:
         try:
             return method(request, timeout=self.timeout)
         except grpc.RpcError as error:
-            raise self._error(error.code(), brief(error.details())) from error
+            raise self._error(_MESSAGES.get(error.code(), REFUSED), error.details()) from error
 
-    def _foreign(self, error: Exception) -> ServingError:
-        return ServingError(f"What answers at {self.url} is not TensorFlow Serving: {brief(error)}")
 
-    def _error(self, code: grpc.StatusCode, details: str) -> ServingError:
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ServingError(
-                f"No answer from {self.url} within {self.timeout:g} s. Give it longer with --timeout"
-            )
-        if code == grpc.StatusCode.UNAVAILABLE:
-            return ServingError(f"Nothing that can be talked to at {self.url}: {details}")
-        if code == grpc.StatusCode.NOT_FOUND:
-            return ServingError(f"No model {self.model!r} at {self.url}: {details}")
-        if code == grpc.StatusCode.UNIMPLEMENTED:
-            return ServingError(f"What answers at {self.url} is not TensorFlow Serving: {details}")
-        return ServingError(f"The server refuses: {details}")
+def as_json(message: Any) -> dict[str, Any]:
+    """Converts a message to the JSON that the REST interface has for it."""
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
 
 
 def predict_request(model: str, name: str, inputs: dict[str, np.ndarray]) -> predict_pb2.PredictRequest:
-    """The message that asks the signature `name` of `model`."""
+    """Returns the message of a predict request to the signature `name` of `model`."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = name
     for key, array in inputs.items():
         request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
     return request
-
-
-def _tensors(infos: dict[str, Any]) -> dict[str, Tensor]:
-    return {
-        name: Tensor(types_pb2.DataType.Name(info.dtype), _shape(info.tensor_shape))
-        for name, info in infos.items()
-    }
-
-
-def _shape(shape: Any) -> tuple[int | None, ...] | None:
-    if shape.unknown_rank:
-        return None
-    return tuple(None if dimension.size < 0 else dimension.size for dimension in shape.dim)

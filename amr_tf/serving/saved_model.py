@@ -1,16 +1,13 @@
-"""Writes a run as a SavedModel with its papers: a new version in a folder that a server may be watching.
+"""Export of a run as a SavedModel: a new version in a folder that a server may be watching.
 
 <export_dir>/<version>/   saved_model.pb, variables/, assets.extra/   what TensorFlow Serving loads
                           keras/, onnx/, litert/                      encoder and decoder for other engines
-                          model_card.md, signatures.json              what it is, and what it can be asked
+                          model_card.md, signatures.json              descriptions for people and for programs
 """
 
-import contextlib
-import json
-import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import filelock
 import keras
@@ -19,77 +16,60 @@ import tensorflow as tf
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, one_line
-from amr_tf.serving import card, converted, portable, warmup
+from amr_tf.serving import archives, card, conversion, warmup
 from amr_tf.serving.signatures import Signature, signatures
 
 SIGNATURES, CARD = "signatures.json", "model_card.md"
-
-
-class ExportError(UserError):
-    """A model that cannot be written."""
+LOCK_SECONDS = 300  # that an export waits for another one into the same folder
 
 
 def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) -> pathlib.Path:
-    """Writes the run's model as the next version, with the formats of `converted` in `also`; returns its folder.
+    """Writes the run's model as the next version, which appears complete or not at all.
 
-    It is written under another name and then renamed: who watches sees the whole version or none.
+    Args:
+        run: the run and its checkpoint.
+        export_dir: folder of the versions 1, 2, ...
+        also: further formats, of `conversion.FORMATS`.
+
+    Returns:
+        The folder of the version.
 
     Raises:
-        ExportError: the folder cannot be written to, or another export into it does not end.
+        UserError: the folder cannot be written to, or another export into it does not end.
     """
     try:
-        with _alone(export_dir):
-            version = 1 + max((int(p.name) for p in export_dir.iterdir() if p.name.isdecimal()), default=0)
-            temporary, path = export_dir / f".{version}.tmp", export_dir / str(version)
-            try:
-                _write(run, temporary, version, also)
-                _sync(temporary)
-                os.rename(temporary, path)
-                files.sync(export_dir)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        export_dir.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(export_dir / ".export.lock", timeout=LOCK_SECONDS):
+            for left in export_dir.glob(".[0-9]*.tmp"):  # by an export that was killed
+                shutil.rmtree(left)
+            versions = (int(path.name) for path in export_dir.iterdir() if path.name.isdecimal())
+            path = export_dir / str(1 + max(versions, default=0))
+            with files.atomic_folder(path) as folder:
+                _write(run, folder, int(path.name), also)
+    except filelock.Timeout as error:
+        raise UserError(
+            f"Another export into this folder does not end. Received: {export_dir}. Stop it, or choose another "
+            "--export_dir"
+        ) from error
     except (OSError, tf.errors.OpError) as error:
-        raise ExportError(
-            f"The model cannot be written to {export_dir}: {one_line(error)}. Choose another --export_dir"
+        raise UserError(
+            f"The model cannot be written to {export_dir}. Received: {one_line(error)}. Choose another --export_dir"
         ) from error
     return path
 
 
-@contextlib.contextmanager
-def _alone(export_dir: pathlib.Path) -> Iterator[None]:
-    """One export at a time; what a killed one left is swept away."""
-    export_dir.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(export_dir / ".export.lock")
-    try:
-        lock.acquire(timeout=300)
-    except filelock.Timeout:
-        raise ExportError(
-            f"Another export into {export_dir} does not end: stop it, or choose another --export_dir"
-        ) from None
-    try:
-        for left in export_dir.glob(".*.tmp"):
-            if left.name[1:-4].isdecimal():
-                shutil.rmtree(left)
-        yield
-    finally:
-        lock.release()
-
-
 def _write(run: TrainedRun, folder: pathlib.Path, version: int, also: Sequence[str]) -> None:
-    # Read now: a run that is still training writes on.
-    facts = card.Facts.of(run, version)
     found = signatures(run.model, run.attribute_names)
-    traced = _write_archive(run.model, found, folder)
-    inputs = {name: dict(zip(one.inputs, one.input_specs(), strict=True)) for name, one in found.items()}
+    outputs = _write_archive(run.model, found, folder)
+    inputs = {name: one.input_specs() for name, one in found.items()}
     height, width, channels = run.model.image_shape
     image = tf.io.encode_png(tf.zeros([height, width, channels], tf.uint8)).numpy() if height > 1 else b""
     warmup.write(folder, {"serving_default": inputs["reconstruct"], **inputs}, image)
-    portable.write(folder, run.model)
-    converted.write(folder, also, run.model)
-    described = card.describe(found, traced)
-    everything = {"serving_default": described["reconstruct"], **described}
-    files.write(folder / SIGNATURES, json.dumps(everything, indent=2) + "\n")
-    files.write(folder / CARD, card.model_card(facts, described))
+    archives.write(folder, run.model)
+    conversion.write(folder, also, run.model)
+    described = {name: one.describe(outputs[name]) for name, one in found.items()}
+    files.write_json(folder / SIGNATURES, {"serving_default": described["reconstruct"], **described})
+    files.write(folder / CARD, card.model_card(run, version, described))
 
 
 def _write_archive(
@@ -101,13 +81,7 @@ def _write_archive(
         if hasattr(model, name):
             archive.track(getattr(model, name))
     for name, one in found.items():
-        function = archive.add_endpoint(name, one.compute, one.input_specs())
+        function = archive.add_endpoint(name, one.__call__, list(one.input_specs().values()))
         outputs[name] = function.get_concrete_function().structured_outputs
     archive.write_out(str(folder), verbose=False)
     return outputs
-
-
-def _sync(folder: pathlib.Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        files.sync(path)
-    files.sync(folder)

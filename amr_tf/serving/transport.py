@@ -1,24 +1,41 @@
-"""What the client needs of a connection to TensorFlow Serving, whichever protocol it speaks: rest.py or grpc.py."""
+"""A connection to a model in TensorFlow Serving: the part that does not depend on the protocol.
 
-from typing import NamedTuple, Protocol
+Versions and signatures are the same messages over REST, as JSON, and over gRPC, where `grpc` turns them into JSON.
+"""
+
+import abc
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amr_tf.runtime.errors import UserError, one_line, printable
 
-AVAILABLE = "AVAILABLE"
-# Of the outputs of the signatures that the client knows.
+AVAILABLE = "AVAILABLE"  # the state of a version that answers
+# Types of the outputs that the client uses.
 _NUMPY_TYPES = {"DT_FLOAT": np.float32, "DT_UINT8": np.uint8}
+
+TIMEOUT = "No answer from {url} within {timeout:g} s. Raise --timeout"
+UNREACHABLE = "The server cannot be reached at {url}. Received: {received}. Check --url"
+FOREIGN = (
+    "The answer of {url} is not TensorFlow Serving's. Received: {received}. By default --url=http://HOST:8501 is its "
+    "REST interface and --url=grpc://HOST:8500 its gRPC interface"
+)
+UNKNOWN_MODEL = "The server at {url} does not know the model {model!r}. Received: {received}. Check --model"
+REFUSED = "The server refused the request. Received: {received}. The command `status` lists the signatures"
 
 
 class ServingError(UserError):
-    """A server that cannot be reached, or that refuses what it was asked."""
+    """A server that cannot be reached, refuses a request or gives an invalid answer."""
 
 
 class Tensor(NamedTuple):
-    """An input or output of a signature: TensorFlow's name of its type, and its shape with None for what is free.
+    """An input or output of a signature.
 
-    The shape itself is None where even the number of dimensions is free.
+    Attributes:
+        dtype: TensorFlow's name of the type, such as DT_FLOAT.
+        shape: None in place of a free size; None itself where the number of dimensions is free.
     """
 
     dtype: str
@@ -26,45 +43,106 @@ class Tensor(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a model can be asked: inputs and outputs by name."""
+    """A request that a model answers: inputs and outputs by name."""
 
+    name: str
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
 
 
 class Version(NamedTuple):
-    """A version of the model, its state in the server (AVAILABLE: it answers), and what went wrong with it."""
+    """A version of the model, its state in the server, and the error that the server met with it."""
 
     number: int
     state: str
     message: str
 
 
-class Server(Protocol):
-    """A connection to one model of a server. Every method may raise ServingError."""
+class Server(abc.ABC):
+    """A model of a server. Every method may raise ServingError.
+
+    Args:
+        url: address of the server.
+        model: name of the model in the server.
+        timeout: seconds that an answer may take.
+    """
+
+    def __init__(self, url: str, model: str, timeout: float):
+        self.url, self.model, self.timeout = url, model, timeout
 
     def versions(self) -> list[Version]:
-        """The versions that the server knows."""
+        """Lists the versions that the server knows."""
+        answer = self._status()
+        with self._reading():
+            return sorted(
+                Version(
+                    int(one["version"]),
+                    str(one["state"]),
+                    str(one.get("status", {}).get("error_message", "")),
+                )
+                for one in answer["model_version_status"]
+            )
 
     def signatures(self) -> dict[str, Signature]:
-        """The signatures of the newest version that answers."""
+        """Lists the signatures of the newest version that answers, by name."""
+        answer = self._metadata()
+        with self._reading():
+            return {
+                name: Signature(name, *(_tensors(one.get(side, {})) for side in ("inputs", "outputs")))
+                for name, one in answer["signature_def"].items()
+            }
 
-    def predict(
-        self, name: str, signature: Signature, inputs: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """Asks the signature of that name; outputs by name, of the types and shapes that `signature` has."""
+    def predict(self, signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Sends inputs to a signature; returns the outputs by name, of the types and shapes that it declares."""
+        return checked(self._predict(signature, inputs), signature, len(next(iter(inputs.values()))))
+
+    @abc.abstractmethod
+    def _status(self) -> Any:
+        """Asks for the GetModelStatusResponse, as JSON."""
+
+    @abc.abstractmethod
+    def _metadata(self) -> Any:
+        """Asks for the SignatureDefMap, as JSON."""
+
+    @abc.abstractmethod
+    def _predict(self, signature: Signature, inputs: dict[str, np.ndarray]) -> Any:
+        """Asks for the outputs by name, as arrays or lists in lists. Anything that is received is returned."""
+
+    def _error(self, message: str, received: object = "") -> ServingError:
+        """The error of one of the messages above."""
+        return ServingError(message.format(received=brief(received), **vars(self)))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raises ServingError where an answer has an unexpected form."""
+        try:
+            yield
+        except Exception as error:  # hostile or foreign data, whose readers raise many types
+            received = f"an unexpected answer ({type(error).__name__}: {error})"
+            raise self._error(FOREIGN, received) from error
 
 
-def checked(outputs: dict[str, object], signature: Signature, batch: int) -> dict[str, np.ndarray]:
-    """What a server answered, as arrays of the signature's types.
+def _tensors(entries: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: Tensor(entry["dtype"], _shape(entry["tensor_shape"])) for name, entry in entries.items()}
+
+
+def _shape(entry: dict[str, Any]) -> tuple[int | None, ...] | None:
+    if entry.get("unknown_rank"):
+        return None
+    sizes = (int(dimension["size"]) for dimension in entry.get("dim", []))
+    return tuple(None if size < 0 else size for size in sizes)
+
+
+def checked(outputs: Any, signature: Signature, batch: int) -> dict[str, np.ndarray]:
+    """Converts the outputs of an answer to arrays of the signature's types.
 
     Args:
         outputs: arrays, or lists in lists, by name.
-        signature: says what they have to be.
-        batch: the first dimension that they must have.
+        signature: declares types and shapes.
+        batch: required first dimension.
 
     Raises:
-        ServingError: an output is missing, or is not of the signature's type and shape.
+        ServingError: an output is missing, or does not have the type and shape of the signature.
     """
     arrays = {}
     for name, tensor in signature.outputs.items():
@@ -74,31 +152,26 @@ def checked(outputs: dict[str, object], signature: Signature, batch: int) -> dic
                 raise ValueError(f"values of type {array.dtype}")
             arrays[name] = array.astype(_NUMPY_TYPES[tensor.dtype])
         except (KeyError, ValueError, TypeError) as error:
-            raise ServingError(f"The server's answer has no usable {name!r}: {brief(error)}") from None
-        if not _fits(array.shape, tensor.shape) or len(array) != batch:
             raise ServingError(
-                f"The server's answer does not fit the question: {name!r} is {shown(array.shape)}, not "
-                f"{shown((batch, *(tensor.shape or (None,))[1:]))}"
+                f"The answer lacks a usable output {name!r}. Received: {brief(error)}"
+            ) from None
+        wanted = (batch, *(tensor.shape or (None,) * array.ndim)[1:])
+        sizes = zip(wanted, array.shape, strict=False)
+        if array.ndim != len(wanted) or any(size not in (None, found) for size, found in sizes):
+            raise ServingError(
+                f"The answer does not fit the request: {name!r} must be {shown(wanted)}. Received: {shown(array.shape)}"
             )
     return arrays
 
 
-def _fits(shape: tuple[int, ...], pattern: tuple[int | None, ...] | None) -> bool:
-    if pattern is None:
-        return len(shape) > 0
-    pairs = zip(shape, pattern, strict=False)
-    return len(shape) == len(pattern) > 0 and all(free is None or size == free for size, free in pairs)
-
-
 def shown(shape: tuple[int | None, ...] | None) -> str:
-    """`[?, 32, 32, 1]` for a message."""
-    return (
-        "[...]" if shape is None else f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
-    )
+    """Formats a shape for a message: `[?, 32, 32, 1]`."""
+    if shape is None:
+        return "[...]"
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
 def brief(message: object) -> str:
-    """What a server or a library says, on one short line without anything that a terminal would obey."""
-    return printable(
-        one_line(message if isinstance(message, BaseException) else ServingError(message), longest=200)
-    )
+    """Puts text of a server or a library on one short line, without anything that a terminal would obey."""
+    error = message if isinstance(message, BaseException) else ServingError(message)
+    return printable(one_line(error, longest=200)).rstrip(".")

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from amr_tf.runtime.console import Console
-from amr_tf.sweeping import conduct, executors, jobs, status
+from amr_tf.sweeping import executors, jobs, scheduler, status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +40,14 @@ def run(options: Options) -> int:
     console.print(
         f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time at most"
     )
-    standing = conduct.Sweep(options.jobs, executor, status.Display(console, options.jobs)).run()
+    states = scheduler.Scheduler(options.jobs, executor, status.Display(console, options.jobs)).run()
     reported = _report(options)
-    done = [str(job.folder.path) for job in options.jobs if standing[job][0] is status.State.DONE]
+    done = [str(job.folder.path) for job in options.jobs if states[job][0] is status.State.DONE]
     evaluated = _evaluate(options, done)
-    console.print(f"\n{status.summary(standing)}")
-    complaints = status.complaints(standing)
+    if any(job.setting for job in options.jobs):
+        console.print("", *status.comparison(states), sep="\n")
+    console.print(f"\n{status.summary(states)}")
+    complaints = status.complaints(states)
     for line in complaints:
         print(line, file=sys.stderr)
     return 0 if reported and evaluated and not complaints else 2

@@ -126,6 +126,11 @@ def test_flags_txt_starts_the_same_run_again(preset_path, **keywords):
     assert parsed_again(config, preset_path) == config
 
 
+def test_flag_file_of_an_earlier_version_is_read(preset_path):
+    preset_path.write_text(f"{command_line.OWN_FIRST_LINE}\n--lambdas=\n--seed=3\n")
+    assert command_line.parse_file(preset_path)[0] == Config(seed=3)
+
+
 def test_flags_txt_groups_values_by_source(preset_path):
     preset_path.write_text("--k=3\n")
     text = command_line.flagfile_text(*command_line.parse([f"--flagfile={preset_path}", "--seed=7"]))

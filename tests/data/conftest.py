@@ -19,15 +19,15 @@ from PIL import Image
 from tensorflow_datasets.core.download import resource
 
 from amr_tf.config import Config
-from amr_tf.data.catalog import DATASETS
-from amr_tf.data.celeba import ATTRIBUTES
+from amr_tf.data import catalog
+from amr_tf.data.sources.zappos import CLASSES
 
 SHARED_MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
 
 
 @pytest.fixture
 def config(tmp_path):
-    """Makes a config with a data_dir of the test's own."""
+    """Makes a config whose data_dir is a temporary folder."""
 
     def make(dataset, **fields):
         return Config(dataset=dataset, **({"data_dir": str(tmp_path / "data")} | fields))
@@ -123,7 +123,7 @@ def celeba_files():
     return {
         "img_align_celeba.zip": zipped({"img_align_celeba/": b"", **members}),
         "list_eval_partition.txt": table("", [[str(max(0, number - 16) // 8)] for number in range(40)]),
-        "list_attr_celeba.txt": table(f"40\n{' '.join(ATTRIBUTES)} \n", signs),
+        "list_attr_celeba.txt": table(f"40\n{' '.join(catalog.CELEBA.selectable_attributes)} \n", signs),
         "list_landmarks_align_celeba.txt": table(f"40\n{marks} \n", [["69"] * 10] * 40),
         "identity_CelebA.txt": table("", [["2880"]] * 40),
     }
@@ -141,8 +141,6 @@ def zappos_zips():
 
 def zappos_zip(name, border, count):
     """The bytes of a zip file of so many shoes; from the 50th on their greys begin again."""
-    from amr_tf.data.zappos import CLASSES
-
     members = {f"{name}/": b"", f"{name}/Shoes/Heels/Brand Ltd./": b""}
     for number in range(count):
         shoe = np.full((102, 136, 3), 5 * number % 250, np.uint8)
@@ -199,7 +197,8 @@ def raw_folder(tmp_path, monkeypatch):
     def make(dataset, offset=0):
         contents = idx_contents(offset)
         digests = {f"{name}.gz": hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        monkeypatch.setitem(DATASETS, dataset, dataclasses.replace(DATASETS[dataset], idx_sha256=digests))
+        spec = dataclasses.replace(catalog.spec_named(dataset), idx_sha256=digests)
+        monkeypatch.setattr(catalog, dataset.upper(), spec)
         folder = tmp_path / f"raw_{dataset}"
         folder.mkdir()
         for name, content in contents.items():

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from amr_tf.config import Config, ConfigError
 from amr_tf.data import Arrays, pipeline
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import SPIRAL
 from amr_tf.distributed.strategy import make_strategy
 from amr_tf.models.build import build_model
 from tests.support.shares import Shares
@@ -109,12 +109,12 @@ def test_copies_of_a_variable_stay_equal_on_all_replicas():
 def test_an_evaluation_counts_every_example_once_on_any_number_of_replicas():
     """21 examples in batches of 8: the last batch has 5, of which one replica gets 4 and the other 1."""
     points = RNG.uniform(-1, 1, (21, 1, 1, 2)).astype("float32")
-    arrays = Arrays(points, RNG.integers(10, size=21), DATASETS["spiral"])
+    arrays = Arrays(points, RNG.integers(10, size=21), SPIRAL)
     results = []
     for replicas in (1, 2):
         model = build(replicas)
-        results.append(model.evaluate(pipeline.ordered(arrays, 8), return_dict=True, verbose=0))
-    alone = model.evaluate(pipeline.ordered(arrays, 21 + 1), return_dict=True, verbose=0)
+        results.append(model.evaluate(pipeline.eval_batches(arrays, 8), return_dict=True, verbose=0))
+    alone = model.evaluate(pipeline.eval_batches(arrays, 21 + 1), return_dict=True, verbose=0)
     for name in ("recon", "probe_loss", "probe_accuracy"):
         assert results[0][name] == pytest.approx(results[1][name], rel=1e-5)
         assert results[0][name] == pytest.approx(alone[name], rel=1e-5)
@@ -155,6 +155,11 @@ QUICK = {
     ("spiral", "mirrored", "float16", False, 2),
     ("spiral", "mirrored", "none", True, 1),
 }
+SLOW = {
+    ("lines", "mirrored", "none", False, 2),
+    ("spiral", "none", "float16", True, 2),
+    ("spiral", "mirrored", "float16", False, 1),
+}
 
 
 @functools.cache
@@ -167,7 +172,12 @@ def plain_logs(dataset):
 
 @pytest.mark.parametrize(
     ("dataset", "strategy", "precision", "jit", "steps"),
-    [pytest.param(*row, marks=() if row in QUICK else pytest.mark.slow) for row in TABLE],
+    [
+        pytest.param(
+            *row, marks=() if row in QUICK else pytest.mark.slow if row in SLOW else pytest.mark.soak
+        )
+        for row in TABLE
+    ],
 )
 def test_ways_to_run_a_step_go_together_or_are_refused(dataset, strategy, precision, jit, steps):
     """Every combination trains four steps to the losses of the plain one, but for XLA on several devices."""
@@ -260,7 +270,7 @@ def test_replicas_ask_for_other_attributes_and_draw_other_masks():
 
     @tf.function
     def drawn():
-        return devices.run(lambda: model.forward_on(x, y).supervised[2:4])
+        return devices.run(lambda: model.forward(x, y).extras["supervised"][2:4])
 
     for values in drawn():
         one, two = (value.numpy() for value in devices.experimental_local_results(values))

@@ -1,4 +1,4 @@
-"""Runs in the cells of the paper's tables: differences, marks, and what is missing."""
+"""Runs in the cells of the paper's tables: differences, marks, and missing runs."""
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_acai_as_published_is_compared_by_its_last_tests(tmp_path):
     assert row["test at that epoch"] == "10.00"
 
 
-def test_the_data_that_acai_had_and_we_have_not_is_a_footnote(tmp_path):
+def test_the_larger_data_of_acai_are_a_footnote(tmp_path):
     report = tables.paper_table(TABLES["1"], read(write_run(tmp_path / "run", [0.9])))
     assert rows(report, "MNIST, d_h = 32")["ACAI as published"]["paper (lambda)"] == "98.25 +- 0.11 [1]"
     assert rows(report, "SVHN, d_h = 32")["ACAI as published"]["paper (lambda)"] == "34.47 +- 1.14 [2]"
@@ -91,8 +91,8 @@ def test_the_data_that_acai_had_and_we_have_not_is_a_footnote(tmp_path):
     assert "604,388" in report.footnotes[1]
 
 
-def test_a_preset_with_a_setting_of_ours_is_not_called_the_papers(tmp_path):
-    """The discriminator of AE+GAN on dSprites; every other cell of the table has the settings of its script."""
+def test_a_preset_with_own_settings_is_not_the_papers(tmp_path):
+    """The discriminator of AE+GAN on dSprites differs; the other cells of the table have their script's settings."""
     ours = write_run(tmp_path / "ours", [0.9], **DSPRITES, model="aegan", epochs=500)
     other = write_run(tmp_path / "other", [0.9], dataset="dsprites", model="aegan", epochs=500, lambda_=2.0)
     script = write_run(tmp_path / "script", [0.9], **DSPRITES, epochs=500)
@@ -107,7 +107,7 @@ def test_a_preset_with_a_setting_of_ours_is_not_called_the_papers(tmp_path):
     assert report.footnotes[1] == "Not the preset's settings: lambda 2 instead of 1."
 
 
-def test_runs_of_no_cell_are_named_and_not_dropped(tmp_path):
+def test_runs_of_no_cell_are_named(tmp_path):
     few = write_run(tmp_path / "few", [0.9], **SIX, train_examples=1000)
     report = tables.paper_table(TABLES["1"], read(few))
     assert report.groups == []
@@ -124,8 +124,8 @@ def test_low_data_has_its_own_cells_and_no_published_number(tmp_path):
     assert found["AE+GAN"]["ours"] == "no run"
 
 
-def test_other_settings_than_a_presets_are_no_others_than_the_papers(tmp_path):
-    """The paper's lambda for few examples is not known, so that another one is no departure from its protocol."""
+def test_an_unknown_protocol_is_compared_with_the_preset(tmp_path):
+    """The paper's lambda for few examples is unknown: another one differs from the preset's settings only."""
     few = write_run(
         tmp_path / "few", [0.3], dataset="svhn", latent=2, train_examples=5000, epochs=6000, lambda_=5.0
     )
@@ -134,7 +134,7 @@ def test_other_settings_than_a_presets_are_no_others_than_the_papers(tmp_path):
     assert report.sections[1].rows[1][-1] == "not the preset's [1]"
 
 
-def test_table_3_has_the_published_score_beside_the_correct_one(tmp_path):
+def test_table_3_has_the_published_and_the_correct_score(tmp_path):
     for seed, (dfv, vae) in enumerate([(0.48, 0.60), (0.52, 0.70)]):
         scores = {"amr_dfv": {"score": dfv}, "factor_vae": {"score": vae}}
         write_run(tmp_path / str(seed), [0.9], scores, **DSPRITES, seed=seed, epochs=1)
@@ -147,7 +147,7 @@ def test_table_3_has_the_published_score_beside_the_correct_one(tmp_path):
     assert "its ceiling is 80 %, and a collapsed code scores 80 %" in report.protocol
 
 
-def test_a_run_that_was_not_evaluated_has_no_number_in_table_3(tmp_path):
+def test_an_unevaluated_run_has_no_number_in_table_3(tmp_path):
     run = write_run(tmp_path / "run", [0.9], **DSPRITES)
     row = rows(tables.paper_table(TABLES["3"], read(run)), "dSprites, flat code of 10")["AMR mixup k=2"]
     assert (row["ours"], row["ours - paper"], row["factor_vae"], row["seeds"]) == ("-", "-", "-", "0")
@@ -188,13 +188,13 @@ def test_all_groups_show_what_differs_and_every_metric(tmp_path):
     assert report.records[1]["probe_mean"] is None
 
 
-def test_the_published_score_of_disentanglement_never_stands_without_its_ceiling(tmp_path):
+def test_amr_dfv_is_always_shown_with_its_ceiling(tmp_path):
     run = write_run(tmp_path / "run", [0.9], {"amr_dfv": {"score": 0.8}})
     assert any("a collapsed code scores 80 %" in remark for remark in tables.all_groups(read(run)).remarks)
 
 
-def test_what_a_mean_cannot_say_is_a_remark(tmp_path):
-    """Twice the same seed, a run in progress, metrics of other checkpoints, and other data."""
+def test_remarks_on_the_runs_behind_a_mean(tmp_path):
+    """A repeated seed, a run in progress, metrics of different checkpoints, and different data."""
     best, last = ({"probe": {"score": 0.5, "checkpoint": name}} for name in ("best", "last"))
     write_run(tmp_path / "a", [0.5, 0.5], best, when=2_000)
     write_run(tmp_path / "old", [0.5, 0.5], when=1_000)

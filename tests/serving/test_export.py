@@ -1,5 +1,6 @@
 """`amr_tf.export`: what is written answers as the Keras model does, to TensorFlow's C++ loader in another process."""
 
+import copy
 import io
 import json
 import re
@@ -14,8 +15,9 @@ from PIL import Image
 from amr_tf import export
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
+from amr_tf.runs.folder import RunFolder
 from amr_tf.runs.trained import TrainedRun
-from amr_tf.serving import card, converted, portable, saved_model, signatures
+from amr_tf.serving import archives, card, conversion, saved_model, signatures
 from tests.serving import harness
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -151,7 +153,7 @@ def test_the_keras_archives_need_keras_alone(exported):
     model = exported.run.model
     x = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
     encoder, decoder = (
-        keras.saving.load_model(exported.folder / portable.FOLDER / f"{name}.keras")
+        keras.saving.load_model(exported.folder / archives.FOLDER / f"{name}.keras")
         for name in ("encoder", "decoder")
     )
     assert "amr_tf" not in json.dumps(encoder.get_config()) + json.dumps(decoder.get_config())
@@ -161,8 +163,8 @@ def test_the_keras_archives_need_keras_alone(exported):
 
 def test_the_keras_encoder_of_a_vae_gives_codes_alone(tmp_path):
     model = build_model(Config(model="vae", arch="acai", depth=2, latent_width=8), (32, 32, 1), 10)
-    portable.write(tmp_path, model)
-    encoder = keras.saving.load_model(tmp_path / portable.FOLDER / "encoder.keras")
+    archives.write(tmp_path, model)
+    encoder = keras.saving.load_model(tmp_path / archives.FOLDER / "encoder.keras")
     x = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
     np.testing.assert_allclose(encoder(x), model.encode(x), atol=1e-6)
 
@@ -181,7 +183,7 @@ def test_a_supervised_model_is_asked_for_attributes():
     rng = np.random.default_rng(0)
     first, second = rng.uniform(-1, 1, (2, 3, 32, 32, 3)).astype(np.float32)
     asked = rng.integers(2, size=(3, 4)).astype(np.float32)
-    answer = mix.compute(tf.constant(first), tf.constant(second), tf.constant(asked))
+    answer = mix(tf.constant(first), tf.constant(second), tf.constant(asked))
     parameters = model.mask_parameters(asked).numpy()
     np.testing.assert_allclose(answer["parameters"], parameters, atol=1e-6)
     mask = (parameters >= 0.5)[:, None, None, :]
@@ -204,10 +206,14 @@ def test_a_score_does_not_depend_on_those_before_it(exported):
     np.testing.assert_array_equal(score(images=x)["scores"], score(images=x)["scores"])
 
 
-def test_the_card_of_a_run_of_which_nothing_is_known_says_so():
-    text = card.model_card(card.Facts(Config(), "run, --checkpoint=last", 3, {}, {}, 1), {})
-    for said in ("not known: the run had not finished an epoch", "Nothing was measured of these weights"):
+def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
+    """A run that was stopped in its first epoch has neither results.json nor metrics.csv."""
+    run = copy.copy(exported.run)
+    run.path, run.folder = tmp_path, RunFolder(Config(run_dir=str(tmp_path)))
+    text = card.model_card(run, 1, {})
+    for said in ("unknown: the run had not finished an epoch", "Nothing was measured of these weights"):
         assert said in text
+    assert "discriminate" not in text
 
 
 @pytest.mark.parametrize(
@@ -254,7 +260,7 @@ def test_formats_for_other_engines(run_dir, tmp_path):
     import onnxruntime
 
     run = TrainedRun(run_dir, "last")
-    folder = saved_model.export(run, tmp_path, list(converted.FORMATS))
+    folder = saved_model.export(run, tmp_path, list(conversion.FORMATS))
     runner = ai_edge_litert.interpreter.Interpreter(
         str(folder / "litert" / "model.tflite")
     ).get_signature_runner

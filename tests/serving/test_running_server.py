@@ -1,8 +1,8 @@
-"""A real TensorFlow Serving: every signature over both protocols, many requests at once, requests that are wrong.
+"""Every signature over both protocols, many requests at once, requests that are wrong: of a stand-in and a real server.
 
-AMR_TF_SERVING_URL (http://localhost:8501) and AMR_TF_SERVING_GRPC_URL (grpc://localhost:8500) name a running one,
-AMR_TF_SERVING_MODEL its model (amr). Without them a tiny model is trained, exported and served by Docker, where there
-is an engine.
+The real one is TensorFlow Serving (slow): AMR_TF_SERVING_URL (http://localhost:8501) and AMR_TF_SERVING_GRPC_URL
+(grpc://localhost:8500) name a running one, AMR_TF_SERVING_MODEL its model (amr). Without them a tiny model is trained,
+exported and served by Docker, where there is an engine.
 """
 
 import base64
@@ -21,11 +21,12 @@ from PIL import Image
 
 from amr_tf.data import pixels
 from amr_tf.plotting import canvas
-from amr_tf.serving import client, grpc, transport
+from amr_tf.serving import client, transport
+from tests.docs.documents import ROOT, python_blocks
+from tests.serving import stand_in
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMPOSE = ("docker", "compose", "-f", str(ROOT / "docs" / "serving" / "docker-compose.yml"))
-MODEL = os.environ.get("AMR_TF_SERVING_MODEL", "amr")
+MODEL = os.environ.get("AMR_TF_SERVING_MODEL", stand_in.MODEL)
 TRAINED = (
     "--dataset=lines",
     "--latent=2",
@@ -36,13 +37,16 @@ TRAINED = (
 )
 THREADS, REQUESTS = 8, 200
 ONE_LEVEL = 1.01 / 127.5  # of grey, in [-1, 1]
+REAL = pytest.param("real", marks=[pytest.mark.slow, pytest.mark.timeout(1200)])
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-
-@pytest.fixture(scope="module")
-def urls(tmp_path_factory):
-    """The addresses of the server by protocol."""
+@pytest.fixture(scope="module", params=["stand_in", REAL])
+def urls(request, tmp_path_factory):
+    """The addresses of a server by protocol."""
+    if request.param == "stand_in":
+        with stand_in.serving(request.getfixturevalue("exported").folder) as addresses:
+            yield addresses
+        return
     given = {"rest": os.environ.get("AMR_TF_SERVING_URL"), "grpc": os.environ.get("AMR_TF_SERVING_GRPC_URL")}
     if any(given.values()):
         yield given
@@ -69,11 +73,15 @@ def works(*command):
         return False
 
 
+def address(urls, protocol):
+    if not urls[protocol]:
+        pytest.skip(f"no address of the server for {protocol} was given")
+    return urls[protocol]
+
+
 @pytest.fixture(scope="module", params=["rest", "grpc"])
 def url(request, urls):
-    if not urls[request.param]:
-        pytest.skip(f"no address of the server for {request.param} was given")
-    return urls[request.param]
+    return address(urls, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -96,51 +104,39 @@ def pictures(signatures):
 @pytest.fixture(scope="module")
 def ask(server, signatures):
     """`ask(name, **inputs)` gives the outputs by name."""
-    return lambda name, **inputs: server.predict(name, signatures[name], inputs)
+    return lambda name, **inputs: server.predict(signatures[name], inputs)
 
 
-def test_a_version_answers(server):
-    assert transport.AVAILABLE in [version.state for version in server.versions()]
-
-
-def test_bytes_and_floats_mean_the_same(ask, pictures):
+def test_server_bytes_and_floats_mean_the_same(ask, pictures):
     x = pixels.to_float(pictures)
     default, by_bytes = ask("serving_default", images=x), ask("reconstruct_uint8", images=pictures)
-    np.testing.assert_allclose(by_bytes["codes"], default["codes"], atol=1e-5)
-    np.testing.assert_allclose(
-        pixels.to_float(by_bytes["reconstructions"]), default["reconstructions"], atol=ONE_LEVEL
-    )
-    for name in ("encode", "encode_uint8"):
-        x_or_bytes = pictures if name.endswith("uint8") else x
-        np.testing.assert_allclose(ask(name, images=x_or_bytes)["codes"], default["codes"], atol=1e-5)
+    for codes in (by_bytes, ask("encode", images=x), ask("encode_uint8", images=pictures)):
+        np.testing.assert_allclose(codes["codes"], default["codes"], atol=1e-5)
     decoded = ask("decode", codes=default["codes"])["images"]
     np.testing.assert_allclose(decoded, default["reconstructions"], atol=1e-5)
-    decoded = ask("decode_uint8", codes=default["codes"])["images"]
-    np.testing.assert_allclose(pixels.to_float(decoded), default["reconstructions"], atol=ONE_LEVEL)
+    for decoded in (by_bytes["reconstructions"], ask("decode_uint8", codes=default["codes"])["images"]):
+        expected = np.clip(default["reconstructions"], -1, 1)
+        np.testing.assert_allclose(pixels.to_float(decoded), expected, atol=ONE_LEVEL)
 
 
 @pytest.mark.parametrize("ending", ["", "_uint8"])
-def test_mixes_at_their_ends_are_reconstructions(ask, signatures, pictures, ending):
+def test_server_mixes_at_their_ends_are_reconstructions(ask, signatures, pictures, ending):
     x = pictures if ending else pixels.to_float(pictures)
-    wanted = ask(f"reconstruct{ending}" if ending else "serving_default", images=x)["reconstructions"]
-    close = {"atol": 1 if ending else 1e-5}
-    alpha = np.array([1, 0, 1], np.float32)
-    other = x[::-1].copy()
-    interpolated = ask(f"interpolate{ending}", first=x, second=other, alpha=alpha)["images"]
-    np.testing.assert_allclose(
-        interpolated.astype(float), wanted, **close
-    )  # the second is its own mirror image
-    weights = np.eye(3, dtype=np.float32)
-    parents = np.stack([x] * 3)
-    mixed = ask(f"mix{ending}", images=parents, weights=weights)["images"]
-    np.testing.assert_allclose(mixed.astype(float), wanted, **close)
+    expected = ask(f"reconstruct{ending}", images=x)["reconstructions"]
+    parents, weights = np.stack([x] * 3), np.eye(3, dtype=np.float32)
     maps = signatures["mix_bernoulli"].inputs["masks"].shape[-1]
-    masks = np.repeat(weights[..., None], maps, axis=-1)
-    mixed = ask(f"mix_bernoulli{ending}", images=parents, masks=masks)["images"]
-    np.testing.assert_allclose(mixed.astype(float), wanted, **close)
+    mixed = {
+        # The second is its own mirror image.
+        "interpolate": {"first": x, "second": x[::-1].copy(), "alpha": np.array([1, 0, 1], np.float32)},
+        "mix": {"images": parents, "weights": weights},
+        "mix_bernoulli": {"images": parents, "masks": np.repeat(weights[..., None], maps, axis=-1)},
+    }
+    for name, inputs in mixed.items():
+        found = ask(f"{name}{ending}", **inputs)["images"]
+        np.testing.assert_allclose(found.astype(float), expected, atol=1 if ending else 1e-5)
 
 
-def test_judgements(ask, signatures, pictures):
+def test_server_judgements_of_bytes_are_those_of_floats(ask, signatures, pictures):
     x = pixels.to_float(pictures)
     for name, output in (("classify", "probabilities"), ("discriminate", "scores")):
         if name in signatures:
@@ -154,7 +150,7 @@ def as_png(picture):
     return canvas.png(picture if picture.shape[-1] == 3 else picture[..., 0])
 
 
-def test_picture_files_are_encoded(url, server, ask, signatures, pictures):
+def test_server_picture_files_have_the_codes_of_pixels(url, ask, pictures):
     files = [as_png(picture) for picture in pictures]
     if url.startswith("grpc"):
         answer = ask("encode_png", image_bytes=np.array(files, dtype=object))["codes"]
@@ -166,25 +162,21 @@ def test_picture_files_are_encoded(url, server, ask, signatures, pictures):
     np.testing.assert_allclose(answer, ask("encode_uint8", images=pictures)["codes"], atol=1e-5)
 
 
-def test_many_requests_at_once_get_their_own_answers(ask, pictures):
+def test_server_many_requests_at_once_get_their_own_answers(ask, pictures):
     """The server joins them: each has to get the answer that it gets alone."""
-    x = pixels.to_float(pictures)
-    alone = [ask("encode", images=x[i : i + 1])["codes"] for i in range(3)]
-    mixes = [
-        ask("mix", images=x[None], weights=np.eye(3, dtype=np.float32)[i : i + 1])["images"] for i in range(3)
+    x, weights = pixels.to_float(pictures), np.eye(3, dtype=np.float32)
+    requests = [
+        *(("encode", "codes", {"images": x[i : i + 1]}) for i in range(3)),
+        *(("mix", "images", {"images": x[None], "weights": weights[i : i + 1]}) for i in range(3)),
     ]
+    alone = [ask(name, **inputs)[output] for name, output, inputs in requests]
 
-    def one(number):
-        i = number % 3
-        if number % 2:
-            weights = np.eye(3, dtype=np.float32)[i : i + 1]
-            return np.abs(ask("mix", images=x[None], weights=weights)["images"] - mixes[i]).max()
-        return np.abs(ask("encode", images=x[i : i + 1])["codes"] - alone[i]).max()
+    def difference(number):
+        name, output, inputs = requests[number % 6]
+        return np.abs(ask(name, **inputs)[output] - alone[number % 6]).max()
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        differences = list(pool.map(one, range(REQUESTS)))
-    assert len(differences) == REQUESTS
-    assert max(differences) < 1e-4
+        assert max(pool.map(difference, range(REQUESTS))) < 1e-4
 
 
 def post(url, body, path=f"/v1/models/{MODEL}:predict"):
@@ -211,42 +203,42 @@ def post(url, body, path=f"/v1/models/{MODEL}:predict"):
         {"signature_name": "encode_png", "inputs": {"image_bytes": [{"b64": "bm8gcGljdHVyZQ=="}]}},
     ],
 )
-def test_what_is_wrong_is_refused_and_changes_nothing(urls, body):
-    if not urls["rest"]:
-        pytest.skip("no address of the server for rest was given")
-    status, answer = post(urls["rest"], body)
+def test_server_wrong_json_is_refused_and_changes_nothing(urls, body):
+    url = address(urls, "rest")
+    status, answer = post(url, body)
     assert 400 <= status < 600
     assert answer["error"]
-    connection = client.Connection(urls["rest"], MODEL, 60.0)
-    assert transport.AVAILABLE in [version.state for version in client.connect(connection).versions()]
+    versions = client.connect(client.Connection(url, MODEL, 60.0)).versions()
+    assert transport.AVAILABLE in [version.state for version in versions]
 
 
-def test_what_is_wrong_is_refused_over_grpc(urls, pictures):
-    if not urls["grpc"]:
-        pytest.skip("no address of the server for grpc was given")
-    server = grpc.GrpcServer(urls["grpc"], MODEL, 60.0)
-    signature = server.signatures()["encode"]
-    for name, inputs in (
-        ("dream", {"images": pictures}),
-        ("encode", {"images": pixels.to_float(pictures[0])}),
+def test_server_wrong_requests_are_refused_in_one_line(url, server, signatures, pictures):
+    signature = signatures["encode"]
+    for wrong, images in (
+        (signature._replace(name="dream"), pictures),
+        (signature, pixels.to_float(pictures[0])),
     ):
-        with pytest.raises(transport.ServingError, match="The server refuses"):
-            server.predict(name, signature, inputs)
-    with pytest.raises(transport.ServingError, match="No model 'nobody'"):
-        grpc.GrpcServer(urls["grpc"], "nobody", 60.0).signatures()
+        with pytest.raises(transport.ServingError, match=r"^The server refused the request\. Received: .*$"):
+            server.predict(wrong, {"images": images})
+    with pytest.raises(transport.ServingError, match="does not know the model 'nobody'"):
+        client.connect(client.Connection(url, "nobody", 60.0)).signatures()
 
 
-def test_a_version_can_be_named(urls, server, ask, pictures):
-    if not urls["rest"]:
-        pytest.skip("no address of the server for rest was given")
+def test_server_named_version_answers(urls):
+    url = address(urls, "rest")
+    server = client.connect(client.Connection(url, MODEL, 60.0))
     number = max(version.number for version in server.versions() if version.state == transport.AVAILABLE)
-    body = {"signature_name": "encode_uint8", "inputs": {"images": pictures.tolist()}}
-    status, answer = post(urls["rest"], body, f"/v1/models/{MODEL}/versions/{number}:predict")
+    signature = server.signatures()["encode_uint8"]
+    images = np.zeros((1, *signature.inputs["images"].shape[1:]), np.uint8)
+    body = {"signature_name": "encode_uint8", "inputs": {"images": images.tolist()}}
+    status, answer = post(url, body, f"/v1/models/{MODEL}/versions/{number}:predict")
     assert status == 200
-    np.testing.assert_allclose(answer["outputs"], ask("encode_uint8", images=pictures)["codes"], atol=1e-5)
+    np.testing.assert_allclose(
+        answer["outputs"], server.predict(signature, {"images": images})["codes"], atol=1e-5
+    )
 
 
-def test_the_client(url, pictures, tmp_path, capsys):
+def test_client_commands_work_on_picture_files(url, pictures, tmp_path, capsys):
     files = []
     for number, picture in enumerate(pictures):
         files.append(str(tmp_path / f"{number}.png"))
@@ -255,10 +247,21 @@ def test_the_client(url, pictures, tmp_path, capsys):
     for name, count in (("reconstruct", 3), ("interpolate", 2), ("mix", 3)):
         out = tmp_path / f"{name}.png"
         assert client.main([name, *files[:count], *server, f"--out={out}"]) == 0
-        assert np.asarray(Image.open(out)).shape[-1] == 3
+        assert np.asarray(Image.open(out)).std() > 0
     for name in ("status", "encode"):
         assert client.main([name, *(files if name == "encode" else []), *server]) == 0
     printed = capsys.readouterr().out.splitlines()
+    assert any(transport.AVAILABLE in line for line in printed)
     assert [json.loads(line)["picture"] for line in printed[-3:]] == files
     assert client.main(["status", f"--url={url}", "--model=nobody"]) == 2
-    assert "No model 'nobody'" in capsys.readouterr().err
+    assert "does not know the model 'nobody'" in capsys.readouterr().err
+
+
+def test_documented_grpc_code_runs(exported, capsys):
+    (block,) = python_blocks(ROOT / "docs" / "serving.md")
+    assert "localhost:8500" in block
+    with stand_in.serving(exported.folder) as urls:
+        code = block.replace("localhost:8500", urls["grpc"].removeprefix("grpc://"))
+        exec(compile(code, "serving.md", "exec"), {})  # noqa: S102
+    codes = exported.run.model.encode(np.zeros((2, 32, 32, 1), np.float32))
+    assert capsys.readouterr().out == f"{tuple(codes.shape)}\n"

@@ -43,7 +43,7 @@ def test_a_sweep_that_is_killed_and_interrupted_finds_its_jobs_again(tmp_path, o
     assert not any(line.startswith("one/s1 queued") for line in sweep.lines)
     sweep.process.send_signal(signal.SIGTERM)
     assert sweep.end() == 128 + signal.SIGTERM
-    assert sweep.lines[-2].startswith("The jobs that are queued or running stay with the cluster")
+    assert sweep.lines[-2].startswith("The jobs that are queued or running continue on the cluster")
     assert slurm("squeue", "--me", "--noheader")
 
     sweep = Sweep(out, *words)
@@ -83,6 +83,6 @@ def test_what_slurm_refuses_is_one_line(tmp_path, out):
     recipe = write_presets(tmp_path / "recipes") / "one.flags"
     sweep = Sweep(out, str(recipe), *SLURM, "--slurm_partition=nowhere")
     assert sweep.end() == 2
-    assert sweep.lines[-1].startswith("amr_tf.sweep: Slurm did not take the jobs: ")
+    assert sweep.lines[-1].startswith("amr_tf.sweep: Slurm did not accept the jobs: ")
     assert "nowhere" in sweep.lines[-1] or "partition" in sweep.lines[-1]
     assert len(sweep.lines) == 2
