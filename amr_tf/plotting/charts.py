@@ -124,7 +124,7 @@ def clouds(panels: list[Cloud], names: tuple[str, str], colours: tuple[str, str]
         if reach:
             axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
         if spatial:
-            axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+            axes.set(xticklabels=[], yticklabels=[], zticks=[])
             axes.set_box_aspect(np.ptp(np.reshape(axes.get_w_lims(), (3, 2)), axis=1), zoom=0.9)
         else:
             axes.set_aspect("equal")
