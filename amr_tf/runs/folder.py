@@ -22,7 +22,7 @@ from typing import Any
 
 import filelock
 
-from amr_tf.config import Config, ConfigError, command_line, flag_name
+from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
 from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
@@ -44,7 +44,7 @@ class RunFolder:
 
     def __init__(self, config: Config):
         self.config = config
-        self.path = files.user_path(config.run_dir or default_path(config))
+        self.path = files.user_path(config.run_dir) if config.run_dir else _default_folder(config)
         self.flags = self.path / "flags.txt"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
@@ -238,6 +238,14 @@ def default_path(config: Config) -> pathlib.Path:
     named_folder = f"folder_{os.path.basename(os.path.abspath(files.user_path(pictures)))}"
     dataset = config.dataset if pictures == config.dataset else named_folder
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
+
+
+def _default_folder(config: Config) -> pathlib.Path:
+    """Returns the default path, or that of an earlier version where a run is there and none at the new one."""
+    path = default_path(config)
+    former = aliases.FOLDERS.get(config.model, config.model)
+    old = path.with_name(path.name.replace(config.model, former, 1))
+    return old if old.exists() and not path.exists() else path
 
 
 def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:

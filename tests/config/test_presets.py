@@ -195,7 +195,7 @@ def test_every_figure_has_its_presets_in_the_order_of_its_rows():
         assert options.figures
         assert len({(job.config.dataset, job.config.image_size) for job in options.jobs}) == 1
         if options.figures[0] == "masks":
-            assert all(job.config.mixer == "supervised" for job in options.jobs)
+            assert all(job.config.model == "amr_supervised" for job in options.jobs)
 
 
 @pytest.mark.parametrize(("name", "config"), (CELLS | TABLE_3 | LOW_DATA | FAST | FIGURES | FIGURE_6).items())

@@ -141,7 +141,7 @@ def test_train_unusable_folder_is_one_line_before_tensorflow(tmp_path):
     assert line.startswith(f"amr_tf.train: No pictures in {tmp_path / 'pics' / 'empty'}: put PNG")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_train_celeba_from_its_archives(put_in_cache, celeba_files, tmp_path):
     put_in_cache("celeb_a", celeba_files)
     flags = ("--dataset=celeba", f"--data_dir={tmp_path / 'data'}", "--attributes=Male,Young")
@@ -156,7 +156,7 @@ def test_sweep_figure8_from_zappos_zip(shoes_folder, tmp_path):
     assert sizes == {"interpolation": path_size(rows=3)}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_sweep_figure13_of_celeba(put_in_cache, celeba_files, tmp_path):
     """Faces with and without consistency."""
     put_in_cache("celeb_a", celeba_files)

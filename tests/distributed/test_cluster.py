@@ -233,7 +233,7 @@ def one_device(tmp_path_factory):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_four_devices_of_one_process_train_as_one_does(one_device, tmp_path):
     """Two of them, and all ways to run a step: test_distribution.py."""
     (found,) = replay(tmp_path, "four", "--strategy=mirrored", "--cpu_devices=4", "--update_g_every=1")
@@ -241,8 +241,10 @@ def test_four_devices_of_one_process_train_as_one_does(one_device, tmp_path):
     assert_draws_differ([found], 4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("count", "update_g_every"), [(2, 3), (3, 1)])
+@pytest.mark.parametrize(
+    ("count", "update_g_every"),
+    [pytest.param(2, 3, marks=pytest.mark.slow), pytest.param(3, 1, marks=pytest.mark.soak)],
+)
 def test_workers_train_as_one_device_does(one_device, tmp_path, count, update_g_every):
     """Losses after each step, the evaluation, and all weights; each worker reads its own share of the real batches."""
     flags = ("--strategy=multiworker", f"--update_g_every={update_g_every}")

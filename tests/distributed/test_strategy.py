@@ -156,9 +156,7 @@ QUICK = {
     ("spiral", "mirrored", "none", True, 1),
 }
 SLOW = {
-    ("lines", "none", "bfloat16", False, 1),
     ("lines", "mirrored", "none", False, 2),
-    ("spiral", "none", "none", True, 1),
     ("spiral", "none", "float16", True, 2),
     ("spiral", "mirrored", "float16", False, 1),
 }

@@ -119,7 +119,7 @@ def test_supervised_mixes_are_scored_and_drawn(tmp_path, monkeypatch):
         assert file.size[1] == 2 * (18 * 34 + 2)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_supervised_mixing_beats_random_masks(tmp_path):
     """After a minute most mixes of test images show all four attributes to an independent classifier."""
     folder = tmp_path / "run"

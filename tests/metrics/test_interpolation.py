@@ -105,5 +105,5 @@ def test_equal_real_images_leave_the_ratio_undefined():
 @pytest.mark.parametrize("name", ["mixes", "mix_codes", "recoded"])
 def test_arguments_of_different_lengths_are_refused(name):
     given = arguments(np.random.default_rng(8))
-    with pytest.raises(ValueError, match="must fit together"):
+    with pytest.raises(ValueError, match="must match"):
         interpolation.score(**given | {name: given[name][:1]})

@@ -42,9 +42,10 @@ def run_command(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(words, cwd=ROOT, env=loud, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("mnist", marks=pytest.mark.slow), pytest.param("dsprites", marks=pytest.mark.soak)],
+)
 def test_networks_of_full_size_answer_as_the_keras_model(name, tmp_path):
     """Through the C++ loader; and 1,000 calls from 8 threads are all equal to single calls, in memory that stays."""
     experiment.run(Config(run_dir=str(tmp_path / "run"), model="amr", **FULL[name], **SHORT))
@@ -98,7 +99,6 @@ def poller(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_whoever_polls_sees_whole_versions_only_also_after_kills(run_dir, tmp_path, poller):
     """Killed while it writes, then twice to the end: versions 1 and 2, nothing left of the killed one."""
     export_dir = tmp_path / "export"
@@ -119,7 +119,6 @@ def test_whoever_polls_sees_whole_versions_only_also_after_kills(run_dir, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_two_exports_at_once_are_two_versions_and_sigterm_leaves_none(run_dir, tmp_path):
     export_dir = tmp_path / "export"
     both = [
@@ -138,8 +137,7 @@ def test_two_exports_at_once_are_two_versions_and_sigterm_leaves_none(run_dir, t
     assert sorted(path.name for path in export_dir.iterdir()) == [".export.lock", "1", "2"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.soak
 def test_a_run_that_is_still_training_is_exported(tmp_path):
     """Its newest checkpoint is; training goes on to its end."""
     settings = TINY | {"steps_per_epoch": 50, "epochs": 100, "dataset": "lines"}

@@ -16,6 +16,7 @@ PRESETS = sorted((command_line.PACKAGE.parent / "flags").rglob("*.flags"))
 ON_GENERATED_DATA = [
     path for path in PRESETS if command_line.parse([f"--flagfile={path}"])[0].dataset_spec.generated
 ]
+IN_CI = ("demo", "shapes")
 SMALL = ["--dataset=spiral", "--depth=2", "--epochs=7", "--steps_per_execution=5"]
 
 
@@ -51,7 +52,12 @@ def test_smoke_signal_and_error_end_it(error):
     assert raised.value is error
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ON_GENERATED_DATA, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in IN_CI else pytest.mark.soak)
+        for path in ON_GENERATED_DATA
+    ],
+)
 def test_smoke_passes_with_every_preset(preset: pathlib.Path, capsys):
     assert train.main([f"--flagfile={preset}", "--smoke"]) == 0, capsys.readouterr().err

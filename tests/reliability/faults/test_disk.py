@@ -61,7 +61,7 @@ CASES = {
     "files_4": (".", 4, PARTS),
     "all": (".", 2, ()),
 }
-IN_CI = ("checkpoints", "tensorboard", "files_2")
+IN_CI = ("checkpoints", "files_2")
 
 
 @pytest.mark.parametrize(

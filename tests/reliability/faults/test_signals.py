@@ -50,11 +50,12 @@ def test_signal_while_starting_is_reported_on_one_line(launch, tmp_path, number,
     assert_left_before_its_first_step(run, number)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("numbers", "replicas"),
-    [(HEEDED, {}), ([signal.SIGTERM], TWO_REPLICAS)],
-    ids=["1_replica", "2_replicas"],
+    [
+        pytest.param(HEEDED, {}, id="1_replica", marks=pytest.mark.slow),
+        pytest.param([signal.SIGTERM], TWO_REPLICAS, id="2_replicas", marks=pytest.mark.soak),
+    ],
 )
 def test_signals_at_random_moments_lose_no_step(launch, unbroken, tmp_path, numbers, replicas):
     settings, rng = LONGER | replicas, np.random.default_rng(8)
