@@ -38,7 +38,7 @@ def test_every_model_trains_with_every_architecture(model, arch, tmp_path):
     """Two compiled steps, finite losses, every network moves; a checkpoint holds every variable.
 
     Weights, u, optimizer slots and step, restored into a model with another seed, are equal bit for bit. The step of
-    the residual networks takes too long to compile; `data/test_train_on_pictures.py` does it.
+    the residual networks takes too long to compile; `data/test_commands.py` does it.
     """
     settings = {"update_g_every": 1} | ({"latent_width": 32} if arch == "resnet" else {})
     network, x, y = make(model, arch, compiled=arch != "resnet", **settings)
