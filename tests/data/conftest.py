@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import socket
 import struct
 import tarfile
 import zipfile
@@ -33,6 +34,16 @@ def config(tmp_path):
         return Config(dataset=dataset, **({"data_dir": str(tmp_path / "data")} | fields))
 
     return make
+
+
+@pytest.fixture
+def no_connections(monkeypatch):
+    """Connections are errors: all files are provided, or none is expected from the network."""
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 @pytest.fixture
@@ -166,8 +177,10 @@ def _idx(values, shape):
 
 @functools.cache
 def idx_contents(offset):
-    """The four IDX files of an MNIST-like set of full size (TFDS insists on it), not packed: pixel (0, 0) of image i
-    holds i % 200 + offset, the rest 0; its label is i % 10."""
+    """The four unpacked IDX files of an MNIST-like set of full size, which TFDS requires.
+
+    Pixel (0, 0) of image i is i % 200 + offset, the rest 0; its label is i % 10.
+    """
     files = {}
     for prefix, count in (("train", 60_000), ("t10k", 10_000)):
         images = np.zeros((count, 28, 28), np.uint8)
