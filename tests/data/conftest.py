@@ -65,7 +65,7 @@ def put_in_cache(tmp_path):
 
 @pytest.fixture(scope="session")
 def svhn_files():
-    """SVHN with 30 training and 12 test images. Image i of both holds i in every pixel; its digit is i % 10."""
+    """SVHN with 30 training and 12 test images. Every pixel of image i is i; its digit is i % 10."""
 
     def mat(count):
         numbers = np.arange(count)
@@ -117,7 +117,7 @@ def celeba_files():
     """CelebA with 24 training, 8 validation and 8 test faces, 218 x 178, in the official files.
 
     Face i, counted from 0, is a grey of 6 i with a white corner, between 10 rows of white at the top and the bottom.
-    Attribute j of it holds where bit j % 5 of i is set.
+    It has attribute j where bit j % 5 of i is set.
     """
     names = [f"{number:06}.jpg" for number in range(1, 41)]
     faces = np.full((40, 218, 178, 3), 255, np.uint8)

@@ -91,7 +91,7 @@ def test_train_places_of_an_unknown_user_are_one_line():
 
 
 def mixed_pictures(top):
-    """200 pictures of mixed sizes, modes and formats in two classes; every tenth lies on its side."""
+    """200 pictures of mixed sizes, modes and formats in two classes; every tenth is on its side."""
     rng = np.random.default_rng(0)
     kinds = (
         ("RGB", "jpg"),
