@@ -36,7 +36,7 @@ def run(options: Options) -> int:
     if options.executor == "slurm":
         executor = executors.Slurm(options.out, options.parallel, options.slurm)
     else:
-        executor = executors.Local(options.out, options.parallel)
+        executor = executors.Local(options.parallel)
     console.print(
         f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time at most"
     )
