@@ -71,7 +71,11 @@ class Console(rich.console.Console):
 
     def __init__(self, pipe_width: int | None = None, **settings: Any):
         width = None if sys.stdout.isatty() else pipe_width
-        own = {"file": getattr(sys.stdout, "unfiltered", None), "width": width, "soft_wrap": True}
+        own: dict[str, Any] = {
+            "file": getattr(sys.stdout, "unfiltered", None),
+            "width": width,
+            "soft_wrap": True,
+        }
         super().__init__(highlight=False, markup=False, emoji=False, **own | settings)
 
     def render(self, renderable, options=None) -> Iterable[Segment]:

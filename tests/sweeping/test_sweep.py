@@ -315,7 +315,8 @@ def test_sweep_failed_job_does_not_affect_the_others(presets):
     for name in ("other", "two"):
         (complaint,) = (line for line in ended.stderr.splitlines() if line.startswith(f"{name}/s0 failed: "))
         assert f"amr_tf.train: out/{name}/s0 " in complaint
-        assert f"notes.txt (its log: less out/.sweep/{name}_s0/log.txt)" in complaint
+        assert "Received: notes.txt. " in complaint
+        assert complaint.endswith(f"(its log: less out/.sweep/{name}_s0/log.txt)")
 
 
 @pytest.mark.parametrize("out", ["/etc/passwd/x", "/proc/x", "~nosuchuser" + "x" * 300])
