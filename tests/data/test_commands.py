@@ -49,7 +49,7 @@ def sweep(figure, tmp_path, *flags):
     assert done.returncode == 0, done.stdout + done.stderr
     found = out.glob("*/s0/results.json")
     steps = {path.parents[1].name: results_of(path.parent)["last"]["step"] for path in found}
-    heights = {path.stem: Image.open(path).height for path in sorted(out.glob("*.png"))}
+    heights = {path.stem: Image.open(path).copy().height for path in sorted(out.glob("*.png"))}
     return steps, heights
 
 
