@@ -42,21 +42,20 @@ def train_resnet(tmp_path, *flags):
 
 
 def sweep(figure, tmp_path, *flags):
-    """The steps of each run and the sizes of the pictures of a figure at 64 px."""
+    """The steps of each run and the heights of the pictures of a figure at 64 px."""
     out = tmp_path / "out"
     small = ("--steps_per_epoch=2", "--image_size=64", f"--data_dir={tmp_path / 'data'}", *TINY)
     done = run("sweep", f"flags/figures/{figure}", f"--out={out}", *small, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     found = out.glob("*/s0/results.json")
     steps = {path.parents[1].name: results_of(path.parent)["last"]["step"] for path in found}
-    sizes = {path.stem: Image.open(path).size for path in sorted(out.glob("*.png"))}
-    return steps, sizes
+    heights = {path.stem: Image.open(path).copy().height for path in sorted(out.glob("*.png"))}
+    return steps, heights
 
 
-def path_size(rows):
-    """Size of a picture of interpolations with so many rows for each pair, one of them the pixels'."""
-    width = canvas.LABEL_WIDTH + figures.PATH_STEPS * TILE + canvas.GAP
-    return width, figures.PAIRS * (rows * TILE + canvas.GAP) + (figures.PAIRS - 1) * figures.PAIR_GAP
+def path_height(rows):
+    """Height of a picture of interpolations with so many rows for each pair, one of them the pixels'."""
+    return figures.PAIRS * (rows * TILE + canvas.GAP) + (figures.PAIRS - 1) * figures.PAIR_GAP
 
 
 def test_train_svhn_from_its_archives(put_in_cache, svhn_files, tmp_path):
@@ -160,19 +159,19 @@ def test_train_celeba_from_its_archives(put_in_cache, celeba_files, tmp_path):
 def test_sweep_figures_of_pictures(put_in_cache, celeba_files, shoes_folder, tmp_path, figure, runs):
     """Shoes by Bernoulli mixing, and faces with and without consistency."""
     put_in_cache("celeb_a", celeba_files)
-    steps, sizes = sweep(figure, tmp_path, *[f"--raw_dir={shoes_folder}"] * (figure == "figure8"))
+    steps, heights = sweep(figure, tmp_path, *[f"--raw_dir={shoes_folder}"] * (figure == "figure8"))
     assert steps == dict.fromkeys(runs, 2)
-    assert sizes == {"interpolation": path_size(rows=3)}
+    assert heights == {"interpolation": path_height(rows=3)}
 
 
 @pytest.mark.slow
 def test_sweep_figure6_of_celeba_attributes(put_in_cache, celeba_files, tmp_path):
     """Masks for attributes, and mixes of pairs for each combination of attributes."""
     put_in_cache("celeb_a", celeba_files)
-    steps, sizes = sweep("figure6_celeba", tmp_path)
+    steps, heights = sweep("figure6_celeba", tmp_path)
     assert steps == {"celeba": 2}
-    assert set(sizes) == {"masks", "attribute_mixes"}
+    assert set(heights) == {"masks", "attribute_mixes"}
     # 4 combinations of three attributes occur in the test split; above their rows the two parents.
-    assert sizes["attribute_mixes"][1] == (2 + 4) * TILE + canvas.GAP
+    assert heights["attribute_mixes"] == (2 + 4) * TILE + canvas.GAP
     found = results_of(tmp_path / "out" / "celeba" / "s0")["metrics"]
     assert found["attributes"]["mixes"] == 4

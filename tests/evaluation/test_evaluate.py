@@ -235,7 +235,7 @@ def test_damage_is_one_line_and_nothing_changes(run_dir, capsys):
         assert message in one_line(capsys)
         assert files(run_dir) == before
 
-    refused("3", "No checkpoint of step 3")
+    refused("3", "checkpoint of step 3")
     refused("first", "takes best, last or a number")
     refused("9" * 5000, "takes best, last or a number")
     for damaged in ('{"best": ', "[]", '{"metrics": {"probe": {"score": NaN}}}'):
