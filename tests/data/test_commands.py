@@ -49,7 +49,10 @@ def sweep(figure, tmp_path, *flags):
     assert done.returncode == 0, done.stdout + done.stderr
     found = out.glob("*/s0/results.json")
     steps = {path.parents[1].name: results_of(path.parent)["last"]["step"] for path in found}
-    sizes = {path.stem: Image.open(path).size for path in sorted(out.glob("*.png"))}
+    sizes = {}
+    for path in out.glob("*.png"):
+        with Image.open(path) as picture:
+            sizes[path.stem] = picture.size
     return steps, sizes
 
 
