@@ -11,6 +11,7 @@ import numpy as np
 from amr_tf.data import catalog, pixels
 from amr_tf.data.catalog import DatasetSpec, Places, spec_of
 from amr_tf.data.sources import Examples
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError
 
 __all__ = ["SMOKE_EXAMPLES", "Arrays", "Splits", "check", "ground_truth", "load", "spec_of"]
@@ -100,7 +101,7 @@ def ground_truth(config: Any) -> Any:
 
 def _places(config: Any) -> Places:
     limit = max(SMOKE_EXAMPLES, config.batch_size) if config.smoke else None
-    return Places(config.data_dir, config.raw_dir, config.batch_size, limit)
+    return Places(files.user_path(config.data_dir), config.raw_dir, config.batch_size, limit)
 
 
 def _draw(name: str, size: int, flag: str, count: int, seed: tuple[int, ...]) -> np.ndarray:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import pkgutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from amr_tf import registry
@@ -22,7 +23,7 @@ class Places(NamedTuple):
         limit: the most examples of each split that are used, for readers that can stop early. None: all.
     """
 
-    data_dir: str = ""
+    data_dir: Path = Path()
     raw_dir: str = ""
     batch_size: int = 1
     limit: int | None = None

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from sklearn.utils import check_consistent_length
 
 HIDDEN = 128
 # Training stops earlier if the accuracy on held-out images does not improve in 10 passes.
@@ -50,7 +51,14 @@ def score(
     Raises:
         ValueError: images and attributes differ in number.
     """
-    _refuse_unlike(train, test, (mixes, requested), (random_mixes, requested), (parents, requested))
+    for images, of_images in (
+        train,
+        test,
+        (mixes, requested),
+        (random_mixes, requested),
+        (parents, requested),
+    ):
+        check_consistent_length(images, of_images)
     mean, scale = train[0].mean(axis=0), train[0].std(axis=0) + 1e-3
     classifier = MLPClassifier(
         (HIDDEN,), early_stopping=True, max_iter=MAX_PASSES, random_state=int(rng.integers(2**31))
@@ -87,11 +95,3 @@ def _share(right: np.ndarray) -> float:
 
 def _flat(images: np.ndarray) -> np.ndarray:
     return np.reshape(images, (len(images), -1))
-
-
-def _refuse_unlike(*pairs: Split) -> None:
-    for images, attributes in pairs:
-        if len(images) != len(attributes):
-            raise ValueError(
-                f"Each image needs its attributes. Received: {len(images)} images, {len(attributes)} rows"
-            )

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import confusion_matrix
 
 # Added to the singular values of the centred codes.
 _SMALL = 1e-5
@@ -55,8 +56,10 @@ def score(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `clusters`
         means.fit(train_codes)
-    on_train = _table(means.labels_, train_classes, len(classes))
-    on_test = _table(means.predict(test_codes), test_classes, len(classes))
+    every = np.arange(len(classes))
+    # Rows are clusters, columns classes.
+    on_train = confusion_matrix(means.labels_, train_classes, labels=every)
+    on_test = confusion_matrix(means.predict(test_codes), test_classes, labels=every)
     return {
         "score": float(on_test[linear_sum_assignment(on_test, maximize=True)].sum() / on_test.sum()),
         "matched_on_train": float(
@@ -78,12 +81,3 @@ def _whitened(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarr
     _, values, vectors = np.linalg.svd(np.linalg.qr(train, mode="r"), full_matrices=False)
     whiten = vectors.T / (values + _SMALL)
     return train @ whiten, test @ whiten
-
-
-def _table(clusters: np.ndarray, classes: np.ndarray, size: int) -> np.ndarray:
-    """int [size, size]: number of examples in each cluster (row) and class (column)."""
-    if len(clusters) != len(classes):
-        raise ValueError(f"Each code needs one label. Received: {len(clusters)} and {len(classes)}")
-    table = np.zeros((size, size), np.int64)
-    np.add.at(table, (clusters, classes), 1)
-    return table

@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_consistent_length
 
 # From strong to weak penalty: each fit starts from the solution of an easier one.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -73,8 +74,7 @@ def _chosen(train: Split, validation: Split) -> tuple[LogisticRegression, float]
 
 def _standardised(split: Split, scaler: StandardScaler) -> Split:
     codes, labels = split
-    if len(codes) != len(labels):
-        raise ValueError(f"Each code needs one label. Received: {len(codes)} codes, {len(labels)} labels")
+    check_consistent_length(codes, labels)
     return scaler.transform(_flat(codes)), np.asarray(labels)
 
 

@@ -49,7 +49,10 @@ def sweep(figure, tmp_path, *flags):
     assert done.returncode == 0, done.stdout + done.stderr
     found = out.glob("*/s0/results.json")
     steps = {path.parents[1].name: results_of(path.parent)["last"]["step"] for path in found}
-    heights = {path.stem: Image.open(path).copy().height for path in sorted(out.glob("*.png"))}
+    heights = {}
+    for path in sorted(out.glob("*.png")):
+        with Image.open(path) as picture:
+            heights[path.stem] = picture.height
     return steps, heights
 
 

@@ -1,6 +1,7 @@
 """TFDS's own builders on tiny archives."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("no_connections")
 
 
 def read(dataset, settings):
-    return prepared.official(spec_named(dataset), Places(settings.data_dir, settings.raw_dir))
+    return prepared.official(spec_named(dataset), Places(Path(settings.data_dir), settings.raw_dir))
 
 
 def numbers(examples):

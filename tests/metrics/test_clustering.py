@@ -106,5 +106,5 @@ def test_a_class_that_train_lacks_and_missing_labels_are_refused():
     train, test = labels_of(rng, 40, 40)
     with pytest.raises(ValueError, match=r"Received: \[9\]"):
         clustering.score(blobs(rng, train), train, blobs(rng, test), np.append(test[:-1], 9), rng)
-    with pytest.raises(ValueError, match="Received: 40 and 39"):
+    with pytest.raises(ValueError, match=r"40, 39"):
         clustering.score(blobs(rng, train), train, blobs(rng, test), test[:-1], rng, n_init=1)

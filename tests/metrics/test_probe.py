@@ -108,5 +108,5 @@ def test_the_test_split_chooses_nothing():
 
 def test_a_split_with_too_few_labels_is_refused():
     parts = splits(np.random.default_rng(8), lambda y: np.eye(4)[y])
-    with pytest.raises(ValueError, match="200 codes, 1 labels"):
+    with pytest.raises(ValueError, match=r"\[200, 1\]"):
         probe.score(parts[0], parts[1], (parts[2][0], parts[2][1][:1]), RNG)

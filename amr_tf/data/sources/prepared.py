@@ -94,7 +94,7 @@ def opened(spec: DatasetSpec, places: Places) -> Iterator[tfds.core.DatasetBuild
     cls = _prepared_builder(spec, places) or _builder_classes(spec)[-1]
     # The remedy is the same for whatever TensorFlow, protobuf or TFDS raise.
     try:
-        yield cls(data_dir=files.user_path(places.data_dir))
+        yield cls(data_dir=places.data_dir)
     except Exception as error:
         raise DataError(
             f"The prepared data set in {_folder(cls, places)} cannot be read ({_brief(error)}). Remove that folder and "
@@ -138,17 +138,16 @@ def _prepared_builder(spec: DatasetSpec, places: Places) -> type[tfds.core.Datas
         return next((cls for cls in classes if (_folder(cls, places) / "dataset_info.json").exists()), None)
     except OSError as error:
         raise DataError(
-            f"data_dir {files.user_path(places.data_dir)} cannot be read ({error.strerror}): give another one with "
-            "--data_dir"
+            f"data_dir {places.data_dir} cannot be read ({error.strerror}): give another one with --data_dir"
         ) from error
 
 
 def _folder(cls: type[tfds.core.DatasetBuilder], places: Places) -> Path:
-    return files.user_path(places.data_dir) / cls.name / str(cls.VERSION)
+    return places.data_dir / cls.name / str(cls.VERSION)
 
 
 def _downloads(places: Places) -> Path:
-    return files.user_path(places.data_dir) / "downloads"
+    return places.data_dir / "downloads"
 
 
 def _gather(spec: DatasetSpec, places: Places) -> tuple[list[archives.Checked], list[Archive], Path | None]:
@@ -175,23 +174,26 @@ def _raw_folder(raw_dir: str) -> Path | None:
 
 
 def _prepare(spec: DatasetSpec, places: Places) -> None:
-    root = files.user_path(places.data_dir)
     found, missing, manual_dir = _gather(spec, places)
     size = sum(archive.size for archive in missing)
     download = f", {size / 1e6:.1f} MB to download" if missing else ""
-    print(f"Preparing {spec.name} in {root} (once{download})", flush=True)
+    print(f"Preparing {spec.name} in {places.data_dir} (once{download})", flush=True)
     with _workspace(_downloads(places)) as extract_dir:
         try:
             archives.store(found)
             # Manual downloads were imported above, hence an empty folder will do.
-            _build(_builder_classes(spec)[-1](data_dir=root), extract_dir, str(manual_dir or extract_dir))
+            _build(
+                _builder_classes(spec)[-1](data_dir=places.data_dir),
+                extract_dir,
+                str(manual_dir or extract_dir),
+            )
         # Disk, network, archive readers and TFDS each raise their own errors.
         except Exception as error:
             # Another process may have prepared the same set meanwhile.
             if _prepared_builder(spec, places) is None:
                 hint = ". Files fetched by other means are imported with --raw_dir" if missing else ""
                 raise DataError(
-                    f"{spec.name} could not be prepared in {root}: {_brief(error)}{hint}"
+                    f"{spec.name} could not be prepared in {places.data_dir}: {_brief(error)}{hint}"
                 ) from error
 
 
