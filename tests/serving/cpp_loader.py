@@ -141,10 +141,7 @@ def load(model: Model, model_dir: str, folder: pathlib.Path) -> dict:
 def declared(values) -> dict[str, list]:
     """Type and shape of each by name, None where a size is free."""
     return {
-        name: [
-            tf.as_dtype(value.dtype).name,
-            [None if dim.size == -1 else dim.size for dim in value.tensor_shape.dim],
-        ]
+        name: [tf.as_dtype(value.dtype).name, tf.TensorShape(value.tensor_shape).as_list()]
         for name, value in values.items()
     }
 
@@ -166,7 +163,6 @@ def main(model_dir: str, folder: str, *commands: str) -> None:
         for name, one in model.signatures.items()
         if not name.startswith("__")
     }
-    found["signatures"] = sorted(name for name in model.signatures if not name.startswith("__"))
     print(json.dumps(found))
 
 
