@@ -1,4 +1,4 @@
-"""`amr_tf.export`: the export answers as the Keras model does, in TensorFlow's C++ loader in another process."""
+"""`amr_tf.export`: the export answers as the Keras model does, through TensorFlow's C++ loader in another process."""
 
 import copy
 import io
@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
 
 from amr_tf import export
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
 from amr_tf.runs.folder import RunFolder
 from amr_tf.runs.trained import TrainedRun
-from amr_tf.serving import archives, card, conversion, saved_model, signatures
+from amr_tf.serving import archives, card, conversion, saved_model, signatures, warmup
+from amr_tf.serving.transport import ServingError
 from tests.serving import harness
 
 
@@ -45,47 +47,43 @@ BAD_INPUTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def engine(exported, tmp_path_factory):
-    """Findings of one process of the C++ loader; the expected answers; the folder of the answers it wrote."""
-    folder = tmp_path_factory.mktemp("engine")
-    answers = harness.write_requests(exported.run.model, folder)
-    bad = {f"{case}/{n}": v for case, inputs in BAD_INPUTS.items() for n, v in inputs.items()}
-    np.savez(folder / "bad_inputs.npz", **bad)
-    found = harness.cpp_loader(exported.folder, folder, "replay", "answer", "refuse", "python")
-    return found, answers, folder
-
-
-def test_signatures_in_cpp_answer_as_the_keras_model(engine):
-    """For 1, 7 and 64 examples, to 1e-5, in a process that has TensorFlow and no amr_tf."""
-    found, answers, folder = engine
-    harness.assert_equal(folder, answers)
-    asked = {name.split("/")[0] for name in answers}
-    assert asked == {name for name in found["declared"] if not name.endswith(("_uint8", "_png"))}
-    assert found["differ_in_python"] == []
+@pytest.mark.parametrize(("protocol", "batches"), [("rest", [3]), ("grpc", [1, 7, 64])])
+def test_served_signatures_answer_as_the_keras_model(served, exported, protocol, batches):
+    harness.assert_answers(served[protocol], exported.run.model, batches)
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)
-def test_signature_bad_input_is_refused_by_its_name(engine, case):
+def test_served_signature_bad_input_is_refused_by_name(served, case):
     """A server does not compare a request with the shapes that the model declares."""
-    assert case.split("/")[1] in engine[0]["refused"][case]
+    name, said = case.split("/")
+    server = harness.connect(served["grpc"])
+    with pytest.raises(ServingError, match=said):
+        server.predict(server.signatures()[name], BAD_INPUTS[case])
 
 
-def test_warm_up_has_a_request_for_each_signature(engine):
-    found = engine[0]
-    assert found["replayed"] == sorted(found["declared"])
+def test_warm_up_has_a_request_for_each_signature(served, exported):
+    server = harness.connect(served["grpc"])
+    signatures, replayed = server.signatures(), []
+    for record in tf.data.TFRecordDataset(str(exported.folder / warmup.FILE)).as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        replayed.append(request.model_spec.signature_name)
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        server.predict(signatures[replayed[-1]], inputs)
+    assert sorted([*replayed, "__saved_model_init_op"]) == sorted(signatures)
 
 
-def test_card_and_signatures_json_describe_everything(exported, engine):
+def test_card_and_signatures_json_describe_everything(served, exported):
     described = json.loads((exported.folder / saved_model.SIGNATURES).read_bytes())
-    shapes = {
-        name: {
-            side: {value: [one["dtype"], one["shape"]] for value, one in signature[side].items()}
+    types = {"float32": "DT_FLOAT", "uint8": "DT_UINT8", "string": "DT_STRING"}
+    declared = {
+        name: tuple(
+            {key: (types[one["dtype"]], tuple(one["shape"])) for key, one in signature[side].items()}
             for side in ("inputs", "outputs")
-        }
+        )
         for name, signature in described.items()
     }
-    assert shapes == engine[0]["declared"]
+    signatures = harness.connect(served["rest"]).signatures()
+    assert declared == {name: one[1:] for name, one in signatures.items() if not name.startswith("__")}
     for one in described.values():
         for value in (one, *one["inputs"].values(), *one["outputs"].values()):
             assert len(value["description"]) > 3
@@ -100,17 +98,6 @@ def test_card_and_signatures_json_describe_everything(exported, engine):
 def test_export_after_a_kill_leaves_whole_versions_only(exported):
     assert exported.folder.name == "8"
     assert sorted(path.name for path in exported.folder.parent.iterdir()) == [".export.lock", "7", "8"]
-
-
-def test_uint8_signature_rounds_the_floats(exported):
-    """0 .. 255 in and out stand for -1 .. 1."""
-    loaded = tf.saved_model.load(str(exported.folder)).signatures
-    raw = np.random.default_rng(0).integers(256, size=(3, 32, 32, 1), dtype=np.uint8)
-    as_bytes = loaded["reconstruct_uint8"](images=tf.constant(raw))
-    floats = loaded["reconstruct"](images=tf.constant(raw / np.float32(127.5) - 1))
-    np.testing.assert_allclose(as_bytes["codes"], floats["codes"], atol=1e-5)
-    rounded = np.clip((floats["reconstructions"].numpy() + 1) * 127.5, 0, 255)
-    np.testing.assert_allclose(as_bytes["reconstructions"].numpy(), rounded, atol=0.501)
 
 
 def test_encode_png_any_size_and_format_has_the_pixels_code(exported):
@@ -171,11 +158,12 @@ def test_signatures_of_points_have_no_bytes(model, scored):
     assert set(found) == expected | scored
 
 
-def test_discriminate_repeated_requests_score_the_same(exported):
+def test_discriminate_repeated_requests_score_the_same(served, exported):
     """`arch=amr_fixed` takes a power step in every pass; a served model must not."""
-    score = tf.saved_model.load(str(exported.folder)).signatures["discriminate"]
-    x = tf.constant(np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32))
-    np.testing.assert_array_equal(score(images=x)["scores"], score(images=x)["scores"])
+    server = harness.connect(served["grpc"])
+    signature, x = server.signatures()["discriminate"], harness.cases(exported.run.model, 3)["encode"][0]
+    scores = [server.predict(signature, x)["scores"] for _ in range(2)]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
