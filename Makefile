@@ -6,10 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-# make soak BAR=kills MINUTES=45; without BAR all that is not complete; BAR=table shows how far each is.
+# make soak BAR=kills MINUTES=45; without BAR every bar that is not complete; BAR=table shows the state of all.
 MINUTES ?= 45
+# Tests for every edit: configuration, mixing, losses, layers, metrics, input pipeline and a few training steps.
+FAST := tests/config/test_config.py tests/test_mixing.py tests/test_losses.py tests/networks/test_layers.py \
+    tests/metrics tests/data/test_pipeline.py tests/models/test_vae.py
 
-.PHONY: train bench docs test test-all test-engines test-slurm soak lint clean
+.PHONY: train bench docs test test-fast test-all test-soak test-engines test-slurm soak lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m amr_tf.train $(ARGS)
@@ -24,10 +27,17 @@ docs: $(VENV)/.installed-docs
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-# The slow ones start processes, kill them and wait for others: one at a time.
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto $(FAST) $(ARGS)
+
+# The slow tests of a file share fixtures and ports, so one process runs them all.
 test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto $(ARGS)
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not soak" $(ARGS)
+
+# More cases of the slow tests: every recipe at full size, every way to run a step, hostile names by the hundred.
+test-soak: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m soak $(ARGS)
 
 # OpenVINO reads a SavedModel without TensorFlow, so it has an environment of its own.
 test-engines: $(VENV)/.installed-dev
@@ -45,6 +55,7 @@ soak: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 clean:

@@ -1,65 +1,49 @@
 """BINARY. Measures trained runs: python -m amr_tf.evaluate --run_dir=runs/... --metrics=probe,factor_vae
 
-Everything is rebuilt from the run folder; results are merged into its results.json. Exit codes: 0 done, 2 a failure
+Everything is rebuilt from the run folder; results are merged into its results.json. Exit codes: 0 done, 2 an error
 that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
 import glob
 import os
 import pathlib
-import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import flags
 
 from amr_tf.config import ConfigError, command_line
-from amr_tf.evaluation.figure_names import FIGURES
-from amr_tf.metrics import METRICS
-from amr_tf.runtime import errors, process, startup
-from amr_tf.runtime.errors import Interrupted, UserError
-from amr_tf.runtime.interruption import Interruption, ignore_signals
+from amr_tf.config.command_line import own_help
+from amr_tf.evaluation.request import Request
+from amr_tf.registry import FIGURES, METRICS, load
+from amr_tf.runtime import files, startup
+from amr_tf.runtime.interruption import Interruption
+from amr_tf.runtime.main import Command
 
 USAGE = "python -m amr_tf.evaluate --run_dir=RUN [--metrics=NAME,...] [--figures=NAME,...]"
+STOPPED = "interrupted; results.json contains what was measured"
 PURPOSE = "measures trained runs, and draws pictures that compare them"
 DEFAULT_METRICS = ("probe", "clustering", "reconstruction")
 
 
-class Request(NamedTuple):
-    """What a command asks for."""
-
-    folders: list[pathlib.Path]
-    metrics: list[str]
-    figures: list[str]
-    checkpoint: str
-    seed: int
-    places: dict[str, str]
-    out: str
-    animate: bool
-
-
 def define_flags() -> flags.FlagValues:
-    """The flags of this binary, apart from absl's global ones."""
+    """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
+    more = "more may follow without the flag's name"
     flags.DEFINE_multi_string(
-        "run_dir",
-        [],
-        "run folder, or a pattern such as 'runs/mnist/*'; more may follow without the flag's name",
-        **own,
+        "run_dir", [], f"run folder, or a pattern such as 'runs/mnist/*'; {more}", **own
     )
-    names = "; ".join(f"{name}: {meaning}" for name, meaning in METRICS.items())
+    metrics, figures = (
+        "; ".join(f"{name}: {load(table, name).description}" for name in table)
+        for table in (METRICS, FIGURES)
+    )
     default = ",".join(DEFAULT_METRICS)
-    flags.DEFINE_list(
-        "metrics", None, f"which to compute ({default} where no --figures are asked for). {names}", **own
-    )
-    names = "; ".join(f"{name}: {meaning}" for name, meaning in FIGURES.items())
-    flags.DEFINE_list("figures", [], f"which to draw. {names}", **own)
+    flags.DEFINE_list("metrics", None, f"metrics ({default} without --figures). {metrics}", **own)
+    flags.DEFINE_list("figures", [], f"figures. {figures}", **own)
     flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", **own)
-    flags.DEFINE_integer("seed", 0, "of whatever a metric or a figure draws", lower_bound=0, **own)
-    flags.DEFINE_string(
-        "data_dir", None, "where the data are, if elsewhere than when the run was trained", **own
-    )
-    flags.DEFINE_string("raw_dir", None, "folder of official archives, if elsewhere than then", **own)
+    flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
+    flags.DEFINE_string("data_dir", None, "folder of the data, if moved since the run was trained", **own)
+    flags.DEFINE_string("raw_dir", None, "folder of official archives, if moved since then", **own)
     flags.DEFINE_string("out", "", "folder of the figures (that of the first run)", **own)
     flags.DEFINE_bool("animate", False, "figures as GIFs too", **own)
     return values
@@ -69,64 +53,49 @@ def parse(arguments: list[str]) -> Request:
     """Reads `arguments` (without the program's name).
 
     Raises:
-        ConfigError: an unknown flag, metric or figure, or a pattern that no folder fits.
+        ConfigError: an unknown flag, metric or figure, or a pattern that matches no folder.
     """
     values = define_flags()
     stray = command_line.read_own(values, "amr_tf.evaluate", arguments)
     patterns = [*values.run_dir, *stray]
     if not patterns:
         raise ConfigError(f"No run to measure: {USAGE}")
-    for flag, known in (("metrics", METRICS), ("figures", FIGURES)):
-        for name in values[flag].value or []:
-            if name not in known:
-                raise ConfigError(f"--{flag} takes {', '.join(known)}. Received: {name!r}")
-    metrics = (
-        values.metrics if values.metrics is not None else [] if values.figures else list(DEFAULT_METRICS)
-    )
-    if not metrics and not values.figures:
+    figures = command_line.known("figures", values.figures, FIGURES)
+    metrics = values.metrics if values.metrics is not None else () if figures else DEFAULT_METRICS
+    if not metrics and not figures:
         raise ConfigError(f"Nothing to measure: --metrics takes {', '.join(METRICS)}. Received: --metrics=")
-    asked = {name: values[name].value for name in ("data_dir", "raw_dir")}
-    places = {name: place for name, place in asked.items() if place is not None}
+    places = {name: values[name].value for name in ("data_dir", "raw_dir")}
     return Request(
-        list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),
-        list(dict.fromkeys(metrics)), list(dict.fromkeys(values.figures)), values.checkpoint, values.seed, places,
-        values.out, values.animate,
-    )  # fmt: skip
+        folders=list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),
+        metrics=command_line.known("metrics", metrics, METRICS),
+        figures=figures,
+        checkpoint=values.checkpoint,
+        seed=values.seed,
+        places={name: place for name, place in places.items() if place is not None},
+        out=values.out,
+        animate=values.animate,
+    )
 
 
 def _folders(pattern: str) -> list[pathlib.Path]:
-    pattern = os.path.expanduser(pattern)
-    # A name with brackets is one folder before it is a pattern.
+    pattern = str(files.user_path(pattern))
+    # A folder's name may contain brackets.
     found = [pattern] if os.path.isdir(pattern) else sorted(filter(os.path.isdir, glob.glob(pattern)))
     if not found:
         raise ConfigError(f"No such run folder. Received: --run_dir={pattern}")
     return [pathlib.Path(name) for name in found]
 
 
-def main(arguments: list[str]) -> int:
-    """Measures what `arguments` ask for; returns the exit code."""
-    arguments, debug = errors.take_debug(arguments)
-    if {"--help", "-help", "-h", "--helpfull", "--helpshort"}.intersection(arguments):
-        print(f"{USAGE}\n\n{PURPOSE}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}")
-        return 0
-    try:
-        request = parse(arguments)
-        with Interruption() as interruption:
-            startup.import_tensorflow()
-            from amr_tf.evaluation import runner
+def work(request: Request) -> int:
+    """Measures and draws as requested; returns the exit code."""
+    with Interruption() as interruption:
+        startup.import_tensorflow()
+        from amr_tf.evaluation import runner
 
-            with errors.out_of_memory_as_user_error():
-                return runner.run(request, interruption, debug)
-    except UserError as error:
-        return errors.report("amr_tf.evaluate", error, debug)
-    except Interrupted as interrupted:
-        ignore_signals()
-        print("amr_tf.evaluate: interrupted; results.json has what was measured", file=sys.stderr)
-        return interrupted.exit_code
-    except KeyboardInterrupt:
-        print("amr_tf.evaluate: interrupted before it began", file=sys.stderr)
-        return 130
+        return runner.run(request, interruption)
 
+
+main = Command("amr_tf.evaluate", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work, STOPPED)
 
 if __name__ == "__main__":
-    process.run("amr_tf.evaluate", main)
+    main.run()

@@ -29,7 +29,7 @@ def kl_to_standard_normal(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor
     return tf.reduce_sum(_flat(mean**2 + tf.exp(log_variance) - 1 - log_variance), axis=1) / 2
 
 
-def gan_bce(score: tf.Tensor, target) -> tf.Tensor:
+def gan_bce(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy of sigmoid(score) against a target in [0, 1]: [B] -> [B]. Finite for any logit."""
     target = tf.broadcast_to(tf.cast(target, score.dtype), tf.shape(score))
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=score)
@@ -45,7 +45,7 @@ def mask_balance(mask: tf.Tensor) -> tf.Tensor:
     return (tf.reduce_sum(mask, axis=1) - mask.shape[1] / 2) ** 2
 
 
-def gan_lsgan(score: tf.Tensor, target) -> tf.Tensor:
+def gan_lsgan(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
     """Squared distance of the raw score to its target: [B] -> [B]."""
     return tf.math.squared_difference(score, tf.cast(target, score.dtype))
 
@@ -70,7 +70,3 @@ def _flat(x: tf.Tensor) -> tf.Tensor:
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(_flat(x), axis=1)
-
-
-RECON_LOSSES = {"l1": l1, "l2": l2, "bce": bce, "bce_sum": bce_sum}
-GAN_LOSSES = {"bce": gan_bce, "lsgan": gan_lsgan}

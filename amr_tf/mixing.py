@@ -7,9 +7,15 @@ parents k is a dimension of the tensors, so the cost hardly grows with it.
 All draws are stateless: the same seed gives the same draw. `gamma` sampling has no XLA kernel, hence the exponentials.
 """
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import tensorflow as tf
+
+from amr_tf import registry
+
+Shape = tuple[int, ...]
+Size: TypeAlias = "int | tf.Tensor"  # a number of examples; unknown while a step is traced
+Draw = tuple[tf.Tensor, tf.Tensor]
 
 # Streams keep the random numbers of one step apart.
 _PERMUTATION, _COEFFICIENT, _MASK, _ATTRIBUTES, _ATTRIBUTE_MASK = 0, 1, 2, 3, 4
@@ -34,7 +40,7 @@ def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 class Mixer(Protocol):
     """Anything with `sample` mixes."""
 
-    def sample(self, batch_size, code_shape: tuple[int, ...], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         """Draws parents and weights.
 
         Args:
@@ -46,7 +52,7 @@ class Mixer(Protocol):
             indices int32 [B, k] and weights float32 [B, k, ...], as `mix` takes them.
         """
 
-    def weights(self, shares: tf.Tensor, code_shape: tuple[int, ...]) -> tf.Tensor:
+    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
         """Turns the share of each parent in a mix into weights, without a draw.
 
         Args:
@@ -72,10 +78,10 @@ class Mixer(Protocol):
 class _Convex:
     """The way of a convex mixer: straight."""
 
-    def weights(self, shares, code_shape):
+    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
         return tf.reshape(shares, [*shares.shape, *(1,) * len(code_shape)])
 
-    def path(self, a, b, steps):
+    def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
         share = tf.linspace(0.0, 1.0, steps)
         return self.weights(tf.stack([1 - share, share], axis=1), a.shape[1:])
 
@@ -83,7 +89,7 @@ class _Convex:
 class _Discrete:
     """The way of a discrete mixer: feature maps are switched over one after the other, in their order."""
 
-    def weights(self, shares, code_shape):
+    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
         """The first feature maps come from the first parent, the next ones from the second, and so on."""
         maps = code_shape[-1]
         ends = tf.round(tf.cumsum(shares, axis=1) * maps)[:, :, None]
@@ -91,7 +97,7 @@ class _Discrete:
         owned = (number < ends) & (number >= tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1])
         return tf.reshape(tf.cast(owned, tf.float32), [*shares.shape, *_per_map(code_shape)])
 
-    def path(self, a, b, steps):
+    def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
         share = tf.linspace(0.0, 1.0, steps)
         return self.weights(tf.stack([share, 1 - share], axis=1), a.shape[1:])[:, ::-1]
 
@@ -102,18 +108,18 @@ class Mixup(_Convex):
     def __init__(self, k: int):
         self.k = k
 
-    def sample(self, batch_size, code_shape, seed):
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, self.k, *self._shared(code_shape))
         return _parents(batch_size, self.k, seed), _dirichlet(shape, tf.random.fold_in(seed, _COEFFICIENT))
 
-    def _shared(self, code_shape):
+    def _shared(self, code_shape: Shape) -> Shape:
         return (1,) * len(code_shape)
 
 
 class ChannelMixup(Mixup):
     """Convex mixing with a draw of its own for every example and feature map (for every unit of a flat code)."""
 
-    def _shared(self, code_shape):
+    def _shared(self, code_shape: Shape) -> Shape:
         return _per_map(code_shape)
 
 
@@ -123,7 +129,7 @@ class UnitBernoulli(_Discrete):
     def __init__(self, k: int):
         self.k = k
 
-    def sample(self, batch_size, code_shape, seed):
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, *_per_map(code_shape))
         chosen = tf.random.stateless_uniform(
             shape, tf.random.fold_in(seed, _MASK), maxval=self.k, dtype=tf.int32
@@ -137,7 +143,7 @@ class Bernoulli(UnitBernoulli):
     For k > 2 it is the categorical draw of `UnitBernoulli`.
     """
 
-    def sample(self, batch_size, code_shape, seed):
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         if self.k > 2:
             return super().sample(batch_size, code_shape, seed)
         p = tf.random.stateless_uniform([], tf.random.fold_in(seed, _COEFFICIENT))
@@ -149,7 +155,7 @@ class Bernoulli(UnitBernoulli):
 class ReversedMixup(_Convex):
     """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2]."""
 
-    def sample(self, batch_size, code_shape, seed):
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, *(1,) * len(code_shape))
         raw = tf.random.stateless_uniform(shape, tf.random.fold_in(seed, _COEFFICIENT))
         alpha = 0.5 - tf.abs(raw - 0.5)
@@ -157,31 +163,21 @@ class ReversedMixup(_Convex):
         return tf.stack([own, own[::-1]], axis=1), tf.stack([alpha, 1 - alpha], axis=1)
 
 
-def _parents(batch_size, k: int, seed: tf.Tensor) -> tf.Tensor:
+def _parents(batch_size: Size, k: int, seed: tf.Tensor) -> tf.Tensor:
     """int32 [B, k]: the example itself, then k - 1 independent permutations of the batch."""
     order = tf.random.stateless_uniform((batch_size, k - 1), tf.random.fold_in(seed, _PERMUTATION))
     return tf.concat([tf.range(batch_size)[:, None], tf.argsort(order, axis=0)], axis=1)
 
 
-def _dirichlet(shape, seed: tf.Tensor) -> tf.Tensor:
+def _dirichlet(shape: tuple[Size, ...], seed: tf.Tensor) -> tf.Tensor:
     """Dirichlet(1, ..., 1) along axis 1: exponential draws divided by their sum."""
     # The lower end keeps the logarithm finite; 1 - U would make draws of exactly 0, and 0 / 0 where all are.
     draws = -tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-30, maxval=1.0))
     return draws / tf.reduce_sum(draws, axis=1, keepdims=True)
 
 
-def _per_map(code_shape) -> tuple[int, ...]:
+def _per_map(code_shape: Shape) -> Shape:
     return (*(1,) * (len(code_shape) - 1), code_shape[-1])
-
-
-MIXERS = {
-    "mixup": Mixup,
-    "mixup_channel": ChannelMixup,
-    "bernoulli": Bernoulli,
-    "bernoulli_unit": UnitBernoulli,
-    # The unsupervised mixes of such a model; what labels add to them is below.
-    "supervised": Mixup,
-}
 
 
 def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -230,18 +226,22 @@ def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [B, C], 0 or 1, or in [0, 1] with `soft`.
     """
-    return MASK_GRADIENTS[gradient](logits, tf.random.fold_in(seed, _ATTRIBUTE_MASK))
+    draw = registry.load(registry.MASK_GRADIENTS, gradient)
+    return draw(logits, tf.random.fold_in(seed, _ATTRIBUTE_MASK))
 
 
-def _soft(logits, seed):
+def soft(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The probabilities themselves; nothing is drawn."""
     return tf.sigmoid(logits)
 
 
-def _straight_through(logits, seed):
+def straight_through(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A Bernoulli draw with the gradient of its probability."""
     return _rounded(tf.sigmoid(logits), logits + _logistic(tf.shape(logits), seed))
 
 
-def _gumbel(logits, seed):
+def gumbel(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A Bernoulli draw with the gradient of a relaxed draw (https://arxiv.org/abs/1611.00712)."""
     drawn = logits + _logistic(tf.shape(logits), seed)
     return _rounded(tf.sigmoid(drawn / _TEMPERATURE), drawn)
 
@@ -251,10 +251,7 @@ def _rounded(relaxed: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     return tf.cast(drawn > 0, tf.float32) + (relaxed - tf.stop_gradient(relaxed))
 
 
-def _logistic(shape, seed: tf.Tensor) -> tf.Tensor:
+def _logistic(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Logistic noise: logits + noise > 0 has the probability sigmoid(logits)."""
     u = tf.random.stateless_uniform(shape, seed, minval=1e-7, maxval=1.0)
     return tf.math.log(u) - tf.math.log1p(-u)
-
-
-MASK_GRADIENTS = {"straight_through": _straight_through, "soft": _soft, "gumbel": _gumbel}

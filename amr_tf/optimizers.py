@@ -1,10 +1,13 @@
 """Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon; learning rates."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
+
+from amr_tf.config import Config
 
 
 class FusedAdam(keras.optimizers.Adam):
@@ -19,25 +22,33 @@ class FusedAdam(keras.optimizers.Adam):
         others: as keras.optimizers.Adam takes them.
     """
 
-    def __init__(self, *args, l2: float = 0.0, torch_epsilon: bool = True, **others):
+    def __init__(self, *args: Any, l2: float = 0.0, torch_epsilon: bool = True, **others: Any):
         super().__init__(*args, **others)
         self.l2, self.torch_epsilon = l2, torch_epsilon
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
         """In place of Keras's own, which would sum over the replicas what each of them has as a sum already."""
         step = ops.cast(self.iterations + 1, "float32")
         power1, power2 = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
         epsilon = self.epsilon * (ops.sqrt(1 - power2) if self.torch_epsilon else tf.ones([]))
         variables = [variable.value for variable in trainable_variables]
 
-        def update(strategy, gradients, *shared):
+        def update(strategy: tf.distribute.Strategy, gradients: list, *shared: tf.Tensor) -> None:
             for variable, gradient in zip(variables, gradients, strict=True):
                 strategy.extended.update(variable, self._update_one, args=(gradient, *shared), group=False)
 
         context = tf.distribute.get_replica_context()
         context.merge_call(update, args=(grads, learning_rate, power1, power2, epsilon))
 
-    def _update_one(self, variable, gradient, learning_rate, power1, power2, epsilon) -> None:
+    def _update_one(
+        self,
+        variable: tf.Variable,
+        gradient: tf.Tensor,
+        learning_rate: tf.Tensor,
+        power1: tf.Tensor,
+        power2: tf.Tensor,
+        epsilon: tf.Tensor,
+    ) -> None:
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -53,7 +64,7 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def scheduled(config, step, total_steps: Callable[[], int]) -> float | Callable:
+def scheduled(config: Config, step: tf.Variable, total_steps: Callable[[], int]) -> float | Callable:
     """The learning rate of `--schedule`: a number, or a function that computes it anew for each step.
 
     Args:
@@ -67,10 +78,17 @@ def scheduled(config, step, total_steps: Callable[[], int]) -> float | Callable:
     return lambda: keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
 
 
-def make_adam(config, learning_rate: float | Callable) -> keras.optimizers.Optimizer:
-    """An Adam with the config's settings: Keras's formula for ACAI, which came from TensorFlow 1, else PyTorch's.
+def make_adam(
+    config: Config, learning_rate: float | Callable, torch_epsilon: bool
+) -> keras.optimizers.Optimizer:
+    """Returns an Adam with the config's settings.
 
-    With float16 its gradients are those of a loss times a scale, which it doubles and halves as they allow.
+    With float16 it scales the loss, and doubles and halves the scale as the gradients allow.
+
+    Args:
+        config: read are Adam's betas and epsilon, `weight_decay` and `mixed_precision`.
+        learning_rate: as `scheduled` gives it.
+        torch_epsilon: as `FusedAdam` has it.
     """
     adam = FusedAdam(
         learning_rate,
@@ -78,6 +96,6 @@ def make_adam(config, learning_rate: float | Callable) -> keras.optimizers.Optim
         beta_2=config.adam_beta2,
         epsilon=config.adam_epsilon,
         l2=config.weight_decay,
-        torch_epsilon=config.model != "acai",
+        torch_epsilon=torch_epsilon,
     )
     return keras.optimizers.LossScaleOptimizer(adam) if config.mixed_precision == "float16" else adam

@@ -58,6 +58,8 @@ DATASETS = {
     "zappos": "amr_tf.data.catalog:ZAPPOS",
     "shapes": "amr_tf.data.catalog:SHAPES",
 }
+FOLDER = "folder:"  # --dataset=folder:PATH, the user's pictures
+PICTURES = "amr_tf.data.catalog:PICTURES"
 METRICS = {
     "probe": "amr_tf.evaluation.measures:PROBE",
     "probe_pixels": "amr_tf.evaluation.measures:PROBE_PIXELS",
@@ -102,5 +104,14 @@ def load(table: Mapping[str, str], name: str) -> Any:
     Raises:
         KeyError: the table has no such name.
     """
-    module, _, attribute = table[name].partition(":")
+    return _imported(table[name])
+
+
+def load_dataset(name: str) -> Any:
+    """Imports the `DatasetSpec` of a value of `--dataset`: a name of `DATASETS`, or a folder of pictures."""
+    return _imported(PICTURES if name.startswith(FOLDER) else DATASETS[name])
+
+
+def _imported(path: str) -> Any:
+    module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)

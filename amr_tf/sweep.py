@@ -1,33 +1,30 @@
 """BINARY. Trains many runs at a time: python -m amr_tf.sweep flags/table1 --seeds=1,2,3 --executor=slurm
 
-At the end it reports on them and draws the figure whose presets they are, such as flags/figures/figure12. Finished runs
-are left alone and interrupted ones go on, so the same command again takes a sweep up where it stands.
-Exit codes: 0 all runs are finished, 2 a failure that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM,
-129 by a closed terminal.
+With --grid it trains a run for each value of a training flag and names the best by validation accuracy. At the end it
+reports on the runs and draws the figure whose presets they are, such as flags/figures/figure12. The same
+command again resumes a sweep: finished runs are left alone, interrupted ones resume. Exit codes: 0 all runs are
+finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
-import os
 import pathlib
-import subprocess
-import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import flags
-from rich.console import Console
 
 from amr_tf.config import ConfigError, command_line
-from amr_tf.evaluation.figure_names import FIGURES
-from amr_tf.metrics import METRICS
+from amr_tf.config.command_line import own_help
+from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
-from amr_tf.runtime import errors, process
-from amr_tf.runtime.errors import Interrupted, UserError
-from amr_tf.runtime.interruption import ignore_signals
-from amr_tf.sweeping import conduct, executors, jobs, status
+from amr_tf.runtime import files
+from amr_tf.runtime.main import Command
+from amr_tf.sweeping import jobs, runner
 
-HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
-USAGE = "python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [flags of amr_tf.train]"
-PURPOSE = """PRESETS are preset files, or folders of them such as flags/table1: a run for each preset and seed, in
-OUT/<preset>/s<seed>. Flags that are not listed here go to every run: --epochs=10 --raw_dir=archives"""
+USAGE = """python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [--grid lambda=2,5,10] [flags of amr_tf.train]
+
+PRESETS are preset files, or folders of them such as flags/table1: a run for each preset, setting of the
+grid and seed, in OUT/<preset>[/<flag>-<value>...]/s<seed>. Flags that are not listed here are passed to every run:
+--epochs=10 --raw_dir=archives"""
+PURPOSE = "trains a run for each preset and seed, and reports on them"
 EXECUTORS = ("local", "slurm")
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
 # By the folder of the presets: figures drawn of the runs, and metrics computed of each.
@@ -43,50 +40,35 @@ FIGURE_FOLDERS = {
 DAY = 24 * 60
 
 
-class Options(NamedTuple):
-    """What a command asks for."""
-
-    jobs: list[jobs.Job]
-    out: pathlib.Path
-    table: str | None
-    figures: list[str]
-    metrics: list[str]
-    executor: str
-    parallel: int
-    slurm: dict[str, Any]
-
-
 def define_flags() -> flags.FlagValues:
-    """The flags of this binary, apart from absl's global ones."""
+    """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_list("seeds", ["0"], "a run of each preset for each of them", **own)
+    flags.DEFINE_list("seeds", ["0"], "seeds: a run of each preset for each of them", **own)
+    flags.DEFINE_multi_string(
+        "grid",
+        [],
+        "values of a training flag, such as lambda=2,5,10; of several --grid all combinations",
+        **own,
+    )
     flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
     flags.DEFINE_enum("executor", "local", EXECUTORS, "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
-    flags.DEFINE_enum(
-        "table",
-        None,
-        list(TABLES),
-        "table of the final report (known by the name of the presets' folder)",
-        **own,
-    )
+    flags.DEFINE_enum("table", None, list(TABLES), "table of the report (that of the presets' folder)", **own)
     for flag, known in (("figures", FIGURES), ("metrics", METRICS)):
-        what = f"{flag} of the finished runs, as amr_tf.evaluate has them"
-        flags.DEFINE_list(
-            flag, None, f"{what}: {', '.join(known)} (known by the name of the presets' folder)", **own
-        )
+        what = f"{flag} of the finished runs, by amr_tf.evaluate: {', '.join(known)}"
+        flags.DEFINE_list(flag, None, f"{what} (those of the presets' folder)", **own)
     flags.DEFINE_string("slurm_partition", None, "partition (the cluster's default)", **own)
-    flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none asked for)", lower_bound=1, **own)
+    flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none requested)", lower_bound=1, **own)
     flags.DEFINE_integer("slurm_cpus", 2, "cores of a run", lower_bound=1, **own)
     flags.DEFINE_integer(
-        "slurm_time", DAY, "minutes after which a run saves and queues again", lower_bound=1, **own
+        "slurm_time", DAY, "minutes until a run saves and queues again", lower_bound=1, **own
     )
     flags.DEFINE_list("slurm_extra", [], "further options of sbatch, such as account=ours,mem=16G", **own)
     return values
 
 
-def parse(arguments: list[str]) -> Options:
+def parse(arguments: list[str]) -> runner.Options:
     """Reads `arguments` (without the program's name) and checks the flags of each run.
 
     Raises:
@@ -96,10 +78,9 @@ def parse(arguments: list[str]) -> Options:
     own, passed_on, words = _sort(arguments, set(values))
     command_line.read_own(values, "amr_tf.sweep", own)
     if not words:
-        raise ConfigError(f"No preset to train: {USAGE}")
+        raise ConfigError("No preset to train. Received: nothing (--help explains them)")
     presets = jobs.find_presets(words)
-    # Unlike pathlib's, this expanduser takes the name of an unknown user for a folder's.
-    out = pathlib.Path(os.path.expanduser(values.out or _default_out(words)))
+    out = files.user_path(values.out or _default_out(words))
     parents = {command_line.find_preset(name).parent.name for name in presets}
     parent = parents.pop() if len(parents) == 1 else ""
     figures, metrics = FIGURE_FOLDERS.get(parent, ((), ()))
@@ -109,32 +90,36 @@ def parse(arguments: list[str]) -> Options:
         "gpus_per_node": values.slurm_gpus,
         "cpus_per_task": values.slurm_cpus,
         "time": values.slurm_time,
-        # Slurm no longer takes it over from the job to its step.
+        # Recent versions of Slurm do not pass it from the job to its step.
         "srun_args": [f"--cpus-per-task={values.slurm_cpus}"],
         "additional_parameters": _extra(values.slurm_extra),
     }
-    return Options(
-        jobs.plan(presets, _seeds(values.seeds), out, passed_on),
-        out,
-        values.table or TABLE_FOLDERS.get(parent),
-        _known("figures", values.figures, FIGURES, figures),
-        _known("metrics", values.metrics, METRICS, metrics),
-        values.executor,
-        values.parallel or (1 if values.executor == "local" else 256),
-        {name: value for name, value in slurm.items() if value is not None},
+    return runner.Options(
+        jobs=jobs.plan(presets, _seeds(values.seeds), out, passed_on, jobs.grid_settings(values.grid)),
+        out=out,
+        table=values.table or TABLE_FOLDERS.get(parent),
+        figures=command_line.known("figures", figures if values.figures is None else values.figures, FIGURES),
+        metrics=command_line.known("metrics", metrics if values.metrics is None else values.metrics, METRICS),
+        executor=values.executor,
+        parallel=values.parallel or (1 if values.executor == "local" else 256),
+        slurm={name: value for name, value in slurm.items() if value is not None},
     )
 
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
-    """Our own flags, those that every run gets, and what is no flag."""
+    """Sorts words into flags of this binary, flags of every run, and others."""
     own: list[str] = []
     passed_on: list[str] = []
     words: list[str] = []
-    for word in arguments:
-        name = word.lstrip("-").split("=")[0]
-        if name in known and "=" not in word and word.startswith("-"):
-            raise ConfigError(f"Flags are written --name=value. Received: {word}")
-        (words if not word.startswith("-") else own if name in known else passed_on).append(word)
+    remaining = iter(arguments)
+    for word in remaining:
+        name, equals, _ = word.lstrip("-").partition("=")
+        if not word.startswith("-"):
+            words.append(word)
+        elif name not in known:
+            passed_on.append(word)
+        else:
+            own.append(word if equals else f"{word}={next(remaining, '')}")
     return own, passed_on, words
 
 
@@ -143,15 +128,8 @@ def _seeds(words: list[str]) -> list[int]:
         raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(words)!r}")
     seeds = [int(word) for word in words]
     if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds names each once. Received: {','.join(words)}")
+        raise ConfigError(f"--seeds names a seed twice. Received: {','.join(words)}")
     return seeds
-
-
-def _known(flag: str, words: list[str] | None, known: dict[str, str], default: tuple[str, ...]) -> list[str]:
-    for word in words or ():
-        if word not in known:
-            raise ConfigError(f"--{flag} takes {', '.join(known)}. Received: {word!r}")
-    return list(default if words is None else words)
 
 
 def _extra(words: list[str]) -> dict[str, str]:
@@ -166,82 +144,7 @@ def _default_out(words: list[str]) -> str:
     return f"runs/sweeps/{pathlib.Path(words[0]).resolve().stem}"
 
 
-def run(options: Options) -> int:
-    """Trains what is not finished, reports on what there is and returns the exit code.
-
-    Raises:
-        UserError: jobs cannot be started.
-        Interrupted: by a signal; the same command goes on.
-    """
-    console = Console(
-        width=None if sys.stdout.isatty() else status.PIPE_WIDTH,
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    executor: executors.Executor
-    if options.executor == "slurm":
-        executor = executors.Slurm(options.out, options.parallel, options.slurm)
-    else:
-        executor = executors.Local(options.out, options.parallel)
-    console.print(
-        f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time at most"
-    )
-    standing = conduct.Sweep(options.jobs, executor, status.Display(console, options.jobs)).run()
-    reported = _report(options)
-    done = [str(job.folder.path) for job in options.jobs if standing[job][0] is status.State.DONE]
-    evaluated = _evaluate(options, done)
-    console.print(f"\n{status.summary(standing)}")
-    complaints = status.complaints(standing)
-    for line in complaints:
-        print(line, file=sys.stderr)
-    return 0 if reported and evaluated and not complaints else 2
-
-
-def _report(options: Options) -> bool:
-    """Sets what there is beside the paper; whether that went well."""
-    if not any(job.folder.results.exists() for job in options.jobs):
-        print("no report: no run has finished an epoch")
-        return True
-    table = [f"--table={options.table}"] if options.table else []
-    return _command("report", str(options.out), f"--out={options.out}", *table)
-
-
-def _evaluate(options: Options, folders: list[str]) -> bool:
-    """Metrics and figures of finished runs, at their last step; whether that went well."""
-    asked = {"figures": options.figures, "metrics": options.metrics}
-    words = [f"--{flag}={','.join(names)}" for flag, names in asked.items() if names]
-    if not words or not folders:
-        return True
-    runs = [f"--run_dir={folder}" for folder in folders]
-    return _command("evaluate", *runs, *words, f"--out={options.out}", "--checkpoint=last")
-
-
-def _command(name: str, *words: str) -> bool:
-    """Another binary of this package with these words; whether it ended well."""
-    sys.stdout.flush()
-    command = [sys.executable, "-m", f"amr_tf.{name}", *words]
-    return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (the words are ours)
-
-
-def main(arguments: list[str]) -> int:
-    """Runs the sweep that `arguments` ask for; returns the exit code."""
-    arguments, debug = errors.take_debug(arguments)
-    if HELP_FLAGS.intersection(arguments):
-        print(f"{USAGE}\n\n{PURPOSE}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}")
-        return 0
-    try:
-        return run(parse(arguments))
-    except UserError as error:
-        return errors.report("amr_tf.sweep", error, debug)
-    except Interrupted as interrupted:
-        ignore_signals()
-        print(f"amr_tf.sweep: {interrupted}", file=sys.stderr)
-        return interrupted.exit_code
-    except KeyboardInterrupt:
-        print("amr_tf.sweep: interrupted before it began", file=sys.stderr)
-        return 130
-
+main = Command("amr_tf.sweep", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, runner.run)
 
 if __name__ == "__main__":
-    process.run("amr_tf.sweep", main)
+    main.run()

@@ -68,7 +68,7 @@ TENSORS = {
 
 def traced_step(model, x: tf.Tensor, y: tf.Tensor) -> tf.Graph:
     """The graph of the model's training step on batches of these shapes, before TensorFlow optimises it."""
-    step = tf.function(tf.autograph.experimental.do_not_convert(model.train_once))
+    step = tf.function(tf.autograph.experimental.do_not_convert(model.replicated_train_step))
     specs = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in (x, y))
     return step.get_concrete_function(specs).graph
 

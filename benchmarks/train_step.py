@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from amr_tf.config import MIXERS, MODELS, Config
+from amr_tf import registry
+from amr_tf.config import Config
 from amr_tf.config.rules import CONV_ARCHS
 from amr_tf.runtime import startup
 from amr_tf.runtime.errors import UserError
@@ -48,8 +49,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     options.add_argument("--grid", action="store_true", help="batch 64,256 and depth 16,64 unless given")
     options.add_argument("--xla", choices=("both", "off"), default="off", help="with and without XLA (off)")
     options.add_argument("--arch", choices=CONV_ARCHS, help="networks (those of the model's paper)")
-    options.add_argument("--model", choices=MODELS, default="amr")
-    options.add_argument("--mixer", choices=MIXERS, default="mixup")
+    options.add_argument("--model", choices=registry.MODELS, default="amr")
+    options.add_argument("--mixer", choices=registry.MIXERS, default="mixup")
     options.add_argument("--latent", type=measure.positive, default=16)
     options.add_argument("--colours", type=int, choices=(1, 3), default=1)
     options.add_argument(

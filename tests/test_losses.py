@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import losses
+from amr_tf import losses, registry
+from amr_tf.registry import load
 
 TARGET = np.array([[[[-1.0], [1.0]]], [[[0.0], [0.5]]]], "float32")
 OUTPUT = np.array([[[[-0.5], [0.0]]], [[[0.0], [-0.5]]]], "float32")
@@ -24,7 +25,7 @@ OUTPUT = np.array([[[[-0.5], [0.0]]], [[[0.0], [-0.5]]]], "float32")
     ],
 )
 def test_reconstruction_losses_by_hand(name, expected):
-    np.testing.assert_allclose(losses.RECON_LOSSES[name](TARGET, OUTPUT), expected, rtol=1e-6)
+    np.testing.assert_allclose(load(registry.RECON_LOSSES, name)(TARGET, OUTPUT), expected, rtol=1e-6)
 
 
 def test_gan_losses_by_hand():
@@ -63,13 +64,13 @@ def test_saturated_pixels_keep_loss_and_gradient_finite(name):
     output = tf.constant([[[[-1.0], [1.0]]]])
     with tf.GradientTape() as tape:
         tape.watch(output)
-        loss = losses.RECON_LOSSES[name](tf.constant([[[[1.0], [-1.0]]]]), output)
+        loss = load(registry.RECON_LOSSES, name)(tf.constant([[[[1.0], [-1.0]]]]), output)
     np.testing.assert_allclose(loss, [100.0 if name == "bce" else 200.0])
     assert np.isfinite(tape.gradient(loss, output)).all()
 
 
-@pytest.mark.parametrize("name", losses.RECON_LOSSES)
-def test_every_loss_has_one_value_per_example_and_is_best_where_both_agree(name):
-    loss = losses.RECON_LOSSES[name](TARGET, TARGET)
+@pytest.mark.parametrize("name", registry.RECON_LOSSES)
+def test_recon_losses_give_one_value_per_example_best_if_equal(name):
+    loss = load(registry.RECON_LOSSES, name)(TARGET, TARGET)
     assert loss.shape == (2,)
-    assert np.all(loss <= losses.RECON_LOSSES[name](TARGET, OUTPUT))
+    assert np.all(loss <= load(registry.RECON_LOSSES, name)(TARGET, OUTPUT))

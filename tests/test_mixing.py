@@ -6,19 +6,24 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amr_tf.mixing import MIXERS, ReversedMixup, mix
+from amr_tf import registry
+from amr_tf.mixing import ReversedMixup, mix
 
 CODES = [(4, 4, 3), (10,)]
 SEED = np.array([3, 7], np.int64)
 
 
+def make(name: str, k: int):
+    return registry.load(registry.MIXERS, name)(k)
+
+
 def every_mixer():
-    return [pytest.param(name, k, shape) for name in MIXERS for k in (2, 3, 8) for shape in CODES]
+    return [pytest.param(name, k, shape) for name in registry.MIXERS for k in (2, 3, 8) for shape in CODES]
 
 
 @pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
 def test_weights_sum_to_one_and_have_the_broadcast_shape(name, k, code_shape):
-    indices, weights = MIXERS[name](k).sample(16, code_shape, SEED)
+    indices, weights = make(name, k).sample(16, code_shape, SEED)
     inner = (1,) * (len(code_shape) - 1)
     shared = (*inner, 1) if name in ("mixup", "supervised") else (*inner, code_shape[-1])
     assert weights.shape == (16, k, *shared)
@@ -31,7 +36,7 @@ def test_weights_sum_to_one_and_have_the_broadcast_shape(name, k, code_shape):
 
 @pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
 def test_parents_are_the_example_and_permutations_of_the_batch(name, k, code_shape):
-    indices = MIXERS[name](k).sample(16, code_shape, SEED)[0].numpy()
+    indices = make(name, k).sample(16, code_shape, SEED)[0].numpy()
     np.testing.assert_array_equal(indices[:, 0], np.arange(16))
     for parent in range(1, k):
         np.testing.assert_array_equal(np.sort(indices[:, parent]), np.arange(16))
@@ -41,7 +46,7 @@ def test_parents_are_the_example_and_permutations_of_the_batch(name, k, code_sha
 
 @pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
 def test_same_seed_same_draw_and_another_seed_another(name, k, code_shape):
-    mixer = MIXERS[name](k)
+    mixer = make(name, k)
     first, again = mixer.sample(16, code_shape, SEED), mixer.sample(16, code_shape, SEED)
     other = mixer.sample(16, code_shape, SEED + 1)
     np.testing.assert_array_equal(first[0], again[0])
@@ -53,7 +58,7 @@ def test_same_seed_same_draw_and_another_seed_another(name, k, code_shape):
 @pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
 def test_every_parent_reaches_the_output(name, k, code_shape):
     """With parent i's code set to 1 and the others to 0, the mix shows i's weight, for each i."""
-    indices, weights = MIXERS[name](k).sample(64, code_shape, SEED)
+    indices, weights = make(name, k).sample(64, code_shape, SEED)
     total = 0.0
     for parent in range(k):
         slots = np.tile(np.arange(k), (64, 1))
@@ -86,7 +91,7 @@ def test_one_hot_weights_give_a_parent_back():
 
 
 def test_mixup_pair_is_uniform_and_one_scalar_per_example():
-    alpha = MIXERS["mixup"](2).sample(20_000, (4, 4, 2), SEED)[1].numpy()[:, 0].ravel()
+    alpha = make("mixup", 2).sample(20_000, (4, 4, 2), SEED)[1].numpy()[:, 0].ravel()
     assert alpha.size == 20_000
     np.testing.assert_allclose(
         np.quantile(alpha, [0.1, 0.25, 0.5, 0.75, 0.9]), [0.1, 0.25, 0.5, 0.75, 0.9], atol=0.02
@@ -96,16 +101,16 @@ def test_mixup_pair_is_uniform_and_one_scalar_per_example():
 @pytest.mark.parametrize("k", [3, 8])
 def test_larger_mixes_are_dirichlet(k):
     """Moments of Dirichlet(1, ..., 1): mean 1/k, variance (k - 1) / (k^2 (k + 1))."""
-    weights = MIXERS["mixup"](k).sample(20_000, (2,), SEED)[1].numpy()[..., 0]
+    weights = make("mixup", k).sample(20_000, (2,), SEED)[1].numpy()[..., 0]
     np.testing.assert_allclose(weights.mean(axis=0), 1 / k, atol=0.01)
     np.testing.assert_allclose(weights.var(axis=0), (k - 1) / (k**2 * (k + 1)), rtol=0.1)
 
 
-def test_bernoulli_pair_shares_one_p_over_the_batch_and_unit_bernoulli_does_not():
+def test_bernoulli_shares_one_p_per_batch_and_unit_one_half():
     """The share of ones varies from draw to draw like U(0, 1) for the first, and stays at 1/2 for the second."""
     shares = {
         name: [
-            MIXERS[name](2).sample(500, (8,), tf.constant([0, s], tf.int64))[1][:, 0].numpy().mean()
+            make(name, 2).sample(500, (8,), tf.constant([0, s], tf.int64))[1][:, 0].numpy().mean()
             for s in range(60)
         ]
         for name in ("bernoulli", "bernoulli_unit")
@@ -126,7 +131,7 @@ def test_acai_pairs_with_the_reversed_batch_and_small_alpha():
 
 
 def test_draws_run_under_xla():
-    for mixer in (MIXERS[name](3) for name in MIXERS):
+    for mixer in (make(name, 3) for name in registry.MIXERS):
         indices, weights = tf.function(mixer.sample, jit_compile=True)(8, (4, 4, 2), SEED)
         assert indices.shape == (8, 3)
         assert np.all(np.isfinite(weights))

@@ -1,7 +1,7 @@
-"""From words on a command line to a Config, and where each of its values came from.
+"""Command lines, presets and flags.txt: from words to a Config and the source of each of its values.
 
-Presets may be named from any folder: a nested `--flagfile` is looked for beside the file that names it, then in
-the working directory, then where this project keeps `flags/`.
+A nested `--flagfile` is searched beside the file that names it, then in the working directory, then where this project
+keeps `flags/`, so that presets can be named from any folder.
 """
 
 import dataclasses
@@ -9,22 +9,22 @@ import os
 import pathlib
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from absl import flags
 
-from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, flag_name
+from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, aliases, flag_name
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import one_line
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-# In a checkout `flags/` lies beside the package; a wheel carries it inside.
-PRESET_ROOTS = (PACKAGE.parent, PACKAGE)
+PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout and in a wheel
 DEFAULT, FLAG = "default", "flag"
+ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
 _FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?")
-# absl's own flag that lets unknown flags pass: a misspelt one would be ignored silently.
+# absl's flag that ignores unknown flags would hide a misspelt one.
 _UNDEFOK = re.compile(r"--?undefok(?:=.*)?")
 
 
@@ -35,13 +35,13 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
         The Config and, by field name, the source of each value: "default", "flag" or "preset <file>".
 
     Raises:
-        ConfigError: an unknown flag, a stray word, a missing preset, an impossible value or combination.
+        ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination.
     """
     return _parse(_segments(arguments))
 
 
 def parse_file(path: pathlib.Path) -> tuple[Config, dict[str, str]]:
-    """Reads a file of flags, wherever it lies: no flag could name every path. Returns and raises what `parse` does."""
+    """Reads a file of flags. Its path may contain what `--flagfile` does not take. Returns and raises as `parse`."""
     path = path.resolve()
     return _parse(_segments(_read_words(path), f"preset {path.name}", path.parent, (path,)))
 
@@ -53,9 +53,10 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
         kind = _Switch if field.type is bool else _Text
         flags.DEFINE_flag(kind(flag), values)
     sources = {field.name: DEFAULT for field in fields.values()}
+    removed = {f"--{name}=" for name in aliases.REMOVED}
     for source, words in segments:
         try:
-            stray = values(["amr_tf", *words])[1:]
+            stray = values(["amr_tf", *(word for word in words if word not in removed)])[1:]
         except flags.Error as error:
             raise ConfigError(f"{error} ({source}; --help lists the flags)") from None
         if stray:
@@ -70,14 +71,14 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
 
 
 class _Text(flags.Flag):
-    """--name=value, kept as text: what is wrong with it, Config says."""
+    """--name=value, kept as text, which Config validates."""
 
     def __init__(self, name: str):
         super().__init__(flags.ArgumentParser(), None, name, None, "")
 
 
 class _Switch(flags.BooleanFlag):
-    """--name, --noname or --name=true; other text is kept for Config to refuse."""
+    """--name, --noname or --name=true; other text is kept, which Config refuses."""
 
     def __init__(self, name: str):
         super().__init__(name, None, "")
@@ -93,7 +94,7 @@ class _SwitchParser(flags.BooleanParser):
 
 
 def _typed(kind: Any, text: str | None) -> Any:
-    """`text` as a `kind`. What cannot be one stays text: Config refuses it and says why."""
+    """Converts `text` to a type. Invalid text is kept, which Config refuses."""
     try:
         return text if text is None or kind is bool else kind(text)
     except ValueError:
@@ -108,7 +109,9 @@ def _segments(
         if not word.isprintable():
             raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
         if _UNDEFOK.fullmatch(word):
-            raise ConfigError(f"No flag may go unknown. Received: {word} ({source}; --help lists the flags)")
+            raise ConfigError(
+                f"Unknown flags are refused. Received: {word} ({source}; --help lists the flags)"
+            )
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
@@ -127,16 +130,15 @@ def _segments(
 
 
 def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
-    """The preset file called `name`, seen from `folder` (that of the file that includes it) first.
+    """Finds the preset file `name`, first in `folder`, that of the file that includes it.
 
     Raises:
-        ConfigError: no such file.
+        ConfigError: the file does not exist.
     """
     for place in (folder or pathlib.Path(), pathlib.Path(), *PRESET_ROOTS):
-        # Unlike pathlib's, these two take any text for a name: too long, of an unknown user, out of bounds.
-        path = os.path.join(place, os.path.expanduser(name))
-        if os.path.isfile(path):
-            return pathlib.Path(path).resolve()
+        path = place / files.user_path(name)
+        if os.path.isfile(path):  # unlike pathlib's it takes any text, such as one too long for a name
+            return path.resolve()
     raise ConfigError(f"--flagfile names no readable file. Received: --flagfile={name}")
 
 
@@ -149,10 +151,10 @@ def _read_words(path: pathlib.Path) -> list[str]:
 
 
 def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:
-    """Gives the flags of a binary that trains nothing itself their values; returns the words that are no flags.
+    """Gives the flags of a binary that trains nothing their values; returns the words that are not flags.
 
     Raises:
-        ConfigError: an unknown flag, a value that is none, or a flag file that is no text.
+        ConfigError: an unknown flag, an invalid value, or a flag file that is not text.
     """
     try:
         return values([program, *arguments])[1:]
@@ -160,13 +162,38 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
         raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
 
 
+def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
+    """Returns the words of a flag that takes a list of names, each once.
+
+    Raises:
+        ConfigError: a word that is not among the names.
+    """
+    for word in words:
+        if word not in names:
+            raise ConfigError(f"--{flag} takes {', '.join(names)}. Received: {word!r}")
+    return list(dict.fromkeys(words))
+
+
+def own_help(usage: str, values: flags.FlagValues) -> str:
+    """Returns the help of a binary that trains nothing."""
+    lines = [usage, "", "Flags (--name=value; --flagfile=FILE reads them from a file):", ""]
+    for name in sorted(set(values) - ABSL_FLAGS):
+        default = f". Default: {values[name].default_as_str}" if values[name].default else ""
+        lines += _described(name, f"{values[name].help}{default}.")
+    return "\n".join(lines)
+
+
+def _described(flag: str, text: str) -> list[str]:
+    return [f"--{flag}", *textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")]
+
+
 def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(flag, value, source) of every setting, as printed at the start of a run."""
+    """Returns (flag, value, source) of every setting, as printed at the start of a run."""
     return [(f"--{flag_name(name)}", str(getattr(config, name)), source) for name, source in sources.items()]
 
 
 def flagfile_text(config: Config, sources: dict[str, str]) -> str:
-    """The resolved settings as a flag file that starts the same run again, grouped by source."""
+    """Returns the resolved settings as a flag file that starts the same run again, grouped by source."""
     lines = [OWN_FIRST_LINE]
     for source in dict.fromkeys(sources.values()):
         lines += ["", f"# source: {source}"]
@@ -174,20 +201,19 @@ def flagfile_text(config: Config, sources: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def help_text(program: str, purpose: str) -> str:
-    """What `--help` prints: every field of Config with its choices and its default, or published defaults."""
-    lines = [f"{program}: {purpose}", "", "Flags (--name=value; --flagfile=FILE reads a preset):", ""]
+def train_help() -> str:
+    """Returns the help of the training: every field of Config with its choices and defaults."""
+    lines = ["Flags (--name=value; --flagfile=FILE reads a preset):", ""]
     for field in dataclasses.fields(Config):
         meta = field.metadata
         choices = f" One of: {', '.join(map(str, meta['choices']))}." if meta["choices"] else ""
         text = f"{meta['help']}.{choices} Default: {meta['default']!r}{other_defaults(field.name)}."
-        lines += [f"--{flag_name(field.name)}"]
-        lines += textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")
+        lines += _described(flag_name(field.name), text)
     return "\n".join(lines)
 
 
 def other_defaults(name: str) -> str:
-    """The published defaults of a field, each with the flags that bring it, in brackets; empty where it has none."""
+    """Returns the published defaults of a field in brackets, each with its flags; empty without any."""
     others = [
         f"{row.values[name]!r} with "
         + " ".join(f"--{flag_name(k)}={v}" for k, v in row.where.items() if v is not None)

@@ -1,18 +1,19 @@
-"""The combinations of settings that cannot be run, and what to do instead. `config` applies them.
+"""Combinations of settings that cannot run, each with advice. `Config` applies them.
 
-What depends on the devices of a machine is checked in `distribution`, what depends on the data in `experiment`.
+Devices are checked in `distributed`, data in `training.experiment`.
 """
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from amr_tf.config.defaults import FIXED
+from amr_tf.config.fields import ConfigError
+
 CONV_ARCHS = ("amr", "acai", "amr_fixed")
 BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
-GENERATED = ("lines", "spiral", "shapes")
-CUT_TO_SIZE = ("celeba", "zappos")
-FOLDER = "folder:"
 
 
 class Rule(NamedTuple):
@@ -24,6 +25,39 @@ class Rule(NamedTuple):
 
     def message(self, config: Any) -> str:
         return f"{self.advice}. Received: {' '.join(config.flag(name) for name in self.fields)}"
+
+
+def check(config: Any) -> None:
+    """Refuses a combination of settings that cannot run.
+
+    Raises:
+        ConfigError: the first combination found, on one line.
+    """
+    for name, (value, reason) in FIXED.get(config.model, {}).items():
+        if getattr(config, name) != value:
+            received = f"{config.flag('model')} {config.flag(name)}"
+            raise ConfigError(f"{reason}. Received: {received}. Use --{name}={value}, or another --model")
+    for field in dataclasses.fields(config):
+        methods, default = field.metadata["methods"], field.metadata["default"]
+        if methods and config.model not in methods and getattr(config, field.name) != default:
+            received = f"{config.flag('model')} {config.flag(field.name)}"
+            raise ConfigError(
+                f"--{field.name} is a setting of --model={' and '.join(methods)}. Received: {received}. Leave it out"
+            )
+    for rule in RULES:
+        if not rule.holds(config):
+            raise ConfigError(rule.message(config))
+
+
+def check_networks(config: Any, image_width: int) -> None:
+    """Refuses networks that do not fit images of this width.
+
+    Raises:
+        ConfigError: the flags to change, on one line.
+    """
+    for rule in NETWORK_RULES:
+        if not rule.holds(config, image_width):
+            raise ConfigError(f"{rule.message(config)} (images of {image_width} px)")
 
 
 def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
@@ -38,11 +72,6 @@ def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
     return (image_width + (0 if arch == "acai" else 2)) // int(halvings)
 
 
-def comes_from_archives(dataset: str) -> bool:
-    """Whether official files hold the data set, which is then neither generated nor a folder of the user's."""
-    return dataset not in GENERATED and not dataset.startswith(FOLDER)
-
-
 def profiled(text: str) -> range | None:
     """The steps, counted from 1, that "10,20" names: both ends included. None where it names none."""
     match = re.fullmatch(r"([1-9]\d{0,9}),([1-9]\d{0,9})", text, re.ASCII)
@@ -50,72 +79,8 @@ def profiled(text: str) -> range | None:
     return steps if len(steps) else None
 
 
-def walked(text: str) -> tuple[float, ...] | None:
-    """The lambdas that "2,5,10" names, in this order. None where it is no such list or names one of them twice."""
-    number = r"\d{1,9}(\.\d{1,9})?"
-    names = text.split(",") if re.fullmatch(rf"{number}(,{number})*", text, re.ASCII) else []
-    values = tuple(float(name) for name in names)
-    # Compared as the folders of the runs are named.
-    return values if 0 < len(values) == len({f"{value:g}" for value in values}) else None
-
-
 RULES = (
     Rule(("k", "batch_size"), lambda c: c.k <= c.batch_size, "A mix of k codes needs a batch of at least k"),
-    Rule(
-        ("model", "k"),
-        lambda c: c.model not in ("acai", "acai_amr") or c.k == 2,
-        "ACAI predicts the coefficient of a pair: use --k=2, or --model=amr for larger mixes",
-    ),
-    Rule(
-        ("model", "mixer"),
-        lambda c: c.model not in ("acai", "acai_amr") or c.mixer == "mixup",
-        "ACAI predicts one coefficient per mix: use --mixer=mixup, or --model=amr for other mixers",
-    ),
-    Rule(
-        ("model", "mixer"),
-        lambda c: c.mixer != "supervised" or c.model == "amr",
-        "Supervised mixing belongs to --model=amr: use it, or another --mixer",
-    ),
-    Rule(
-        ("mixer", "k"),
-        lambda c: c.mixer != "supervised" or c.k == 2,
-        "A mask chooses between two codes: use --k=2, or another --mixer for larger mixes",
-    ),
-    Rule(
-        ("mixer", "attribute_weight", "mask_eps", "mask_gradient", "labelled_examples"),
-        lambda c: (
-            c.mixer == "supervised"
-            or (c.attribute_weight, c.mask_eps, c.mask_gradient, c.labelled_examples)
-            == (1.0, 1e-8, "straight_through", 0)
-        ),
-        "Only --mixer=supervised learns from labels: use it, or leave attribute_weight, mask_eps, mask_gradient and "
-        "labelled_examples out",
-    ),
-    Rule(
-        ("model", "beta"),
-        lambda c: c.model in ("amr", "acai_amr") or c.beta == 0,
-        "The consistency loss belongs to --model=amr and acai_amr: use --beta=0",
-    ),
-    Rule(
-        ("model", "beta_kl"),
-        lambda c: c.model == "vae" or c.beta_kl == 1,
-        "Only --model=vae has a KL divergence to weigh: leave --beta_kl out",
-    ),
-    Rule(
-        ("model", "gan_loss"),
-        lambda c: c.model != "acai" or c.gan_loss == "lsgan",
-        "ACAI's losses are squared errors: use --gan_loss=lsgan, or --model=acai_amr",
-    ),
-    Rule(
-        ("model", "recon_loss"),
-        lambda c: c.model != "acai_amr" or c.recon_loss == "l1",
-        "The AMR paper's rerun of ACAI reconstructs with l1: use --recon_loss=l1, or --model=acai",
-    ),
-    Rule(
-        ("model", "update_g_every"),
-        lambda c: c.model not in ("ae", "vae") or c.update_g_every == 1,
-        "An autoencoder alone has no discriminator to train between its updates: use --update_g_every=1",
-    ),
     Rule(
         ("arch", "recon_loss"),
         lambda c: c.recon_loss in ("l1", "l2") or c.arch in BOUNDED_ARCHS,
@@ -147,33 +112,23 @@ RULES = (
         "A command is tried on one machine: use --strategy=none or mirrored with --smoke",
     ),
     Rule(
-        ("lambdas", "strategy"),
-        lambda c: not c.lambdas or c.strategy != "multiworker",
-        "Several workers train one run at a time: give each value of --lambdas a command of its own, with --lambda",
-    ),
-    Rule(
         ("profile_steps",),
         lambda c: not c.profile_steps or profiled(c.profile_steps) is not None,
         "--profile_steps takes the first and the last step to profile, such as 10,20",
     ),
     Rule(
-        ("lambdas",),
-        lambda c: not c.lambdas or walked(c.lambdas) is not None,
-        "--lambdas takes values of lambda, each of them once, such as 2,5,10,20,50",
-    ),
-    Rule(
         ("raw_dir", "dataset"),
-        lambda c: not c.raw_dir or comes_from_archives(c.dataset),
+        lambda c: not c.raw_dir or c.dataset_spec.builders,
         "Generated data and folders need no archives: name the data set of --raw_dir, such as --dataset=mnist",
     ),
     Rule(
         ("image_size", "dataset"),
-        lambda c: c.image_size == 0 or c.dataset in CUT_TO_SIZE or c.dataset.startswith(FOLDER),
+        lambda c: c.image_size == 0 or c.dataset_spec.sized,
         "Only pictures of celeba, zappos and folder:PATH are cut to a size: leave --image_size out",
     ),
     Rule(
         ("attributes", "dataset"),
-        lambda c: not c.attributes or c.dataset == "celeba",
+        lambda c: not c.attributes or c.dataset_spec.selectable_attributes,
         "--attributes chooses those of --dataset=celeba: leave it out",
     ),
 )

@@ -1,43 +1,76 @@
-"""The data sets, one DatasetSpec each. Importing this module costs nothing: no TensorFlow, no NumPy."""
+"""The data sets: one `DatasetSpec` each, listed in `amr_tf.registry`. No TensorFlow, no NumPy."""
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-# What the tables' protocol holds out of the official training files, as a share, so that a smaller set (a test's,
-# or one prepared in part) is divided in the same way.
-_HOLD_OUT_MNIST = 1 / 6
-_HOLD_OUT_SVHN = 1 / 10
-_HOLD_OUT_CIFAR = 1 / 5
+from amr_tf import registry
+from amr_tf.runtime.errors import DataError
+
+MOST_ATTRIBUTES = 8  # a label for each combination of them: 256
+
+
+class Places(NamedTuple):
+    """Folders of a reader's files, and the number of examples that a run needs.
+
+    Attributes:
+        data_dir: folder of TFDS's prepared data sets.
+        raw_dir: folder of official archives to prepare from; "" for none.
+        batch_size: the fewest training examples that a run can use.
+        limit: the most examples of each split that are used, for readers that can stop early. None: all.
+    """
+
+    data_dir: str = ""
+    raw_dir: str = ""
+    batch_size: int = 1
+    limit: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
-    """What is fixed about a data set before any of it is read.
+    """A data set: what is known before it is read, and how to read it.
+
+    Functions are callables or import paths, "module:function".
 
     Attributes:
         name: the value of `--dataset`.
-        width: width and height in pixels of the images that a model sees (1: a 2-D point instead).
-        channels: colours of a pixel (2: the coordinates of a point).
-        tfds_name: name of the TFDS builder, or None where `generated` makes the data. (`dsprites` draws what TFDS
-            has no file for.)
-        validation: share of the official training split that is held out as validation split.
-        idx_sha256: sha256 of the unpacked file by the archive's file name, where it is known. With it an
-            archive that was packed anew can be told from a wrong one.
-        classes: number of labels, which are 0 .. classes - 1.
-        attributes: names of what an example has or has not, in the order of `Arrays.attributes`; empty where an
-            example has a label only.
-        class_names: those of the labels, where the data set is a folder of pictures that was read.
-        sha256: of the names and labels of its pictures, too.
+        width: width and height in pixels of the images that a model sees; 1 for 2-D points.
+        channels: colours of a pixel, or 2 coordinates of a point; 0 until a folder of pictures is read.
+        classes: number of labels, which are 0 .. classes - 1; 0 until a folder of pictures is read.
+        reader: gives (spec, [training, validation, test]) for (spec, Places), the splits as `sources.Examples` and
+            the spec completed by what only reading reveals. None for examples that are already in memory.
+        checker: takes (spec, Places) and raises DataError where `reader` would lack files. It is quick.
+        ground_truth: gives the `metrics.ground_truth.GroundTruth` for (spec, Places); None where factors are unknown.
+        attributes: names of the binary attributes of an example, in the order of `Arrays.attributes`.
+        selectable_attributes: names that `--attributes` chooses from.
+        generated: the data are drawn by this package, from no file.
+        sized: pictures are cut to `--image_size`.
+        builders: TFDS names, or import paths of builder classes. Any of them may be prepared; the last one is what
+            gets prepared.
+        validation: share of the official training split that becomes the validation split.
+        idx_sha256: sha256 of an unpacked archive by its file name. It identifies archives that were packed anew.
+        title: name for reports, where it differs from `name`.
+        class_names: names of the labels of a folder of pictures.
+        sha256: hash of the names and labels in a folder of pictures.
     """
 
     name: str
     width: int
     channels: int
-    tfds_name: str | None = None
+    classes: int = 10
+    reader: str | Callable[..., Any] | None = None
+    checker: str | Callable[..., None] | None = None
+    ground_truth: str | Callable[..., Any] | None = None
+    attributes: tuple[str, ...] = ()
+    selectable_attributes: tuple[str, ...] = ()
+    generated: bool = False
+    sized: bool = False
+    builders: tuple[str, ...] = ()
     validation: float = 0.0
     idx_sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
-    classes: int = 10
-    attributes: tuple[str, ...] = ()
+    title: str = ""
     class_names: tuple[str, ...] = ()
     sha256: str = ""
 
@@ -45,6 +78,76 @@ class DatasetSpec:
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of one image."""
         return (self.width, self.width, self.channels)
+
+    @property
+    def points(self) -> bool:
+        """True for 2-D points, which are no images."""
+        return self.width == 1
+
+    @property
+    def complete(self) -> bool:
+        """False until the pictures of a folder are read, which determine its classes and channels."""
+        return self.classes > 0
+
+    def read(self, places: Places) -> tuple["DatasetSpec", list[Any]]:
+        """Calls `reader`."""
+        return resolved(self.reader)(self, places)
+
+    def check(self, places: Places) -> None:
+        """Calls `checker`, where there is one."""
+        if self.checker is not None:
+            resolved(self.checker)(self, places)
+
+
+def resolved(function: str | Callable[..., Any] | None) -> Any:
+    """Imports a function given by its path; a callable is returned unchanged."""
+    return pkgutil.resolve_name(function) if isinstance(function, str) else function
+
+
+def spec_named(dataset: str) -> DatasetSpec:
+    """Finds the spec of a value of `--dataset`: a name of the registry or `folder:PATH`."""
+    return dataclasses.replace(registry.load_dataset(dataset), name=dataset)
+
+
+def spec_of(config: Any) -> DatasetSpec:
+    """Finds the spec of a run's data, with the width and the attributes that the run requests.
+
+    Args:
+        config: a Config; its fields `dataset`, `image_width` and `attributes` are read.
+
+    Raises:
+        DataError: the data set lacks a requested attribute.
+    """
+    spec = dataclasses.replace(spec_named(config.dataset), width=config.image_width)
+    if not spec.selectable_attributes:
+        return spec
+    names = _selected(spec, config.attributes)
+    return dataclasses.replace(spec, attributes=names, classes=2 ** len(names))
+
+
+def _selected(spec: DatasetSpec, text: str) -> tuple[str, ...]:
+    """Splits `--attributes=text` into names, in its order."""
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in spec.selectable_attributes:
+            raise DataError(
+                f"{spec.name} has no attribute {name!r}.{_nearest(name, spec.selectable_attributes)} "
+                f"Received: --attributes={text}"
+            )
+    if len(set(names)) < len(names) or len(names) > MOST_ATTRIBUTES:
+        raise DataError(
+            f"--attributes takes 1 to {MOST_ATTRIBUTES} different names. Received: --attributes={text}"
+        )
+    return names
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """A sentence that suggests similar names, in any case."""
+    by_lower_case = {attribute.lower(): attribute for attribute in known}
+    wanted = name.strip().lower().replace(" ", "_").replace("-", "_")
+    near = difflib.get_close_matches(wanted, by_lower_case, n=3, cutoff=0.5)
+    near = near or [lower for lower in by_lower_case if wanted and wanted in lower][:3]
+    return f" Did you mean {' or '.join(by_lower_case[lower] for lower in near)}?" if near else ""
 
 
 _MNIST_IDX = {
@@ -59,21 +162,48 @@ _FASHION_MNIST_IDX = {
     "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+# fmt: off
+_CELEBA_ATTRIBUTES = (
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
+    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
+    "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache",
+    "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks",
+    "Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick",
+    "Wearing_Necklace", "Wearing_Necktie", "Young",
+)
+_SOURCES = "amr_tf.data.sources"
+_TFDS: dict[str, Any] = {"reader": f"{_SOURCES}.prepared:read", "checker": f"{_SOURCES}.prepared:check"}
+_CUT: dict[str, Any] = {"checker": f"{_SOURCES}.prepared:check", "sized": True}
 
-DATASETS: dict[str, DatasetSpec] = {
-    spec.name: spec
-    for spec in (
-        DatasetSpec("lines", 32, 1),
-        DatasetSpec("spiral", 1, 2),
-        DatasetSpec("mnist", 32, 1, "mnist", _HOLD_OUT_MNIST, _MNIST_IDX),
-        DatasetSpec("kmnist", 32, 1, "kmnist", _HOLD_OUT_MNIST),
-        DatasetSpec("fashion_mnist", 32, 1, "fashion_mnist", _HOLD_OUT_MNIST, _FASHION_MNIST_IDX),
-        DatasetSpec("svhn", 32, 3, "svhn_cropped", _HOLD_OUT_SVHN),
-        DatasetSpec("cifar10", 32, 3, "cifar10", _HOLD_OUT_CIFAR),
-        DatasetSpec("dsprites", 64, 1, "dsprites", classes=3),
-        # Width, labels and attributes of these follow from the flags.
-        DatasetSpec("celeba", 64, 3, "celeb_a"),
-        DatasetSpec("zappos", 64, 3, "ut_zappos50k", classes=21),
-        DatasetSpec("shapes", 32, 3, classes=16, attributes=("square", "large", "filled", "blue")),
-    )
-}
+LINES = DatasetSpec("lines", 32, 1, reader=f"{_SOURCES}.generated:read_lines", generated=True)
+SPIRAL = DatasetSpec("spiral", 1, 2, reader=f"{_SOURCES}.generated:read_spiral", generated=True)
+SHAPES = DatasetSpec(
+    "shapes", 32, 3, classes=16, reader=f"{_SOURCES}.shapes:read", generated=True,
+    attributes=("square", "large", "filled", "blue"),
+)
+# The hold-out is a share and not a number of examples, so that a part of a data set is divided alike.
+MNIST = DatasetSpec("mnist", 32, 1, builders=("mnist",), validation=1 / 6, idx_sha256=_MNIST_IDX, **_TFDS)
+KMNIST = DatasetSpec("kmnist", 32, 1, builders=("kmnist",), validation=1 / 6, **_TFDS)
+FASHION_MNIST = DatasetSpec(
+    "fashion_mnist", 32, 1, builders=("fashion_mnist",), validation=1 / 6, idx_sha256=_FASHION_MNIST_IDX, **_TFDS
+)
+SVHN = DatasetSpec(
+    "svhn", 32, 3, builders=("svhn_cropped", f"{_SOURCES}.svhn:SvhnTrainTest"), validation=1 / 10, **_TFDS
+)
+CIFAR10 = DatasetSpec("cifar10", 32, 3, builders=("cifar10",), validation=1 / 5, **_TFDS)
+DSPRITES = DatasetSpec(
+    "dsprites", 64, 1, classes=3, builders=("dsprites",), reader=f"{_SOURCES}.dsprites:read",
+    checker=f"{_SOURCES}.dsprites:check", ground_truth=f"{_SOURCES}.dsprites:ground_truth",
+)
+CELEBA = DatasetSpec(
+    "celeba", 64, 3, builders=("celeb_a",), reader=f"{_SOURCES}.cut:read_celeba",
+    selectable_attributes=_CELEBA_ATTRIBUTES, **_CUT,
+)
+ZAPPOS = DatasetSpec(
+    "zappos", 64, 3, classes=21, builders=(f"{_SOURCES}.zappos:UtZappos50k",), reader=f"{_SOURCES}.cut:read_zappos",
+    **_CUT,
+)
+PICTURES = DatasetSpec(
+    "folder", 64, 0, classes=0, reader=f"{_SOURCES}.folder:read", checker=f"{_SOURCES}.folder:check", sized=True
+)
+# fmt: on

@@ -1,26 +1,29 @@
-"""One picture file as square pixels: upright, in grey or RGB, whatever it was."""
+"""One picture file as square pixels: upright, in grey or RGB. Needs NumPy and Pillow only."""
 
-from pathlib import Path
+import os
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-# No others are tried, whatever a file is called: some formats' readers start programs.
+from amr_tf.runtime.errors import DataError, one_line
+
+# Formats that Pillow may try, whatever a file's name: readers of some others start programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
-# A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where it stays that many times as wide as wanted.
+# A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where it stays at least this many times as wide as requested.
 _SPARE = 2
 
 
 class Note(NamedTuple):
-    """What was done to a picture."""
+    """Properties of a picture file, and the changes made to it."""
 
-    mode: str  # Pillow's name of what it was, such as RGBA
-    change: int  # of its size: -1 made smaller, 1 enlarged, 0 neither
+    mode: str  # Pillow's name of the file's mode, such as RGBA
+    change: int  # of its size: -1 reduced, 1 enlarged, 0 neither
     cut: bool  # to a square
-    turned: bool  # upright, as its EXIF data ask for
-    transparent: bool  # in places, which are white now
+    turned: bool  # upright, by its EXIF data
+    transparent: bool  # in places, which became white
     blank: bool  # of one colour throughout
 
     @property
@@ -28,26 +31,29 @@ class Note(NamedTuple):
         return self.mode in GREY_MODES
 
 
-def decode(path: Path, size: int) -> tuple[np.ndarray, Note]:
+def decode(path: str | os.PathLike[str], size: int, channels: int | None = None) -> tuple[np.ndarray, Note]:
     """Reads the first frame of a PNG, JPEG, WebP, BMP or GIF file.
 
-    Its shorter side is brought to `size`, antialiased, and the middle of the longer one kept.
+    The shorter side is resized to `size` with antialiasing; the middle of the longer side is kept.
 
     Args:
         path: the file.
-        size: width and height wanted.
+        size: width and height of the result.
+        channels: 1 converts to grey, 3 to RGB; None keeps grey files grey.
 
     Returns:
-        uint8 [size, size, 3], or [size, size, 1] where the file holds grey, and what was done.
+        uint8 [size, size, channels] and what was done.
 
     Raises:
-        Exception: whatever Pillow raises on a broken file, which is of many kinds.
+        Exception: any error of Pillow's; broken files raise many kinds.
     """
     with Image.open(path, formats=FORMATS) as image:
         mode, (width, height) = image.mode, image.size
         image.draft(None, (_SPARE * size, _SPARE * size))
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         plain, transparent = _plain(ImageOps.exif_transpose(image))
+    if channels:
+        plain = plain.convert("L" if channels == 1 else "RGB")
     square = np.asarray(ImageOps.fit(plain, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
     note = Note(
         mode=mode,
@@ -60,17 +66,37 @@ def decode(path: Path, size: int) -> tuple[np.ndarray, Note]:
     return square, note
 
 
+def read(path: str, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Reads a picture for a model as a folder of training pictures is read.
+
+    Args:
+        path: the file.
+        image_shape: (S, S, 1) for grey or (S, S, 3) for RGB.
+
+    Returns:
+        uint8 [S, S, C].
+
+    Raises:
+        DataError: the file cannot be read, or is too large for Pillow's limit.
+    """
+    _, size, channels = image_shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return decode(path, size, channels)[0]
+    except Exception as error:
+        raise DataError(f"The picture cannot be read: {path}: {one_line(error)}") from error
+
+
 def _plain(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The same in mode L or RGB, 16 bits made 8 and what is transparent white; and whether anything was."""
+    """Converts to mode L or RGB, 16 bits to 8 and transparency to white; True where anything was transparent."""
     target = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode.startswith("I"):
-        # Pillow would cut values above 255 off.
+        # Pillow's own conversion cuts values above 255 off.
         deep = np.clip(np.asarray(image, np.int64), 0, 65_535)
         return Image.fromarray(((deep * 255 + 32_767) // 65_535).astype(np.uint8)), False
     if not image.has_transparency_data:
         return image.convert(target), False
     layer = image.convert("RGBA")
-    least = np.asarray(layer)[..., 3].min()
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(target), bool(
-        least < 255
-    )
+    transparent = bool(np.asarray(layer)[..., 3].min() < 255)
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(target), transparent

@@ -9,13 +9,13 @@ import numpy as np
 _CHUNK = 5_000
 
 
-def fit(images: np.ndarray, width: int, image_fit: str) -> np.ndarray:
-    """Makes small square images `width` pixels wide; images of that width are returned as they are.
+def fit(images: Any, width: int, image_fit: str) -> Any:
+    """Enlarges small square images to `width`; images of that width are returned unchanged.
 
     Args:
-        images: uint8 [N, S, S, C], S <= width.
-        width: width and height wanted.
-        image_fit: `resize`, as the AMR code does it, or `pad` with black on all sides, as ACAI does it.
+        images: uint8 [N, S, S, C], S <= width, or images of that width of any kind.
+        width: width and height in pixels of the result.
+        image_fit: `resize`, as the AMR code does, or `pad` with black on all sides, as ACAI does.
 
     Returns:
         uint8 [N, width, width, C].
@@ -31,14 +31,14 @@ def fit(images: np.ndarray, width: int, image_fit: str) -> np.ndarray:
         return np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
     if image_fit == "resize":
         return resize(images, width)
-    raise ValueError(f"image_fit is 'resize' or 'pad'. Received: {image_fit!r}")
+    raise ValueError(f"image_fit must be 'resize' or 'pad'. Received: {image_fit!r}")
 
 
 def resize(images: np.ndarray, width: int) -> np.ndarray:
-    """Enlarges square images, bilinear, to the very bytes that torchvision gives for a PIL image.
+    """Enlarges square images bilinearly, to the same bytes as torchvision on a PIL image.
 
-    PIL filters the rows first and the columns after, and rounds to a byte after each of the two passes.
-    The weights of 28 -> 32 are whole sixteenths, so that float32 is exact.
+    PIL filters rows, then columns, and rounds to a byte after each pass. The weights of 28 -> 32 are multiples of
+    1/16, hence float32 is exact.
 
     Args:
         images: uint8 [N, S, S, C], S <= width.
@@ -57,7 +57,7 @@ def resize(images: np.ndarray, width: int) -> np.ndarray:
 
 
 def _triangle_weights(source: int, target: int) -> np.ndarray:
-    """float32 [target, source]: what each old pixel adds to each new one. Rows sum to 1."""
+    """float32 [target, source]: share of each old pixel in each new one. Rows sum to 1."""
     centres = (np.arange(target) + 0.5) * source / target
     distances = np.abs(centres[:, None] - (np.arange(source) + 0.5))
     weights = np.maximum(0.0, 1.0 - distances)
@@ -90,7 +90,7 @@ def to_uint8(x: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PackedImages:
-    """Images of black and white pixels, kept as bits. Indexed as an array of bytes, which it takes an eighth of.
+    """Black and white images, kept as bits: an eighth of the memory. Indexing gives bytes.
 
     Attributes:
         bits: uint8 [N, H * W * C / 8], an image's first pixel in the highest bit of its first byte.
@@ -103,7 +103,16 @@ class PackedImages:
     def __len__(self) -> int:
         return len(self.bits)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)."""
+        return (len(self.bits), *self.image_shape)
+
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        """uint8 [n, H, W, C], 0 or 255, of a slice or an array of numbers of images."""
+        """Unpacks some images: uint8 [n, H, W, C], 0 or 255."""
         pixels = np.unpackbits(self.bits[rows], axis=1)
         return (255 * pixels).reshape(-1, *self.image_shape)
+
+    def take(self, rows: slice | np.ndarray) -> "PackedImages":
+        """Selects images, which stay packed."""
+        return PackedImages(self.bits[rows], self.image_shape)

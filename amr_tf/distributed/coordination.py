@@ -1,16 +1,21 @@
-"""What the workers of a run decide together: when to save, when to leave, from which step to go on."""
+"""Collective operations between the workers of a run, and what happens when a worker is lost."""
 
 import contextlib
 import hashlib
+import pathlib
+import tempfile
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import tensorflow as tf
 
 from amr_tf.distributed import cluster
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import LostWorkerError, one_line
 from amr_tf.runtime.interruption import Interruption
 
-# What a worker gets that waits for one which is gone.
+T = TypeVar("T")
+# Errors that a collective operation raises when another worker has left.
 LOSSES = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -19,59 +24,88 @@ LOSSES = (
 )
 
 
-class Agreement:
-    """The voice of this process among the workers. One that is alone agrees with itself.
+class Coordinator:
+    """Collective operations between the workers of a run. With one worker every operation is local.
 
-    All workers call the same methods in the same order, between steps: each call waits for all of them.
+    All workers call the same methods in the same order, between steps: each collective call waits for all of them.
+    The chief, the first worker, alone writes to the run folder.
 
     Args:
-        strategy: the run's.
-        task: which of the workers this is.
+        strategy: the run's distribution strategy.
+        task: this process among the workers.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None, task: cluster.Task = cluster.ALONE):
         self.strategy, self.task = strategy, task
-        self.is_chief = task.is_chief
 
-    def told(self, value: int) -> list[int]:
-        """The values, in [0, 2^63), of all workers by their index."""
+    def all_gather(self, value: int) -> list[int]:
+        """Returns the values, in [0, 2^63), of all workers by worker index."""
         if self.strategy is None or self.task.workers == 1:
             return [int(value)]
         mine = tf.one_hot(self.task.index, self.task.workers, tf.constant(value, tf.int64), dtype=tf.int64)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None).numpy().tolist()
 
     def any(self, value: bool) -> bool:
-        """Whether it holds for at least one worker."""
-        return any(self.told(value))
+        """Returns true on all workers if `value` is true on at least one."""
+        return any(self.all_gather(value))
 
-    def chiefs(self, value: int) -> int:
-        """The chief's value."""
-        return self.told(value)[0]
+    def broadcast(self, value: int) -> int:
+        """Returns the chief's value."""
+        return self.all_gather(value)[0]
 
-    def wait(self) -> None:
-        """Until all workers are here."""
-        self.told(0)
+    def barrier(self) -> None:
+        """Waits for all workers."""
+        self.all_gather(0)
 
-    def is_same(self, text: str) -> bool:
-        """Whether all workers have the same text; all of them get the same answer."""
+    def all_equal(self, text: str) -> bool:
+        """Returns true on all workers if they all pass the same text."""
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
-        return not self.any(self.chiefs(digest) != digest)
+        return not self.any(self.broadcast(digest) != digest)
+
+    def on_chief(self, function: Callable[[], T], default: T) -> T:
+        """Returns the function's result on the chief, and `default` on the other workers, without waiting."""
+        return function() if self.task.is_chief else default
+
+    def chief_first(self, function: Callable[[], T]) -> T:
+        """Calls a function on every worker, on the chief first: the others find what it has prepared."""
+        if not self.task.is_chief:
+            self.barrier()
+            return function()
+        result = function()
+        self.barrier()
+        return result
+
+    @contextlib.contextmanager
+    def new_folder(self, path: pathlib.Path) -> Iterator[pathlib.Path]:
+        """Makes a folder to fill. The chief's takes the name `path` when it is complete, the others are deleted.
+
+        Raises:
+            OSError: a file cannot be written, or `path` exists.
+        """
+        if self.task.is_chief:
+            with files.atomic_folder(path) as folder:
+                yield folder
+        else:
+            with tempfile.TemporaryDirectory(prefix="amr_tf_") as name:
+                yield pathlib.Path(name)
 
     def is_loss(self, error: BaseException) -> bool:
-        """Whether this error says that another worker is gone."""
+        """Returns true if the error means that another worker is lost."""
         return self.task.workers > 1 and isinstance(error, LOSSES)
 
     @contextlib.contextmanager
-    def missing(self, saved_step: Callable[[], int], interruption: Interruption) -> Iterator[None]:
+    def handle_lost_workers(
+        self, saved_step: Callable[[], int], interruption: Interruption
+    ) -> Iterator[None]:
         """Reports a lost worker on one line, with the step from which the run resumes.
 
         Args:
-            saved_step: gives the step of the newest checkpoint, 0 where there is none.
-            interruption: whether a signal asked this worker to leave.
+            saved_step: returns the step of the newest checkpoint, 0 without one.
+            interruption: the run's; a signal that this worker received explains the loss.
 
         Raises:
-            LostWorkerError: in place of what TensorFlow raises then.
-            Interrupted: by a signal, on which others left before they could agree with this one.
+            LostWorkerError: in place of TensorFlow's error.
+            Interrupted: this worker was to stop, too, and the others left before they agreed on it.
         """
         try:
             yield
@@ -79,10 +113,11 @@ class Agreement:
             if not self.is_loss(error):
                 raise
             step = saved_step()
-            where = f"step {step:,}" if step else "its beginning"
             if interruption.signal:
-                raise interruption.interrupted(f"when other workers had left; saved is {where}") from None
+                saved = f"with step {step:,} saved" if step else "with nothing saved"
+                raise interruption.interrupted(f"after other workers had left, {saved}") from None
+            where = f"step {step:,}" if step else "its beginning"
             raise LostWorkerError(
-                f"Lost a worker of the run, says {self.task}: start all workers again with the same command, it goes "
-                f"on from {where}. Received: {one_line(error)}"
+                f"Lost a worker of the run. Received by {self.task}: {one_line(error)}. Start all workers again with "
+                f"the same command: the run resumes from {where}."
             ) from error

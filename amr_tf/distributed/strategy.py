@@ -1,4 +1,4 @@
-"""--strategy: on which devices a step runs, and how a batch is shared among them."""
+"""The devices of `--strategy`: where a step runs, and how a batch is shared among them."""
 
 import functools
 import os
@@ -9,18 +9,17 @@ from amr_tf.config import Config, ConfigError
 from amr_tf.distributed import cluster
 from amr_tf.runtime.errors import one_line
 
-# From here on Slurm's workers listen, each job elsewhere, below the ports that systems hand out by themselves.
+# Slurm's workers listen at ports from the first one on, which depend on the job, below the ephemeral ports.
 FIRST_PORT, PORTS, TASKS_PER_NODE = 12_000, 312 * 64, 64
 
 
 def make_strategy(config: Config) -> tf.distribute.Strategy:
-    """The strategy that `--strategy` asks for on this machine.
+    """Returns the distribution strategy of a run on this machine.
 
-    The first call of a process comes before anything else asks for TensorFlow's devices, since their number is then
-    fixed.
+    The first call of a process precedes any other use of TensorFlow's devices, which fixes their number.
 
     Raises:
-        ConfigError: settings that these devices cannot run, or CPU devices asked for too late.
+        ConfigError: these devices cannot run the settings, or TensorFlow's devices have been used before.
     """
     if config.strategy == "multiworker":
         return _multiworker(config, cluster.this_task(config))
@@ -30,13 +29,13 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if config.jit_compile:
         raise ConfigError(
-            f"XLA cannot compile a step that reaches over several devices, and this machine has {len(gpus)} GPUs: use "
-            f"--strategy=none or --nojit_compile. Received: {config.flag('strategy')} {config.flag('jit_compile')}"
+            f"XLA cannot compile a step over several devices. Received: {config.flag('jit_compile')} "
+            f"{config.flag('strategy')} on {len(gpus)} GPUs. Use --strategy=none or --nojit_compile."
         )
     if config.device_data:
         raise ConfigError(
-            f"One device can hold the examples, and this machine has {len(gpus)} GPUs: use --strategy=none or "
-            f"--nodevice_data. Received: {config.flag('strategy')} {config.flag('device_data')}"
+            f"Only a single device can keep the examples. Received: {config.flag('device_data')} "
+            f"{config.flag('strategy')} on {len(gpus)} GPUs. Use --strategy=none or --nodevice_data."
         )
     devices = gpus or tf.config.list_logical_devices("CPU")[: config.cpu_devices]
     check_share(config, len(devices))
@@ -45,26 +44,27 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
-    """One strategy a process: a second one over the same devices counts its reductions from the start again, and
-    TensorFlow takes them for the first one's ("Shape mismatch in the collective instance")."""
-    # What it logs about its devices is said by the run itself, in the user's words.
+    """Returns the process's only strategy over these devices.
+
+    A second one would number its reductions from the start again, and TensorFlow 2.21 would mistake them for those of
+    the first ("Shape mismatch in the collective instance").
+    """
     tf.get_logger().setLevel("ERROR")
     return tf.distribute.MirroredStrategy(devices)
 
 
 def _multiworker(config: Config, task: cluster.Task) -> tf.distribute.Strategy:
-    """Waits until all workers of the run are there.
+    """Connects the workers of the run, after all of them have started.
 
     Raises:
-        ConfigError: a batch they cannot share, an address that this one cannot have, or no way to each other.
+        ConfigError: they cannot share a batch or connect to each other, or this one cannot listen at its address.
     """
     gpus = len(tf.config.list_physical_devices("GPU"))
     check_share(config, task.workers * max(1, gpus))
     if cluster.is_slurm():
         task = slurm_task(task)
     if task.workers > 1:
-        cluster.meet(task)
-    # One alone has nobody to connect to.
+        cluster.wait_for_peers(task)
     members = tf.train.ClusterSpec({"worker": list(task.addresses)} if task.workers > 1 else {})
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         members, task_type="worker", task_id=task.index, num_accelerators={"GPU": gpus}, rpc_layer="grpc"
@@ -74,62 +74,61 @@ def _multiworker(config: Config, task: cluster.Task) -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (tf.errors.OpError, RuntimeError) as error:
         raise ConfigError(
-            "The workers do not reach each other: start all of them, with the addresses that all know. Received by "
-            f"{task} at {task.address}: {one_line(error)}"
+            f"The workers cannot connect to each other. Received by {task} at {task.address}: {one_line(error)}. Start "
+            "all of them with the same addresses."
         ) from error
 
 
 def slurm_task(task: cluster.Task) -> cluster.Task:
-    """The task with the addresses of all workers of its step; which GPUs each of them sees is Slurm's business.
+    """Returns the task with the addresses of all workers of its step. Slurm decides which GPUs each worker sees.
 
     Raises:
-        ConfigError: variables that do not fit together, or tasks in another order than the names of their hosts.
+        ConfigError: Slurm's variables contradict each other, or its tasks are not in the order of their hosts' names.
     """
     job = os.environ.get("SLURM_JOB_ID", "")
     port = FIRST_PORT + TASKS_PER_NODE * (int(job) if job.isdecimal() else 0) % PORTS
     try:
-        # It counts tasks by the GPUs of their node, and fails where there are none: it is told of one for each.
+        # The resolver counts tasks by GPUs and fails without any, so it gets one GPU for each task.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=TASKS_PER_NODE, gpus_per_task=1, auto_set_gpu=False
         )
         task = task._replace(addresses=tuple(resolver.cluster_spec().job_tasks("worker")))
     except (RuntimeError, ValueError, KeyError, AssertionError) as error:
         raise ConfigError(
-            f"Slurm's variables do not fit together: {one_line(error)}. Start with srun"
+            f"Slurm's variables contradict each other. Received: {one_line(error)}. Start the run with srun."
         ) from error
     here = os.environ.get("SLURMD_NODENAME")
     if here and task.address.rpartition(":")[0] != here:
         raise ConfigError(
-            "TensorFlow counts Slurm's tasks by the names of their hosts in alphabetical order, unlike Slurm here: use "
-            f"--distribution=block, or TF_CONFIG. Received: {task} on {here}, expected on {task.address}"
+            "Slurm's tasks are not in the alphabetical order of their hosts, as TensorFlow numbers them. Received: "
+            f"{task} on {here}, expected on {task.address}. Use srun --distribution=block, or TF_CONFIG."
         )
     return task
 
 
 def check_share(config: Config, replicas: int) -> None:
-    """Refuses a batch that cannot be split evenly, or into shares of fewer than k examples.
+    """Refuses a batch that the replicas cannot share evenly, or in shares of fewer than k examples.
 
     Raises:
-        ConfigError: one line that names both numbers.
+        ConfigError: names the batch size, k and the number of devices.
     """
-    received = f"Received: {config.flag('batch_size')} {config.flag('k')} on {replicas} devices"
-    if config.batch_size % replicas:
+    share, rest = divmod(config.batch_size, replicas)
+    if rest or config.k > share:
         raise ConfigError(
-            f"Every device takes an equal share of a batch: change --batch_size, or use --strategy=none. {received}"
-        )
-    if config.k > config.batch_size // replicas:
-        raise ConfigError(
-            f"Every device mixes k codes of its own share: raise --batch_size, or use --strategy=none. {received}"
+            "Every device takes an equal share of a batch, of at least k examples. Received: "
+            f"{config.flag('batch_size')} {config.flag('k')} on {replicas} devices. Change --batch_size, or use "
+            "--strategy=none."
         )
 
 
-def _split_cpu(wanted: int) -> None:
+def _split_cpu(devices: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
-    if wanted == 1 or len(tf.config.get_logical_device_configuration(cpu) or []) >= wanted:
+    if devices == 1 or len(tf.config.get_logical_device_configuration(cpu) or []) >= devices:
         return
     try:
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * wanted)
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
     except RuntimeError as error:
         raise ConfigError(
-            f"CPU devices are split before TensorFlow is first used in a process. Received: --cpu_devices={wanted}"
+            f"The CPU can only be split before TensorFlow is first used. Received: --cpu_devices={devices}. Start a "
+            "new process."
         ) from error

@@ -1,61 +1,64 @@
-"""What each metric needs of a trained run, and where its result is written down."""
+"""Metrics of a trained run: the arrays that each takes from the run, and the entry of its result in results.json.
+
+A metric's module is imported when the metric is computed.
+"""
 
 import datetime
+import importlib
 import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from amr_tf.data import generated, pixels
-from amr_tf.metrics import (
-    amr_dfv,
-    attributes,
-    beta_vae,
-    clustering,
-    dci,
-    factor_vae,
-    interpolation,
-    lines,
-    mig,
-    modularity,
-    probe,
-    reconstruction,
-    sap,
-    spiral,
-)
+from amr_tf import registry
+from amr_tf.config import aliases
+from amr_tf.data import pixels
+from amr_tf.data.sources import generated
 from amr_tf.runs.folder import RunError, RunFolder
-from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import files
+
+if TYPE_CHECKING:
+    from amr_tf.runs.trained import TrainedRun
 
 PATHS, PATH_STEPS, DICTIONARY = 256, 16, 10_000
 JUDGE_EXAMPLES = 10_000  # real images that the classifier of attributes learns from
 
 Rng = np.random.Generator
 Examples = tuple[np.ndarray, np.ndarray]
+Reason = Callable[["TrainedRun"], str]
 
 
 class Metric(NamedTuple):
-    """How a metric is computed on a run, and why not on some."""
+    """A metric of trained runs.
 
-    compute: Callable[[TrainedRun, Rng], dict[str, Any]]
-    obstacle: Callable[[TrainedRun], str] = lambda run: ""
+    Attributes:
+        description: a noun phrase for help and cards.
+        compute: returns the result of a run, with random numbers from a generator.
+        reason_not_applicable: returns why a run has no such metric; empty where it has.
+    """
+
+    description: str
+    compute: "Callable[[TrainedRun, Rng], dict[str, Any]]"
+    reason_not_applicable: Reason
 
 
-def evaluate(run: TrainedRun, name: str, checkpoint: str, seed: int) -> dict[str, Any]:
-    """One metric of one run, with how it came about: checkpoint, step, seed, data, seconds and time.
+def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[str, Any]:
+    """Computes one metric of one run, and records checkpoint, step, seed, data, seconds and time with it.
 
-    What it draws depends on the seed and its own name only, not on which others are asked for.
+    Its random numbers depend on the seed and on the metric's name only, not on other requested metrics.
 
     Raises:
-        DataError: the run's data are gone.
+        DataError: the run's data are missing.
     """
-    data_name = run.data_name  # opened before the clock starts
+    data_name = run.data_name  # the data are opened before the clock starts
     begin = time.monotonic()
-    rng = np.random.default_rng([seed, *name.encode()])
-    found = _finite(METRICS[name].compute(run, rng))
+    # A metric that was renamed keeps the random numbers of its former name.
+    former = {now: then for then, now in aliases.METRICS.items()}.get(name, name)
+    rng = np.random.default_rng([seed, *former.encode()])
+    found = _finite(registry.load(registry.METRICS, name).compute(run, rng))
     return found | {
         "checkpoint": checkpoint,
         "step": run.step,
@@ -70,7 +73,7 @@ def check(folder: RunFolder) -> None:
     """Refuses a run whose results.json could not take a metric.
 
     Raises:
-        RunError: the file is damaged, cannot be written to, or is not there yet.
+        RunError: the file is damaged, cannot be written to, or does not exist yet.
     """
     if not folder.results.exists():
         raise RunError(f"{folder.path} has no results.json yet: train it to the end of an epoch first")
@@ -79,8 +82,8 @@ def check(folder: RunFolder) -> None:
         raise RunError(f"No permission to write to {folder.path}: set it right")
 
 
-def write_down(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:
-    """Merges metrics by name into the run's results.json; all else in it stays.
+def save(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:
+    """Merges metrics by name into the run's results.json; everything else in the file is unchanged.
 
     Raises:
         RunError: the file is damaged, cannot be written, or a process is training the run.
@@ -92,7 +95,7 @@ def write_down(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """Numbers that JSON does not have become None."""
+    """Replaces numbers that JSON does not have by None."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -100,160 +103,185 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _codes(run: TrainedRun, part: str) -> Examples:
+def _score(metric: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+    """Returns the score of the metric in the module `metrics.<metric>`, which is imported here."""
+    return importlib.import_module(f"amr_tf.metrics.{metric}").score(*arguments, **named)
+
+
+def _codes(run: "TrainedRun", part: str) -> Examples:
     codes = run.codes(part)
-    return codes.reshape(len(codes), -1), run.examples(part)[1]
+    return codes.reshape(len(codes), -1), run.labels(part)
 
 
-def _pixels(run: TrainedRun, part: str) -> Examples:
+def _pixels(run: "TrainedRun", part: str) -> Examples:
     images, labels = run.examples(part)
-    return _as_float(images).reshape(len(images), -1), labels
+    return pixels.to_float(images).reshape(len(images), -1), labels
 
 
-def _as_float(images: np.ndarray) -> np.ndarray:
-    return pixels.to_float(images) if images.dtype == np.uint8 else images
+def _pairs(count: int, rng: Rng) -> np.ndarray:
+    """Draws disjoint pairs of examples: their numbers, int [2, count // 2]."""
+    return rng.permutation(count)[: count // 2 * 2].reshape(2, -1)
 
 
-def _probe(examples: Callable[[TrainedRun, str], Examples]) -> Callable:
-    def compute(run: TrainedRun, rng: Rng) -> dict[str, Any]:
+def _convex(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Mixes share * first + (1 - share) * second; the share has the leading dimensions of the two."""
+    share = np.expand_dims(share, tuple(range(share.ndim, first.ndim)))
+    return share * first + (1 - share) * second
+
+
+def _probe(examples: "Callable[[TrainedRun, str], Examples]") -> Callable:
+    def compute(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
         train, validation, test = (examples(run, part) for part in ("train", "validation", "test"))
-        return probe.score(train, validation, test, rng)
+        return _score("probe", train, validation, test, rng)
 
     return compute
 
 
-def _clustering(run: TrainedRun, rng: Rng) -> dict[str, Any]:
-    return clustering.score(*_codes(run, "train"), *_codes(run, "test"), rng)
+def _clustering(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    return _score("clustering", *_codes(run, "train"), *_codes(run, "test"), rng)
 
 
-def _reconstruction(run: TrainedRun, rng: Rng) -> dict[str, Any]:
-    return reconstruction.score(_as_float(run.examples("test")[0]), run.decode(run.codes("test")))
+def _reconstruction(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    return _score("reconstruction", pixels.to_float(run.examples("test")[0]), run.decode(run.codes("test")))
 
 
-def _interpolation(run: TrainedRun, rng: Rng) -> dict[str, Any]:
-    """Convex mixes of random pairs of test images, whatever mixer the run was trained with: the same for all."""
-    real, codes = _as_float(run.examples("test")[0]), run.codes("test")
-    first, second = rng.permutation(len(real))[: len(real) // 2 * 2].reshape(2, -1)
-    share = rng.random((len(first), *(1,) * (codes.ndim - 1)), np.float32)
-    mix_codes = share * codes[first] + (1 - share) * codes[second]
+def _interpolation(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Scores convex mixes of random pairs of test images: the same mixes for all models and mixers."""
+    real, codes = pixels.to_float(run.examples("test")[0]), run.codes("test")
+    first, second = _pairs(len(real), rng)
+    share = rng.random(len(first), np.float32)
+    mix_codes = _convex(codes[first], codes[second], share)
     mixes = run.decode(mix_codes)
-    share = share.reshape(-1, 1, 1, 1)
-    blends = share * real[first] + (1 - share) * real[second]
-    return interpolation.score(mixes, mix_codes, run.encode(mixes), real, codes, blends=blends)
+    blends = _convex(real[first], real[second], share)
+    return _score("interpolation", mixes, mix_codes, run.encode(mixes), real, codes, blends=blends)
 
 
-def attribute_mixes(run: TrainedRun, rng: Rng, part: str = "test") -> dict[str, Any]:
-    """Supervised mixes of random pairs of a split, asked for attributes as in training, judged from outside."""
-    images, known, codes = run.examples(part)[0], run.attributes(part), run.codes(part)
-    first, second = rng.permutation(len(codes))[: len(codes) // 2 * 2].reshape(2, -1)
+def _attributes(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Mixes random pairs with attributes requested as in training; an independent classifier scores the mixes."""
+    images, known, codes = run.examples("test")[0], run.attributes("test"), run.codes("test")
+    first, second = _pairs(len(codes), rng)
     requested = np.where(rng.random((len(first), known.shape[1])) < 0.5, known[first], known[second])
     mixes = [
         run.mix_by_mask(codes[first], codes[second], mask)
         for mask in (run.masks(requested, rng), rng.integers(2, size=(len(first), codes.shape[-1])))
     ]
     seen = rng.permutation(len(run.attributes("train")))[:JUDGE_EXAMPLES]
-    train = (_as_float(run.examples("train")[0][seen]), run.attributes("train")[seen])
-    asked, drawn = map(run.decode, mixes)
+    train = (pixels.to_float(run.examples("train")[0][seen]), run.attributes("train")[seen])
+    decoded, at_random = map(run.decode, mixes)
     parameters = run.mask_parameters(run.combinations())
     parents = np.stack([known[first], known[second]], axis=1)
-    return attributes.score(
-        train, (_as_float(images), known), requested, parents, asked, drawn, parameters, rng
-    )
+    judged = (pixels.to_float(images), known)
+    return _score("attributes", train, judged, requested, parents, decoded, at_random, parameters, rng)
 
 
-def _lines(run: TrainedRun, rng: Rng) -> dict[str, Any]:
+def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Scores straight paths between the codes of random pairs of test images: the same for all models and mixers."""
     test = run.splits.test.images
-    ends = rng.permutation(len(test))[: 2 * PATHS]
-    codes = run.encode(test[ends])[:, None]
-    share = np.linspace(0, 1, PATH_STEPS, dtype=np.float32).reshape(1, -1, *(1,) * (codes.ndim - 2))
-    path = (1 - share) * codes[:PATHS] + share * codes[PATHS:]
+    codes = run.encode(test[rng.permutation(len(test))[: 2 * PATHS]])[:, None]
+    share = np.linspace(0, 1, PATH_STEPS, dtype=np.float32)[None]
+    path = _convex(codes[PATHS:], codes[:PATHS], share)
     images = run.decode(path.reshape(-1, *codes.shape[2:]))
-    images = images.reshape(PATHS, PATH_STEPS, *run.splits.test.spec.image_shape)
+    images = images.reshape(PATHS, PATH_STEPS, *run.model.image_shape)
     angles = 2 * np.pi * np.arange(DICTIONARY) / DICTIONARY
-    return lines.score(images, pixels.to_float(generated.render_lines(angles)), angles)
+    return _score("lines", images, pixels.to_float(generated.render_lines(angles)), angles)
 
 
-def _spiral(run: TrainedRun, rng: Rng) -> dict[str, Any]:
-    """Mixes as the run makes them; `blends` are straight mixes of two points, which no model made."""
+def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Scores mixes by the run's own mixer; `blends` are straight mixes of two points, which no model made."""
     _, mixes = run.mixes("test", rng)
     real = run.examples("test")[0].reshape(-1, 2)
-    first, second = rng.permutation(len(real))[: len(real) // 2 * 2].reshape(2, -1)
-    share = rng.random((len(first), 1))
+    first, second = _pairs(len(real), rng)
     others = {
         "reconstructions": run.decode(run.codes("test")).reshape(-1, 2),
-        "blends": share * real[first] + (1 - share) * real[second],
+        "blends": _convex(real[first], real[second], rng.random(len(first))),
         "real": real,
     }
-    return spiral.score(mixes.reshape(-1, 2), generated.spiral_curve(), **others) | {"k": run.config.k}
+    return _score("spiral", mixes.reshape(-1, 2), generated.spiral_curve(), **others) | {"k": run.config.k}
 
 
-def _of_factors(score: Callable, **settings: Any) -> Metric:
-    """A metric that compares codes with the factors that made the images."""
+def _of_factors(metric: str, description: str, **settings: Any) -> Metric:
+    """Returns a metric that compares codes with the factors that made the images."""
 
-    def compute(run: TrainedRun, rng: Rng) -> dict[str, Any]:
-        return score(run.ground_truth, run.encode, rng, **settings) | settings
+    def compute(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+        return _score(metric, run.ground_truth, run.encode, rng, **settings) | settings
 
-    return Metric(compute, _no_factors)
+    return Metric(description, compute, _no_factors)
 
 
-def _no_factors(run: TrainedRun) -> str:
-    if run.config.dataset != "dsprites":
-        return "the factors behind the images are known for --dataset=dsprites only"
+def _no_factors(run: "TrainedRun") -> str:
+    if run.spec.ground_truth is None:
+        return f"the factors behind the images of {run.config.flag('dataset')} are unknown"
     if not run.has_flat_codes or run.model.code_shape[0] < 2:
         return "it takes flat codes of two numbers or more, which --arch=burgess has"
     return ""
 
 
-def _no_classes(run: TrainedRun) -> str:
-    known, asked = (set(run.labels(part).tolist()) for part in ("train", "test"))
+def _no_classes(run: "TrainedRun") -> str:
+    known, requested = (set(run.labels(part).tolist()) for part in ("train", "test"))
     if len(known) < 2:
         return "its training examples are all of one label"
-    missing = sorted(asked - known)
+    missing = sorted(requested - known)
     return f"its training examples have none of the labels {missing}" if missing else ""
 
 
-def _no_pairs(run: TrainedRun) -> str:
+def _no_pairs(run: "TrainedRun") -> str:
     return "" if len(run.splits.test) > 1 else "it mixes two test examples, of which there is one"
 
 
-def _no_supervision(run: TrainedRun) -> str:
-    if run.config.mixer != "supervised":
-        return "only --mixer=supervised makes mixes of asked-for attributes"
+def _no_supervision(run: "TrainedRun") -> str:
+    from amr_tf.metrics.attributes import LEAST_EXAMPLES
+
+    if not run.model.needs_attributes:
+        return "only supervised mixing makes mixes of requested attributes: --model=amr_supervised"
     if len(run.combinations()) < 2:
-        return "its test examples all have the same attributes, so that there is nothing to ask for"
-    if len(run.attributes("train")) < attributes.LEAST_EXAMPLES:
-        return f"its judge learns from {attributes.LEAST_EXAMPLES} training examples or more"
+        return "its test examples all have the same attributes"
+    if len(run.attributes("train")) < LEAST_EXAMPLES:
+        return f"its classifier learns from {LEAST_EXAMPLES} training examples or more"
     return _no_images(run)
 
 
-def _no_images(run: TrainedRun) -> str:
-    return "points are no images" if run.config.dataset == "spiral" else ""
+def _no_images(run: "TrainedRun") -> str:
+    return "points are no images" if run.model.image_shape[0] == 1 else ""
 
 
-def _no_lines(run: TrainedRun) -> str:
+def _no_lines(run: "TrainedRun") -> str:
     return "" if run.config.dataset == "lines" else "only lines have an angle: --dataset=lines"
 
 
-def _no_spiral(run: TrainedRun) -> str:
+def _no_spiral(run: "TrainedRun") -> str:
     return "" if run.config.dataset == "spiral" else "only points lie on a spiral: --dataset=spiral"
 
 
-METRICS = {
-    "probe": Metric(_probe(_codes), _no_classes),
-    "probe_pixels": Metric(_probe(_pixels), _no_classes),
-    "clustering": Metric(_clustering, _no_classes),
-    "reconstruction": Metric(_reconstruction, _no_images),
-    "interpolation": Metric(_interpolation, _no_pairs),
-    "attributes": Metric(attribute_mixes, _no_supervision),
-    "lines": Metric(_lines, _no_lines),
-    "spiral": Metric(_spiral, _no_spiral),
-    "factor_vae": _of_factors(factor_vae.score, preset="paper"),
-    "factor_vae_dlib": _of_factors(factor_vae.score, preset="dlib"),
-    "amr_dfv": _of_factors(amr_dfv.score),
-    "beta_vae": _of_factors(beta_vae.score),
-    "mig": _of_factors(mig.score),
-    "sap": _of_factors(sap.score),
-    "dci": _of_factors(dci.score, preset="dlib"),
-    "dci_quick": _of_factors(dci.score, preset="quick"),
-    "modularity": _of_factors(modularity.score),
-}
+PROBE = Metric("linear classifier on frozen codes: test accuracy", _probe(_codes), _no_classes)
+PROBE_PIXELS = Metric("the same classifier on pixels, the floor for `probe`", _probe(_pixels), _no_classes)
+CLUSTERING = Metric("k-means on whitened codes: test accuracy (ACAI)", _clustering, _no_classes)
+RECONSTRUCTION = Metric("MSE, MAE, PSNR and SSIM on the test split", _reconstruction, _no_images)
+INTERPOLATION = Metric(
+    "distance of decoded convex mixes from real images, and from their own codes", _interpolation, _no_pairs
+)
+ATTRIBUTES = Metric(
+    "supervised mixes that show all requested attributes to an independent classifier",
+    _attributes,
+    _no_supervision,
+)
+LINES = Metric("mean distance and smoothness of straight paths between lines (ACAI)", _lines, _no_lines)
+SPIRAL = Metric(
+    "mean distance of decoded mixes to the spiral, beside reconstructions and blends of points",
+    _spiral,
+    _no_spiral,
+)
+FACTOR_VAE = _of_factors(
+    "factor_vae", "FactorVAE's majority vote (Kim and Mnih 2018), 800 votes of 100 images", preset="paper"
+)
+FACTOR_VAE_DISENTANGLEMENT_LIB = _of_factors(
+    "factor_vae", "the same with the numbers of disentanglement_lib", preset="dlib"
+)
+AMR_DFV = _of_factors("amr_dfv", "the AMR paper's Table 3: 0.80 at most, and for a collapsed code too")
+BETA_VAE = _of_factors("beta_vae", "beta-VAE's classifier of differences (Higgins et al. 2017)")
+MIG = _of_factors("mig", "mutual information gap (Chen et al. 2018)")
+SAP = _of_factors("sap", "separated attribute predictability (Kumar et al. 2018), continuous")
+DCI = _of_factors(
+    "dci", "disentanglement, completeness, informativeness (Eastwood and Williams 2018)", preset="dlib"
+)
+DCI_QUICK = _of_factors("dci", "the same of fewer examples", preset="quick")
+MODULARITY = _of_factors("modularity", "modularity (Ridgeway and Mozer 2018)")

@@ -1,98 +1,95 @@
-"""What `amr_tf.evaluate` was asked for: each metric of each run, written down as it is found, then a table."""
+"""Course of an evaluation: each metric of each run, saved as it is computed, then a table."""
 
 import contextlib
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import rich.console
 import rich.progress
 import rich.table
 
+from amr_tf import registry
 from amr_tf.evaluation import figures, measures
+from amr_tf.evaluation.request import Request
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import errors
+from amr_tf.runtime.console import Console
 from amr_tf.runtime.errors import DataError, UserError
 from amr_tf.runtime.interruption import Interruption
 
 PROGRAM = "amr_tf.evaluate"
-PIPE_WIDTH = 160  # columns where the output is no terminal
-# Details of a result that the table leaves to results.json.
+PIPE_WIDTH = 160  # columns where the output is not a terminal
+# Entries of a result that are in results.json only, not in the table.
 PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
-def run(request, interruption: Interruption, debug: bool = False) -> int:
-    """Measures and draws; returns the exit code, 2 where something failed that the others did not need.
+def run(request: Request, interruption: Interruption) -> int:
+    """Measures and draws; returns the exit code, 2 where some metrics or runs failed.
 
     Args:
-        request: an `evaluate.Request`.
-        interruption: asked between two metrics.
-        debug: show the traceback of what failed, too.
+        request: metrics and figures of some runs.
+        interruption: checked between two metrics.
 
     Raises:
         UserError: the figures cannot be drawn.
-        Interrupted: by a signal; what was measured is written down, and the table of it printed.
+        Interrupted: by a signal; what was measured is saved, and its table printed.
     """
-    # Lines that another program reads are not broken.
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, width=width)
+    console = Console(PIPE_WIDTH)
     table, failed = _new_table(), 0
     try:
         for folder in request.folders if request.metrics else ():
             try:
-                failed += _measure(folder, request, console, table, interruption, debug)
+                failed += _measure(folder, request, console, table, interruption)
             except UserError as error:
-                errors.report(PROGRAM, error, debug)
+                errors.report(PROGRAM, error)
                 failed += 1
     finally:
         if table.row_count:
             console.print(table, soft_wrap=False)
     if request.figures:
-        for path in figures.draw(request):
+        runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
+        for path in figures.draw(runs, request.figures, request.out, request.seed, request.animate):
             console.print(f"figure: {path}")
     return 2 if failed else 0
 
 
 def _measure(
     folder: pathlib.Path,
-    request,
-    console,
+    request: Request,
+    console: Console,
     table: rich.table.Table,
     interruption: Interruption,
-    debug: bool,
 ) -> int:
-    """All metrics of one run, each written down before the next begins; returns how many failed for want of data."""
+    """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
     failed = 0
     with _progress(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
-        with trained.folder.held():  # what cannot be written down is better known now than after an hour
+        with trained.folder.held():  # before hours of computing
             measures.check(trained.folder)
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
             try:
-                obstacle = measures.METRICS[name].obstacle(trained)
-                if obstacle:
-                    console.print(f"{name} does not apply to {folder}: {obstacle}")
+                if reason := registry.load(registry.METRICS, name).reason_not_applicable(trained):
+                    console.print(f"{name} does not apply to {folder}: {reason}")
                     continue
                 bar.begin(f"{folder.name}: {name}")
                 found = measures.evaluate(trained, name, request.checkpoint, request.seed)
             except DataError as error:
-                # What follows the first line says how to prepare data, which the machine that trained the run has.
+                # Further lines say how to prepare the data, which happened on the machine that trained the run.
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
                 said = DataError(f"{name} of {folder}: {first}{hint}")
-                errors.report(PROGRAM, said.with_traceback(error.__traceback__), debug)
+                errors.report(PROGRAM, said.with_traceback(error.__traceback__))
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
-            measures.write_down(trained.folder, {name: found})
+            measures.save(trained.folder, {name: found})
     return failed
 
 
 class _Bar:
-    """A line for the metric under way: images coded and decoded, and their rate."""
+    """Progress of the current metric: images coded and decoded, and their rate."""
 
     def __init__(self, progress: rich.progress.Progress):
         self.progress = progress
@@ -109,7 +106,7 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def _progress(console: rich.console.Console) -> Iterator[_Bar]:
+def _progress(console: Console) -> Iterator[_Bar]:
     with rich.progress.Progress(
         rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
         rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,
@@ -129,7 +126,7 @@ def _new_table() -> rich.table.Table:
 
 
 def _cells(found: dict[str, Any]) -> tuple[str, str, str]:
-    """Score, chance level, and the other numbers of a result."""
+    """Returns score, chance level, and the other numbers of a result."""
     more = {
         n: v
         for n, v in found.items()

@@ -1,4 +1,4 @@
-"""Whether mixes show the attributes that were asked for, judged by a classifier that no model has seen."""
+"""Requested attributes of mixes, judged by a classifier trained on real images."""
 
 import itertools
 import warnings
@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 HIDDEN = 128
-# Of an Adam step for each 200 images; it ends earlier where the images held out of them are judged no better for 10.
+# Training stops earlier if the accuracy on held-out images does not improve in 10 passes.
 MAX_PASSES = 60
-LEAST_EXAMPLES = 11  # a tenth is held out, which scikit-learn wants two of
+LEAST_EXAMPLES = 11  # scikit-learn holds out a tenth, at least two
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -26,31 +26,29 @@ def score(
     parameters: np.ndarray,
     rng: np.random.Generator,
 ) -> dict:
-    """Share of mixes in which a classifier finds ALL the attributes that were asked for, no more and no less.
+    """Share of mixes in which a classifier finds exactly the requested attributes.
 
-    The classifier, a perceptron with a hidden layer of HIDDEN units on standardised pixels, learns from real images and
-    their attributes alone. `classifier` says how far it can be trusted: the same share on real images that it has not
-    seen, a ceiling for the score but for mixes that are plainer than real images.
+    The classifier is a perceptron with one hidden layer on standardised pixels of real images.
 
     Args:
         train: images float [N, ...] and their attributes [N, A], 0 or 1.
         test: as train, of other images.
-        requested: attributes [M, A] that the mixes were asked for, 0 or 1.
+        requested: attributes [M, A] requested of the mixes, 0 or 1.
         parents: attributes [M, 2, A] of the images that were mixed.
         mixes: float [M, ...].
-        random_mixes: of the same parents with masks that know nothing of what is asked for, float [M, ...].
+        random_mixes: mixes of the same parents with random masks, float [M, ...].
         parameters: Bernoulli parameters [K, C] of the masks of K combinations of attributes.
-        rng: draws the classifier's first weights, order of the images and what it holds out to end in time.
+        rng: seeds the classifier.
 
     Returns:
-        score; interval: its 95 % Wilson interval, [low, high]; random_mask: the same share of `random_mixes`; chance:
-        what an image that is no mix gets, the share of requests that a parent meets as it is, mean of the two;
-        classifier; per_attribute: share of mixes that show each attribute as asked for, [A]; mask_difference: mean
-        absolute difference of the parameters of two combinations, mean over the pairs, in [0, 1];
-        least_mask_difference: that of the two that are most alike; mixes: M.
+        score in [0, 1]; interval: its 95 % Wilson interval, [low, high]; random_mask: the score of `random_mixes`;
+        chance: share of requests that a parent fulfils, mean of both parents; classifier: share of test images judged
+        correctly; per_attribute: share of mixes with each attribute as requested, [A]; mask_difference,
+        least_mask_difference: mean and least absolute difference of the parameters of two combinations, in [0, 1];
+        mixes: M.
 
     Raises:
-        ValueError: arrays of other lengths than these.
+        ValueError: images and attributes differ in number.
     """
     _refuse_unlike(train, test, (mixes, requested), (random_mixes, requested), (parents, requested))
     mean, scale = train[0].mean(axis=0), train[0].std(axis=0) + 1e-3
@@ -58,11 +56,11 @@ def score(
         (HIDDEN,), early_stopping=True, max_iter=MAX_PASSES, random_state=int(rng.integers(2**31))
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # `classifier` says how good it is
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `classifier`
         classifier.fit(_flat((train[0] - mean) / scale), train[1])
 
     def right(images: np.ndarray, attributes: np.ndarray) -> np.ndarray:
-        """bool [n, A]: attributes that are found as they should be."""
+        """bool [n, A]: attributes found as given."""
         return classifier.predict(_flat((images - mean) / scale)).reshape(attributes.shape) == attributes
 
     found = right(mixes, requested)
@@ -83,7 +81,7 @@ def score(
 
 
 def _share(right: np.ndarray) -> float:
-    """Share of rows that are right in all attributes."""
+    """Share of rows that are true throughout."""
     return float(right.all(axis=-1).mean())
 
 
@@ -95,5 +93,5 @@ def _refuse_unlike(*pairs: Split) -> None:
     for images, attributes in pairs:
         if len(images) != len(attributes):
             raise ValueError(
-                f"Attributes for each image are needed. Received: {len(images)} images, {len(attributes)} rows"
+                f"Each image needs its attributes. Received: {len(images)} images, {len(attributes)} rows"
             )

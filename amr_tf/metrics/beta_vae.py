@@ -1,4 +1,4 @@
-"""The beta-VAE metric: can a linear classifier tell from differences of codes which factor two images share?"""
+"""The beta-VAE metric: a linear classifier of the factor that two images share."""
 
 from typing import Any
 
@@ -16,21 +16,19 @@ def score(
     train_points: int = 10_000,
     evaluation_points: int = 5_000,
 ) -> dict[str, Any]:
-    """The metric of Higgins et al. 2017, "beta-VAE", section 3, with the numbers of disentanglement_lib.
+    """The metric of beta-VAE (Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl), section 3.
 
-    A point is the mean of |z1 - z2| over pairs of images that share a random factor. The classifier is a multinomial
-    logistic regression on the codes as they are, with scikit-learn's default penalty, so that the codes' scale counts
-    (codes of 1e-4 score as none). A perfect code scores 1, and so does one that lacks a single factor (no difference
-    vanishes where that factor is shared); a code without information scores about 1/K.
+    A point is the mean of |z1 - z2| over pairs of images that share a random factor, which a logistic regression
+    predicts. The numbers of points are those of disentanglement_lib. Codes are not rescaled, hence their scale counts.
 
     Returns:
-        `score`, the accuracy on new points; `train_accuracy`; `per_factor`, the accuracy where that factor is shared;
-        `chance`, 1/K.
+        `score`, the accuracy on new points, in [0, 1]; `train_accuracy`; `per_factor`, the accuracy where that factor
+        is shared; `chance`, 1/K.
     """
     factors = len(ground_truth.factor_sizes)
     train_x, train_y = _points(ground_truth, encode, rng, pairs, train_points)
     x, y = _points(ground_truth, encode, rng, pairs, evaluation_points)
-    # The default solver takes a hundred times as long to the same optimum, where dimensions differ in scale.
+    # The default solver is a hundred times slower where dimensions differ in scale.
     classifier = LogisticRegression(solver="newton-cholesky", max_iter=1_000).fit(train_x, train_y)
     right = classifier.predict(x) == y
     return {

@@ -1,4 +1,4 @@
-"""How well clusters of codes, found without labels, agree with the classes (ACAI, Berthelot et al. 2019, section 4)."""
+"""Agreement of clusters of codes with the classes."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-# Added to the singular values, of codes that are centred and not divided by anything.
+# Added to the singular values of the centred codes.
 _SMALL = 1e-5
 _MAX_ITERATIONS = 1_000
 
@@ -20,17 +20,11 @@ def score(
     rng: np.random.Generator,
     n_init: int = 20,
 ) -> dict:
-    """Test accuracy of k-means whose clusters are matched one to one with the classes.
+    """Accuracy of k-means matched with classes (Berthelot et al., 2019, https://arxiv.org/abs/1807.07543, section 4).
 
-    Codes are centred and whitened by the singular vectors of the train codes. K-means with a cluster for each class
-    of the train split is fitted to these, and the Hungarian algorithm matches clusters with classes so that most
-    examples are right. As in ACAI's code, the match for the headline is made with the TEST labels, on the very
-    examples that are then counted; `matched_on_train` makes it with the train labels and is the cleaner figure.
-
-    ACAI takes the best of 1,000 random starts, here it is the best of `n_init` k-means++ starts. On 32 principal
-    components of MNIST, 10 of these came as low as 40 random ones; on 256, where no optimum stands out, not quite.
-    20 starts on 50,000 codes take one CPU core about 3 s with 32 numbers a code, half a minute with 256 and a minute
-    with 1,024.
+    Codes are centred and whitened with the train split. K-means with one cluster per class is fitted to it, and the
+    Hungarian algorithm matches clusters with classes. As in ACAI's code, `score` matches by the TEST labels;
+    `matched_on_train` is the cleaner figure.
 
     Args:
         train_codes: float [N, ...], flattened here.
@@ -38,16 +32,16 @@ def score(
         test_codes: float [M, ...].
         test_labels: int [M], classes of the train split.
         rng: draws the starts.
-        n_init: number of starts.
+        n_init: number of k-means++ starts, of which the best counts (ACAI: 1,000 random starts).
 
     Returns:
-        score: test accuracy in [0, 1], matched on test; matched_on_train: the same, matched on train; classes: how
-        many clusters were asked for; clusters: how many of them hold train examples; n_init; chance: share of the
-        most frequent class of the test split, what a constant code scores when matched on test.
+        score: test accuracy in [0, 1], matched on test; matched_on_train; classes: number of clusters requested;
+        clusters: number of clusters with train examples; n_init; chance: share of the most frequent test class, which
+        constant codes score.
 
     Raises:
-        ValueError: codes are not finite, a test label is not among the train labels, there are more classes than
-            train examples, or codes and labels differ in number.
+        ValueError: a test label is missing from the train split, codes are not finite or too few, or codes and labels
+            differ in number.
     """
     classes, train_classes = np.unique(train_labels, return_inverse=True)
     if not np.isin(test_labels, classes).all():
@@ -59,9 +53,7 @@ def score(
         len(classes), n_init=n_init, max_iter=_MAX_ITERATIONS, random_state=int(rng.integers(2**31))
     )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # fewer distinct codes than classes: `clusters` says so
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `clusters`
         means.fit(train_codes)
     on_train = _table(means.labels_, train_classes, len(classes))
     on_test = _table(means.predict(test_codes), test_classes, len(classes))
@@ -78,20 +70,20 @@ def score(
 
 
 def _whitened(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both float [N, d], centred with the train mean and divided by the train codes' singular values + 1e-5."""
+    """Both float [N, d], centred with the train mean and whitened by the train codes' singular vectors and values."""
     train, test = train.reshape(len(train), -1), test.reshape(len(test), -1)
     mean = train.mean(axis=0)
     train, test = train - mean, test - mean
-    # R of a QR decomposition has the singular values and right vectors of the codes, and is as small as one is wide.
+    # R of a QR decomposition has the singular values and right vectors of the codes, and is small.
     _, values, vectors = np.linalg.svd(np.linalg.qr(train, mode="r"), full_matrices=False)
     whiten = vectors.T / (values + _SMALL)
     return train @ whiten, test @ whiten
 
 
 def _table(clusters: np.ndarray, classes: np.ndarray, size: int) -> np.ndarray:
-    """int [size, size]: how many examples lie in each cluster (row) and class (column)."""
+    """int [size, size]: number of examples in each cluster (row) and class (column)."""
     if len(clusters) != len(classes):
-        raise ValueError(f"One label for each code is needed. Received: {len(clusters)} and {len(classes)}")
+        raise ValueError(f"Each code needs one label. Received: {len(clusters)} and {len(classes)}")
     table = np.zeros((size, size), np.int64)
     np.add.at(table, (clusters, classes), 1)
     return table

@@ -1,4 +1,4 @@
-"""DCI: which dimensions a classifier of each factor leans on, and how well it does."""
+"""DCI: importance of dimensions for predicting the factors."""
 
 import dataclasses
 from typing import Any
@@ -12,34 +12,33 @@ from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Examples to learn from and to judge by, and how many trees are grown per value of a factor."""
+    """Number of examples to learn from and to evaluate on, and of trees per value of a factor."""
 
     train: int
     test: int
     trees: int
 
 
-# `dlib` as in disentanglement_lib; `quick` for a look while a model is still being worked on.
+# `dlib` as in disentanglement_lib; `quick` for a first look.
 PRESETS = {"dlib": Preset(10_000, 5_000, 100), "quick": Preset(2_000, 1_000, 10)}
 
 
 def score(
     ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, preset: str = "dlib"
 ) -> dict[str, Any]:
-    """Disentanglement, completeness and informativeness of Eastwood and Williams 2018, "A Framework for the
-    Quantitative Evaluation of Disentangled Representations", section 2, as in disentanglement_lib.
+    """Disentanglement, completeness and informativeness (Eastwood and Williams, 2018,
+    https://openreview.net/forum?id=By-7dz-AZ), section 2, as in disentanglement_lib.
 
-    One gradient-boosted classifier per factor (trees of depth 3, rate 0.1); the importance of a dimension for a factor
-    is the share of the impurity that it takes away. A perfect code scores 1 in everything; a constant one has
-    disentanglement and completeness 0; noise scores a little above 0.
+    One gradient-boosted classifier per factor (trees of depth 3, rate 0.1); a dimension's importance is its share of
+    the reduced impurity.
 
     Args:
         preset: a name in PRESETS.
 
     Returns:
-        `score` and `disentanglement`, which are the same, and `completeness` in [0, 1]; `informativeness_train` and
-        `informativeness_test`, mean accuracies over factors; `per_factor`, the accuracy on test examples for each;
-        `chance`, 0; `informativeness_chance`, the mean of 1 / factor's size.
+        `score` and `disentanglement`, which are equal, and `completeness` in [0, 1]; `informativeness_train` and
+        `informativeness_test`, mean accuracies over factors; `per_factor`, test accuracies; `chance`, 0 (noise scores
+        slightly more); `informativeness_chance`, the mean of 1 / factor's size.
     """
     settings = PRESETS[preset]
     factors, codes = sample(ground_truth, encode, settings.train, rng)
@@ -50,7 +49,7 @@ def score(
             n_estimators=settings.trees,
             max_depth=3,
             learning_rate=0.1,
-            random_state=int(rng.integers(2**31)),  # it settles ties between dimensions
+            random_state=int(rng.integers(2**31)),  # breaks ties between dimensions
         ).fit(codes, y)
         of_factors.append(classifier.feature_importances_)
         train.append(float(classifier.score(codes, y)))
@@ -70,9 +69,9 @@ def score(
 
 
 def concentration(importances: np.ndarray) -> float:
-    """How far each row leans on a single column: disentanglement of importances [d, K], completeness of [K, d].
+    """Concentration of each row on one column: disentanglement of importances [d, K], completeness of [K, d].
 
-    One less the entropy of a row, in units of its largest possible one, weighted by the row's share of the whole.
+    1 minus the normalised entropy of a row, weighted by the row's share of the total.
 
     Returns:
         In [0, 1]; 0 where all importances are 0.

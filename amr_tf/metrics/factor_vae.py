@@ -1,4 +1,4 @@
-"""The FactorVAE metric: does the dimension that varies least tell which factor was held fixed?"""
+"""The FactorVAE metric: majority votes of the dimension that varies least while a factor is fixed."""
 
 import dataclasses
 from typing import Any
@@ -9,38 +9,36 @@ from amr_tf.metrics import votes
 from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
 
 DEVIATION_SAMPLES = 10_000
-# A dimension whose standard deviation is smaller has collapsed.
+# A dimension with a smaller standard deviation counts as collapsed.
 SMALLEST_DEVIATION = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """How much is drawn: L images a vote, votes for the classifier, votes to judge it."""
+    """Images per vote, votes for the classifier, votes to evaluate it."""
 
     images: int
     train_votes: int
     evaluation_votes: int
 
 
-# `paper` as in Kim and Mnih; `dlib` as in disentanglement_lib's studies (Locatello et al. 2019).
+# `paper` as in Kim and Mnih; `dlib` as in disentanglement_lib (Locatello et al., 2019, https://arxiv.org/abs/1811.12359).
 PRESETS = {"paper": Preset(100, 800, 800), "dlib": Preset(64, 10_000, 5_000)}
 
 
 def score(
     ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, preset: str = "dlib"
 ) -> dict[str, Any]:
-    """The metric of Kim and Mnih 2018, "Disentangling by Factorising", section 4.
+    """The metric of FactorVAE (Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983), section 4.
 
-    A vote holds a random factor fixed in L images and names the dimension whose variance, relative to its variance
-    over all images, is smallest. Each dimension stands for the factor that it was named for most often in one set
-    of votes; the score is the share of another set that this gets right. A perfect code scores 1, one without
-    information 1/K, one that has collapsed altogether (every dimension pruned) 0.
+    A vote fixes a random factor in L images and names the dimension of the smallest relative variance. Each dimension
+    predicts the factor it was named for most often in one set of votes; the score is the accuracy on another set.
 
     Args:
         preset: a name in PRESETS.
 
     Returns:
-        `score` in [0, 1]; `train_accuracy`; `per_factor`, the share of each factor's votes that is right;
+        `score` in [0, 1], 0 if every dimension collapsed; `train_accuracy`; `per_factor`, the accuracy for each factor;
         `active_dimensions` and `pruned_dimensions`, which add up to d; `chance`, 1/K.
     """
     settings = PRESETS[preset]

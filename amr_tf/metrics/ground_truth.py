@@ -1,4 +1,4 @@
-"""What a disentanglement metric is given: images whose factors are known, and a way from images to codes."""
+"""Inputs of a disentanglement metric: images with known factors, and a function from images to codes."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -22,7 +22,7 @@ class GroundTruth(Protocol):
         """int64 [n, K], column k uniform over 0 .. factor_sizes[k] - 1."""
 
     def sample_images(self, factors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Factors [n, K] -> uint8 [n, H, W, C]. A world without noise leaves `rng` alone."""
+        """Factors [n, K] -> uint8 [n, H, W, C]; `rng` draws noise, if any."""
 
 
 def sample(
@@ -31,7 +31,7 @@ def sample(
     """Draws n examples: (factors int64 [n, K], codes float64 [n, d]).
 
     Raises:
-        ValueError: `encode` gives something that is no code.
+        ValueError: see `encoded`.
     """
     factors = ground_truth.sample_factors(n, rng)
     return factors, encoded(ground_truth, encode, factors, rng)
@@ -40,10 +40,7 @@ def sample(
 def encoded(
     ground_truth: GroundTruth, encode: Encode, factors: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The codes of images with these factors. The one place where images are drawn and encoded.
-
-    Args:
-        factors: int64 [n, K].
+    """Draws images with the factors int64 [n, K] and encodes them.
 
     Returns:
         float64 [n, d], d >= 2.

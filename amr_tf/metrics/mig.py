@@ -1,4 +1,4 @@
-"""MIG: how much more the best dimension knows about a factor than the second best."""
+"""MIG: information of the best dimension about a factor, minus that of the second best."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
 def score(
     ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, samples: int = 10_000, bins: int = 20
 ) -> dict[str, Any]:
-    """The mutual information gap of Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", section 4.1.
+    """The mutual information gap (Chen et al., 2018, https://arxiv.org/abs/1802.04942), section 4.1.
 
-    Binned as in disentanglement_lib: the mean over factors of (largest - second largest I(dimension; factor)) /
-    H(factor). A code without information scores 0, up to the error of the estimate. A factor with more values than
-    there are bins cannot be told in full, so that the best code of dSprites scores 0.90 and not 1.
+    The mean over factors of (largest - second largest I(dimension; factor)) / H(factor), binned as in
+    disentanglement_lib.
 
     Returns:
-        `score` in [0, maximum]; `per_factor`, the gap of each; `maximum`; `chance`, 0.
+        `score` in [0, maximum]; `per_factor`, the gap of each; `maximum`, below 1 where a factor has more values than
+        there are bins (0.90 on dSprites); `chance`, 0.
     """
     factors, codes = sample(ground_truth, encode, samples, rng)
     ordered = np.sort(mutual_information.between(codes, factors, bins), axis=0)
@@ -32,6 +32,6 @@ def score(
 
 
 def _ceiling(size: int, bins: int) -> float:
-    """The share of a uniform factor's entropy that is left once its values are spread over bins as evenly as can be."""
+    """Share of a uniform factor's entropy that remains once its values are spread evenly over bins."""
     shares = np.array([len(part) for part in np.array_split(np.arange(size), min(size, bins))]) / size
     return float(-np.sum(shares * np.log(shares)) / np.log(size))

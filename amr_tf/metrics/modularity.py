@@ -1,4 +1,4 @@
-"""Modularity: does each dimension know about one factor only?"""
+"""Modularity: information of each dimension about a single factor."""
 
 from typing import Any
 
@@ -11,16 +11,14 @@ from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
 def score(
     ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, samples: int = 10_000, bins: int = 20
 ) -> dict[str, Any]:
-    """The modularity of Ridgeway and Mozer 2018, "Learning Deep Disentangled Embeddings with the F-Statistic Loss",
-    section 3, as in disentanglement_lib.
+    """Modularity (Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312), section 3, as in disentanglement_lib.
 
-    Per dimension 1 - (sum of squared informations but for the largest) / ((K - 1) largest squared), 0 if it knows
-    nothing at all; the mean over all dimensions. A perfect code scores 1 and so does one that lacks factors. A constant
-    code scores 0, but noise does not: what is estimated of its information grows with the factors' sizes, which differ,
-    and that looks modular. `chance` is its level, 0.68 on dSprites.
+    Per dimension 1 - (sum of squared informations without the largest) / ((K - 1) largest squared), or 0 without any
+    information; the mean over all dimensions.
 
     Returns:
-        `score` in [0, 1]; `per_dimension`; `chance`.
+        `score` in [0, 1], 0 for constant codes; `per_dimension`; `chance`, the level of noise, which is high because
+        estimates grow with a factor's size (0.68 on dSprites).
     """
     factors, codes = sample(ground_truth, encode, samples, rng)
     dimensions = modularities(mutual_information.between(codes, factors, bins))

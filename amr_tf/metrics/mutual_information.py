@@ -1,17 +1,15 @@
-"""Mutual information between binned codes and factors, which MIG and modularity share."""
+"""Mutual information between binned codes and factors, for MIG and modularity."""
 
 import numpy as np
 
 
 def between(codes: np.ndarray, factors: np.ndarray, bins: int) -> np.ndarray:
-    """Plug-in estimate of I(dimension; factor) in nats.
-
-    Its error is upwards: about (bins - 1) (factor's size - 1) / 2n for independent variables.
+    """Plug-in estimate of I(dimension; factor) in nats, biased upwards by about (bins - 1) (factor's size - 1) / 2n.
 
     Args:
         codes: float [n, d].
         factors: int64 [n, K], from 0 on.
-        bins: how many values a dimension is rounded to.
+        bins: number of bins of a dimension.
 
     Returns:
         float64 [d, K], >= 0, and exactly 0 for a constant dimension.
@@ -21,10 +19,7 @@ def between(codes: np.ndarray, factors: np.ndarray, bins: int) -> np.ndarray:
 
 
 def discretised(codes: np.ndarray, bins: int) -> np.ndarray:
-    """Equal-width bins between the smallest and the largest value of each dimension: [n, d] -> int64 0 .. bins - 1.
-
-    A bin holds its lower edge; the last one its upper edge too.
-    """
+    """Assigns equal-width bins, lower edges included, over each dimension's range: [n, d] -> int64 0 .. bins - 1."""
     return np.stack([np.digitize(z, np.histogram_bin_edges(z, bins)[1:-1]) for z in codes.T], axis=1)
 
 
@@ -38,6 +33,6 @@ def _information(a: np.ndarray, b: np.ndarray) -> float:
     shape = (a.max() + 1, b.max() + 1)
     counts = np.bincount(np.ravel_multi_index((a, b), shape), minlength=np.prod(shape)).reshape(shape)
     seen = counts > 0
-    # Whole numbers up to here: a constant gives a ratio of exactly 1 and so no information at all.
+    # Integers up to here, hence a constant gives a ratio of exactly 1 and no information.
     ratios = counts * len(a) / np.outer(counts.sum(axis=1), counts.sum(axis=0)).clip(min=1)
     return max(0.0, float(np.sum(counts[seen] * np.log(ratios[seen])) / len(a)))

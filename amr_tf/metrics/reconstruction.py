@@ -1,4 +1,4 @@
-"""How close reconstructions come to their images."""
+"""Errors and similarity of reconstructions."""
 
 import numpy as np
 
@@ -13,25 +13,23 @@ _CHUNK = 500
 
 
 def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
-    """Mean errors and similarities over examples. Values outside [-1, 1] are taken as they are, not clipped.
+    """Mean errors and similarities over examples; values outside [-1, 1] are not clipped.
 
     Args:
         images: float [N, H, W, C] in [-1, 1].
         reconstructions: as images.
 
     Returns:
-        mse, mae: means over pixels, colours and examples. psnr: in dB for a data range of 2, the mean over examples
-        of each one's own; identical: number of examples that are reproduced exactly, whose PSNR is infinite: they
-        are left out of its mean, which is None where all are. ssim: see `ssim`, None for images smaller than its
-        window. Lower is better for the first two, higher for the others; a black image for every image is a floor
-        that is easily computed with this function.
+        mse, mae: means over pixels and colours (lower is better); psnr: in dB for a data range of 2, mean over the
+        examples that are not reproduced exactly, or None; identical: number of those that are; ssim: see `ssim`, None
+        for images smaller than its window.
 
     Raises:
         ValueError: shapes differ, or there are no images.
     """
     if images.shape != reconstructions.shape or not len(images):
         raise ValueError(
-            "Images and reconstructions must have one shape and be at least one. Received: "
+            "Images and reconstructions must have the same shape, and not be empty. Received: "
             f"{images.shape}, {reconstructions.shape}"
         )
     parts = []
@@ -52,10 +50,10 @@ def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
 
 
 def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Structural similarity (Wang et al. 2004, Eq. 13), mean over positions and colours.
+    """Structural similarity (Wang et al., 2004, https://doi.org/10.1109/TIP.2003.819861, Eq. 13), mean over positions.
 
-    Gaussian window 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, data range 2; only positions where the whole window
-    lies in the image. Colours are compared one by one.
+    Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, data range 2; only positions with the whole window
+    inside the image. Colours are averaged.
 
     Args:
         x: float [N, H, W, C] in [-1, 1].
@@ -69,7 +67,7 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     x, y = x.transpose(0, 3, 1, 2), y.transpose(0, 3, 1, 2)
     rows, columns = _window_means(x.shape[2]), _window_means(x.shape[3]).T
 
-    def blurred(values):
+    def blurred(values: np.ndarray) -> np.ndarray:
         return rows @ values @ columns
 
     mean_x, mean_y = blurred(x), blurred(y)
@@ -81,7 +79,7 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _window_means(size: int) -> np.ndarray:
-    """float [size - 10, size]: each row weights the pixels under one position of the window. Rows sum to 1."""
+    """float [size - 10, size]: weights of the pixels under each position of the window. Rows sum to 1."""
     positions = np.arange(size - _WINDOW + 1) + _WINDOW // 2
     offsets = np.arange(size) - positions[:, None]
     weights = np.exp(-(offsets**2) / (2 * _SIGMA**2)) * (np.abs(offsets) <= _WINDOW // 2)

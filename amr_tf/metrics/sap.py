@@ -1,4 +1,4 @@
-"""SAP: how much better the best dimension predicts a factor than the second best, by linear regression."""
+"""SAP: linear predictability of a factor by the best dimension, minus that by the second best."""
 
 from typing import Any
 
@@ -6,21 +6,20 @@ import numpy as np
 
 from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
 
-# A dimension that varies less has collapsed and predicts nothing.
+# A dimension with a smaller variance counts as collapsed.
 SMALLEST_VARIANCE = 1e-12
 
 
 def score(
     ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, samples: int = 10_000
 ) -> dict[str, Any]:
-    """The separated attribute predictability of Kumar et al. 2018, "Variational Inference of Disentangled Latent
-    Concepts", section 3, for continuous factors, as in disentanglement_lib.
+    """Separated attribute predictability (Kumar et al., 2018, https://arxiv.org/abs/1711.00848), section 3.
 
-    The mean over factors of the largest less the second largest squared correlation (R^2 of a linear regression)
-    with a dimension. A perfect code scores 1, one without information 0, up to about 1/samples.
+    For continuous factors as in disentanglement_lib: the mean over factors of the largest minus the second largest
+    squared correlation with a dimension.
 
     Returns:
-        `score` in [0, 1]; `per_factor`, the gap of each; `chance`, 0.
+        `score` in [0, 1]; `per_factor`, the gap of each; `chance`, 0, up to about 1/samples.
     """
     factors, codes = sample(ground_truth, encode, samples, rng)
     ordered = np.sort(squared_correlations(codes, factors), axis=0)

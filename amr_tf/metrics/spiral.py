@@ -1,27 +1,27 @@
-"""Whether decoded mixes of points lie on the curve that the points were drawn from (AMR, supplement, Figure 12)."""
+"""Distance of decoded mixes of points to the curve of the data (AMR, supplement, Figure 12)."""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-# A mix farther from the curve than this, in units of the data's range [-1, 1], is counted as off it.
+# Mixes farther from the curve, for data in [-1, 1], count as off it.
 OFF = 0.05
 
 
 def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
-    """Mean distance of decoded mixes to a curve, how many of them are off it, and how much of it they reach.
+    """Mean distance of decoded mixes to a curve, share of mixes off it, and mean distance of the curve to the mixes.
 
-    The supplement shows the mixes and gives no number; these are ours. The distance would be best for mixes that all
-    fall on one point of the curve, hence `gap`.
+    The supplement of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) shows the mixes without numbers.
+    `gap` detects mixes that cover only a part of the curve.
 
     Args:
         mixes: decoded mixes [N, D].
-        curve: the curve without noise as the vertices [L, D] of a fine polyline, in their order.
-        others: sets of points [M, D] to compare with, such as real ones (0 but for rounding) or reconstructions.
+        curve: the curve as the vertices [L, D] of a fine polyline, in their order.
+        others: sets of points [M, D] to compare with, such as reconstructions.
 
     Returns:
-        distance: mean distance of the mixes to the curve, in units of the points; off: share of mixes farther than
-            0.05 from it, in [0, 1]; gap: mean distance of the curve's vertices to the nearest mix; mixes: N; and the
-            mean distance of each of `others` under its name.
+        distance: mean distance of the mixes to the curve; off: share of mixes farther than 0.05 from it, in [0, 1];
+        gap: mean distance of the curve's vertices to the nearest mix; mixes: N; the mean distance of each of `others`
+        under its name. Lower is better.
 
     Raises:
         ValueError: no points, a polyline of fewer than 2 vertices, or a number that is not finite.
@@ -39,8 +39,8 @@ def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
 def distance_to_curve(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
     """Euclidean distance of each point [N, D] to a polyline of vertices [L, D]: float64 [N].
 
-    It is that to the pieces on both sides of the nearest vertex, so vertices should lie closer to each other than
-    different stretches of the curve do.
+    Only the pieces on both sides of the nearest vertex are considered, hence vertices must be closer to each other than
+    different stretches of the curve.
 
     Raises:
         ValueError: as `score`.
@@ -58,7 +58,7 @@ def distance_to_curve(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
 
 
 def _to_piece(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Distance of each point to its own straight piece, all [N, D]; pieces of no length are points."""
+    """Distance of each point to its own straight piece, all [N, D]."""
     along = end - start
     length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
     share = np.clip(((points - start) * along).sum(axis=1) / length, 0, 1)

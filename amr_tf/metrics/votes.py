@@ -1,4 +1,4 @@
-"""Votes: groups of images that share one factor, for the metrics that ask which dimension varies least in them."""
+"""Votes: groups of images that share one factor, for FactorVAE's metric and AMR's."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ def groups(
     """Draws and encodes one group of images per vote; the fixed factor has one random value in the whole group.
 
     Args:
-        fixed: int64 [votes], the factor that each vote holds fixed.
-        images: L, how many images a group has.
+        fixed: int64 [votes], the factor that each vote fixes.
+        images: L, images per group.
 
     Yields:
         float64 [some votes, L, d], in the order of `fixed`.
@@ -30,15 +30,12 @@ def groups(
 
 
 def count(fixed: np.ndarray, dimensions: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The table of votes: how often dimension d was chosen while factor k was fixed.
+    """Counts how often dimension d was chosen while factor k was fixed: int64 [K, d].
 
     Args:
         fixed: int64 [votes], the factor k of each vote.
         dimensions: int64 [votes], the dimension d that it chose.
         shape: (K, d).
-
-    Returns:
-        int64 [K, d].
     """
     return np.bincount(np.ravel_multi_index((fixed, dimensions), shape), minlength=np.prod(shape)).reshape(
         shape

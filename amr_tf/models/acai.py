@@ -2,12 +2,14 @@
 
 import tensorflow as tf
 
-from amr_tf.mixing import ReversedMixup
+from amr_tf.mixing import Mixer, ReversedMixup
 from amr_tf.models.adversarial import Adversarial
-from amr_tf.models.autoencoder import Forward
+from amr_tf.models.amr import PAPER
+from amr_tf.models.autoencoder import ForwardPass, Loss
 
 ADVERSARIAL_WEIGHT = 0.5  # of the generator's adversarial loss
 GAMMA = 0.2  # share of the image in the blend that the discriminator must score 0
+UNMIXED = Loss("gan_mix", "l(D(x_m), 0)", "Decoded mixes x_m = g(h_m) should look unmixed.")
 
 
 def smaller_weight(weights: tf.Tensor) -> tf.Tensor:
@@ -18,22 +20,29 @@ def smaller_weight(weights: tf.Tensor) -> tf.Tensor:
 class ACAI(Adversarial):
     """ACAI as published (`--model=acai`)."""
 
-    generator_loss_names = ("recon", "gan_mix")
-    discriminator_loss_names = ("disc_mix", "disc_blend")
+    description = "ACAI as published"
+    paper = "Berthelot et al., ICLR 2019, https://arxiv.org/abs/1807.07543"
+    score_meaning = "how much of a second image it sees in the image: 0 for a real one, 0.5 for an even mix"
+    torch_epsilon = False  # the reference implementation is in TensorFlow 1
+    generator_terms = (*Adversarial.generator_terms, UNMIXED)
+    discriminator_terms = (
+        Loss("disc_mix", "l(D(x_m), alpha)", "Decoded mixes, alpha in [0, 1/2]."),
+        Loss("disc_blend", "l(D(0.2 x + 0.8 x^), 0)", "An image and its reconstruction, blended."),
+    )
     generator_passes = 1
 
-    def default_mixer(self):
-        """Pairs of the reversed batch with alpha in [0, 1/2], as published."""
+    def default_mixer(self) -> Mixer:
+        """Makes pairs of the reversed batch with alpha in [0, 1/2], as published."""
         return ReversedMixup()
 
-    def generator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
+    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         (mix_score,) = self.discriminate(forward.mix)
-        return super().generator_losses(forward, step) | {"gan_mix": self.gan_loss(mix_score, 0.0)}
+        return super().generator_losses(forward) | {"gan_mix": self.gan_loss(mix_score, 0.0)}
 
     def loss_weights(self) -> dict[str, float]:
         return super().loss_weights() | {"gan_mix": ADVERSARIAL_WEIGHT}
 
-    def discriminator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         blend = GAMMA * forward.x + (1 - GAMMA) * forward.recon
         mix_score, blend_score = self.discriminate(forward.mix, blend)
         return {
@@ -43,17 +52,26 @@ class ACAI(Adversarial):
 
 
 class ACAIRerun(Adversarial):
-    """ACAI as the AMR paper reran it, with AMR's networks and losses (`--model=acai_amr`)."""
+    """ACAI as the AMR paper reran it, with AMR's networks and losses (`--model=acai_rerun`)."""
 
-    generator_loss_names = ("recon", "gan_mix")
-    discriminator_loss_names = ("disc_real", "disc_recon", "disc_mix")
+    description = "ACAI as the AMR paper reran it"
+    paper = PAPER
+    score_meaning = (
+        "higher for images that it takes to be mixed; before the logistic function where --gan_loss is bce"
+    )
+    generator_terms = (*Adversarial.generator_terms, UNMIXED)
+    discriminator_terms = (
+        Loss("disc_real", "l(D(x), 0)", "Real images."),
+        Loss("disc_recon", "l(D(x^), 0)", "Reconstructions."),
+        Loss("disc_mix", "l(D(x_m), 2 min(alpha, 1 - alpha))", "Decoded mixes."),
+    )
     generator_passes = 1
 
-    def generator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
+    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         (mix_score,) = self.discriminate(forward.mix)
-        return super().generator_losses(forward, step) | {"gan_mix": self.gan_loss(mix_score, 0.0)}
+        return super().generator_losses(forward) | {"gan_mix": self.gan_loss(mix_score, 0.0)}
 
-    def discriminator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
+    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         real_score, recon_score, mix_score = self.discriminate(forward.x, forward.recon, forward.mix)
         return {
             "disc_real": self.gan_loss(real_score, 0.0),

@@ -1,32 +1,46 @@
 """Autoencoder: encoder, decoder and online linear probe, and the training step of a model with one player."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from amr_tf import losses
-from amr_tf.mixing import MIXERS
-from amr_tf.models.codec import Codec
-from amr_tf.models.compiled import over_batches, repeated
-from amr_tf.networks import ARCHS
+from amr_tf import registry
+from amr_tf.config import Config
+from amr_tf.mixing import Mixer
+from amr_tf.models.compiled import compile_test_step, compile_train_loop
+from amr_tf.networks import Networks
 from amr_tf.networks.layers import Seeds
 from amr_tf.optimizers import make_adam, scheduled
 
 
-class Forward(NamedTuple):
-    """What one forward pass of the generator made."""
+class Loss(NamedTuple):
+    """A term of a player's objective.
+
+    In equations h = f(x) is a code, x^ = g(h) a reconstruction, x_m = g(h_m) the decoded mix h_m = Mix(h_1, ..., h_k),
+    and l(p, t) the loss of the discriminator's score p against the target t.
+    """
+
+    name: str
+    equation: str
+    description: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ForwardPass:
+    """Tensors of one forward pass of encoder and decoder."""
 
     x: tf.Tensor  # images [B, H, W, C]
     h: tf.Tensor  # their codes [B, ...]
     recon: tf.Tensor  # reconstructions [B, H, W, C]
-    h_mix: tf.Tensor | None = None  # mixed codes [B, ...]
-    mix: tf.Tensor | None = None  # decoded mixes [B, H, W, C]
-    indices: tf.Tensor | None = None  # of the parents of each mix [B, k]
-    weights: tf.Tensor | None = None  # what they were mixed with [B, k, ...]
-    log_variance: tf.Tensor | None = None  # of the codes, where h is their mean [B, ...]
-    supervised: Any = None  # mixes of asked-for attributes, a `supervised.SupervisedMix`
+    # Tensors of methods that mix, None for the others.
+    h_mix: Any = None  # mixed codes [B, ...]
+    mix: Any = None  # decoded mixes [B, H, W, C]
+    indices: Any = None  # of the parents of each mix [B, k]
+    weights: Any = None  # of the parents in each mix [B, k, ...]
+    extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
 
 
 def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, float]) -> tf.Tensor:
@@ -37,7 +51,7 @@ def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, float]) -> tf.T
 class MeanOrNaN(keras.metrics.Mean):
     """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         return self.total / self.count
 
 
@@ -47,42 +61,67 @@ def _unscaled(norm: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.where(overflow, 0.0, norm / scale), tf.cast(~overflow, tf.float32)
 
 
-class Autoencoder(Codec):
-    """Images are coded and decoded; a probe learns to classify the codes without any say in them (`--model=ae`).
+class Autoencoder(keras.Model):
+    """Autoencoder with an online linear probe (`--model=ae`). The probe's gradient does not reach the encoder.
 
-    Sub-models: `encoder`, `decoder`, `probe`.
+    Sub-models: `encoder`, `decoder`, `probe`. Weights are called kernel, bias, gamma, beta, u.
+
+    A method is a sub-class that declares its losses and the facts below.
 
     Args:
-        config: a `Config`.
+        config: settings of the run.
         image_shape: (H, W, C).
         classes: number of labels.
         attributes: number of attributes, each 0 or 1; None where an example has a label only, which is then taken
             for as many attributes as there are classes.
+
+    Attributes:
+        description: noun phrase for model cards and help.
+        paper: citation with a link.
+        has_discriminator: whether there is a second player.
+        mixes: whether codes are mixed in training.
+        needs_attributes: whether training examples come with attributes beside their labels.
+        score_meaning: meaning of the discriminator's score.
+        torch_epsilon: whether Adam adds epsilon as PyTorch does.
+        generator_terms: losses that encoder and decoder minimise.
     """
 
-    generator_loss_names: tuple[str, ...] = ("recon",)
+    description: ClassVar[str] = "an autoencoder"
+    paper: ClassVar[str] = "Hinton and Salakhutdinov, 2006, https://doi.org/10.1126/science.1127647"
+    has_discriminator: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
+    needs_attributes: ClassVar[bool] = False
+    score_meaning: ClassVar[str] = ""
+    torch_epsilon: ClassVar[bool] = True
+    generator_terms: tuple[Loss, ...] = (
+        Loss("recon", "rec(x, x^)", "Reconstruction, x^ = g(f(x)), before lambda (Eq. 2, 3)."),
+    )
     train_function: Callable | None
     test_function: Callable | None
 
     def __init__(
-        self, config, image_shape: tuple[int, int, int], classes: int, attributes: int | None = None
+        self, config: Config, image_shape: tuple[int, ...], classes: int, attributes: int | None = None
     ):
-        arch, seeds = ARCHS[config.arch], Seeds(config.seed)
-        super().__init__(config, image_shape, seeds)
+        super().__init__(name=config.model)
+        self.config, self.image_shape = config, tuple(image_shape)
         self.classes, self.attributes = classes, attributes or classes
+        arch, seeds = registry.load(registry.ARCHS, config.arch), Seeds(config.seed)
+        self.code_shape = arch.code_shape(config.latent, config.latent_width)
+        self.encoder = self._build_encoder(arch, seeds)
+        self.decoder = arch.decoder(self.image_shape, self.code_shape, config.depth, seeds)
         dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
         self.probe = keras.Sequential(
             [keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe"
         )
         self._build_players(arch, seeds)
         self.mixer = self.default_mixer()
-        self.recon_loss = losses.RECON_LOSSES[config.recon_loss]
+        self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
         self.step = self.add_weight(
             name="step", shape=(), dtype="int64", trainable=False, initializer="zeros"
         )
         # Steps after which the count that `update_g_every` looks at starts again; None: never, and no schedule.
         self.epoch_length: int | None = None
-        # Where the training examples are on the step's device, what reads rows of them: a batch is row numbers then.
+        # Reads rows of training examples that are in the memory of the step's device: a batch is row indices then.
         self.held_examples: Callable | None = None
         # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
         kinds = {
@@ -93,13 +132,21 @@ class Autoencoder(Codec):
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
         self.built = True
 
-    def _build_players(self, arch, seeds: Seeds) -> None:
-        """For models with a discriminator."""
+    def _build_encoder(self, arch: Networks, seeds: Seeds) -> keras.Model:
+        return arch.encoder(self.image_shape, self.code_shape, self.config.depth, seeds)
+
+    def _build_players(self, arch: Networks, seeds: Seeds) -> None:
+        """Makes the networks besides encoder, decoder and probe."""
+
+    @property
+    def active_generator_terms(self) -> tuple[Loss, ...]:
+        """The losses of encoder and decoder with the run's settings."""
+        return self.generator_terms
 
     def _tracked_names(self) -> tuple[str, ...]:
         """Losses and gradient norms of which an epoch's means are kept."""
         return (
-            *self.generator_loss_names,
+            *(term.name for term in self.active_generator_terms),
             "gen_loss",
             "gen_gradient_norm",
             "probe_loss",
@@ -107,7 +154,7 @@ class Autoencoder(Codec):
         )
 
     @property
-    def mixer(self):
+    def mixer(self) -> Mixer:
         """Draws parents and weights of the mixes: anything with `mixing.Mixer`'s `sample`.
 
         A compiled step calls `sample` when it is traced. A mixer that hands out other draws later keeps them in
@@ -116,15 +163,15 @@ class Autoencoder(Codec):
         return self._mixer
 
     @mixer.setter
-    def mixer(self, mixer) -> None:
+    def mixer(self, mixer: Mixer) -> None:
         self._mixer = mixer
         self.train_function = None  # a compiled step holds on to the mixer it was traced with
 
-    def default_mixer(self):
-        """The mixer that the config asks for."""
-        return MIXERS[self.config.mixer](self.config.k)
+    def default_mixer(self) -> Mixer:
+        """Makes the mixer of `--mixer` and `--k`."""
+        return registry.load(registry.MIXERS, self.config.mixer)(self.config.k)
 
-    def compile(self, **kwargs) -> None:
+    def compile(self, **kwargs: Any) -> None:
         """Makes and builds the optimizers, one for each player, so that a checkpoint can be restored at once."""
         self.generator_optimizer = self.make_optimizer()
         self.probe_optimizer = self.make_optimizer()
@@ -135,7 +182,8 @@ class Autoencoder(Codec):
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
         """An optimizer for one player, at the learning rate that all of them share."""
-        return make_adam(self.config, scheduled(self.config, self.step, self.total_steps))
+        learning_rate = scheduled(self.config, self.step, self.total_steps)
+        return make_adam(self.config, learning_rate, self.torch_epsilon)
 
     def total_steps(self) -> int:
         """Steps of the whole run.
@@ -150,6 +198,11 @@ class Autoencoder(Codec):
         return self.config.epochs * self.epoch_length
 
     @property
+    def networks(self) -> dict[str, keras.Model]:
+        """Every network by name, as an export contains them."""
+        return {"encoder": self.encoder, "decoder": self.decoder, "probe": self.probe}
+
+    @property
     def generator_variables(self) -> list:
         """What the generator's loss trains: encoder and decoder."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
@@ -158,10 +211,50 @@ class Autoencoder(Codec):
     def metrics(self) -> list:
         return [*self.trackers.values(), self.accuracy]
 
-    def forward(self, x: tf.Tensor) -> Forward:
-        """Codes and reconstructions of images [B, H, W, C] in [-1, 1]."""
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return self.decoder(self._codes(x, training), training=training)
+
+    def _codes(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """Images [B, H, W, C] -> codes [B, ...] in the type that the networks compute in."""
+        return self.encoder(x, training=training)
+
+    def encode(self, x: tf.Tensor) -> tf.Tensor:
+        """Images [B, H, W, C] in [-1, 1] -> codes float32 [B, ...]."""
+        return tf.cast(self._codes(x, training=False), tf.float32)
+
+    def decode(self, h: tf.Tensor) -> tf.Tensor:
+        """Codes [B, ...] -> images float32 [B, H, W, C]."""
+        return tf.cast(self.decoder(h, training=False), tf.float32)
+
+    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+        """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
+        return self.decode(self.encode(x))
+
+    def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int) -> tf.Tensor:
+        """Decodes codes on the way from x1 to x2, both ends included, as the model's mixer walks.
+
+        Args:
+            x1, x2: images [B, H, W, C].
+            steps: points on the way, at least 2.
+
+        Returns:
+            Images [B, steps, H, W, C].
+        """
+        a, b = self.encode(x1), self.encode(x2)
+        weights = self.mixer.path(a, b, steps)
+        path = a[:, None] * weights[:, 0] + b[:, None] * weights[:, 1]
+        images = self.decode(tf.reshape(path, [-1, *self.code_shape]))
+        return tf.reshape(images, [-1, steps, *self.image_shape])
+
+    def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
+        """Codes and decodes images of a training step.
+
+        Args:
+            x: images [B, H, W, C] in [-1, 1].
+            y: labels, or labels and attributes: read by methods that need attributes.
+        """
         h = self.code(x)
-        return Forward(x, h, self.generate(h))
+        return ForwardPass(x, h, self.generate(h))
 
     def code(self, x: tf.Tensor) -> tf.Tensor:
         """Images [B, H, W, C] -> codes float32 [B, ...], within a training step."""
@@ -177,26 +270,26 @@ class Autoencoder(Codec):
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step.value])
         return tf.random.fold_in(seed, replica)
 
-    def generator_losses(self, forward, step) -> dict[str, tf.Tensor]:
-        """The generator's losses by name, [B] each, before `loss_weights`."""
+    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
+        """The values of `generator_terms` by name, [B] each, before `loss_weights`."""
         return {"recon": self.recon_loss(forward.x, forward.recon)}
 
     def loss_weights(self) -> dict[str, float]:
         """The factors of the generator's losses in `gen_loss`; 1 for those not named."""
         return {"recon": self.config.lambda_}
 
-    def generator_step(self, forward_pass) -> Forward:
-        """Updates encoder and decoder once; `forward_pass()` is run under the tape and its result returned."""
+    def generator_step(self, x: tf.Tensor, y: Any) -> ForwardPass:
+        """Updates encoder and decoder once; returns the forward pass that was made before."""
         with tf.GradientTape() as tape:
-            forward = forward_pass()
-            terms = self.generator_losses(forward, self.step)
+            forward = self.forward(x, y)
+            terms = self.generator_losses(forward)
             gen_loss = weighted_sum(terms, self.loss_weights())
             total = self.global_mean(gen_loss)
         self.minimise("gen_gradient_norm", total, tape, self.generator_optimizer, self.generator_variables)
         self.track(terms | {"gen_loss": gen_loss})
         return forward
 
-    def unpack(self, data) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    def unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """(images as float32, labels, weights of the examples or None) of what Keras hands to a step."""
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         return tf.cast(x, tf.float32), y, weights
@@ -217,7 +310,7 @@ class Autoencoder(Codec):
         return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
     def minimise(
-        self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer, variables: list
+        self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer: Any, variables: list
     ) -> None:
         """Gradient, its sum over the replicas, update; tracks the global norm of the sum under `name`.
 
@@ -241,20 +334,20 @@ class Autoencoder(Codec):
         for name, values in values_by_name.items():
             self.trackers[name].update_state(values, weights)
 
-    def _probe_loss(self, h, y):
+    def _probe_loss(self, h: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = tf.cast(self.probe(h), tf.float32)
         return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels=tf.cast(y, tf.int64), logits=logits
         )
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, _ = self.unpack(data)
-        forward = self.generator_step(lambda: self.forward(x))
+        forward = self.generator_step(x, y)
         self.probe_step(forward.h, y)
         self.step.assign_add(1)
         return self.get_metrics_result()
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Reconstruction and probe on data that nothing learns from."""
         x, y, weights = self.unpack(data)
         # Halves run side by side: on a CPU an operation has half of the cores (`startup`). None may be empty.
@@ -271,15 +364,16 @@ class Autoencoder(Codec):
             m.name: m.result() for m in (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
         }
 
-    def make_train_function(self, force: bool = False):
-        """Compiles `train_once`: (iterator, steps) -> the epoch's means so far, with XLA where the config asks for it.
+    def make_train_function(self, force: bool = False) -> Callable:
+        """Compiles `replicated_train_step` into (iterator, steps) -> the epoch's means so far.
 
         A call ends early after a step that leaves a mean that is not finite.
         """
         if self.train_function is None or force:
             held = self.held_examples
-            self.train_function = repeated(
-                self.train_once if held is None else lambda rows: self.train_once(held(rows)),
+            step = self.replicated_train_step
+            self.train_function = compile_train_loop(
+                step if held is None else lambda rows: step(held(rows)),
                 self.is_finite,
                 self.get_metrics_result,
                 self.run_eagerly,
@@ -287,13 +381,15 @@ class Autoencoder(Codec):
             )
         return self.train_function
 
-    def make_test_function(self, force: bool = False):
-        """Compiles `test_once`."""
+    def make_test_function(self, force: bool = False) -> Callable:
+        """Compiles `replicated_test_step`."""
         if self.test_function is None or force:
-            self.test_function = over_batches(self.test_once, self.run_eagerly, self.config.jit_compile)
+            self.test_function = compile_test_step(
+                self.replicated_test_step, self.run_eagerly, self.config.jit_compile
+            )
         return self.test_function
 
-    def train_once(self, data) -> None:
+    def replicated_train_step(self, data: Any) -> None:
         """One training step on every replica."""
         self.distribute_strategy.run(self.train_step, args=(data,))
 
@@ -308,7 +404,7 @@ class Autoencoder(Codec):
         strategy = self.distribute_strategy
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(broken), axis=None) == 0
 
-    def test_once(self, data) -> dict[str, tf.Tensor]:
+    def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One batch of an evaluation on every replica; the means so far, over all of them.
 
         A replica's own means would not do: shares of the last batch differ in weight.

@@ -1,4 +1,4 @@
-"""From a step on one batch to a compiled function of an iterator, which takes as many steps a call as it is told."""
+"""Compilation of a step on one batch into a function of an iterator that takes any number of steps."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,8 +7,8 @@ import tensorflow as tf
 Logs = dict[str, tf.Tensor]
 
 
-def over_batches(step: Callable, eager: bool = False, jit_compile: bool = False) -> Callable:
-    """A function that takes a batch from an iterator and returns `step` of it.
+def compile_test_step(step: Callable, eager: bool = False, jit_compile: bool = False) -> Callable:
+    """Compiles `step` into a function that takes a batch from an iterator and returns `step` of it.
 
     Args:
         step: batch -> anything, run outside the replicas.
@@ -19,17 +19,17 @@ def over_batches(step: Callable, eager: bool = False, jit_compile: bool = False)
     return lambda iterator: step(next(iterator))
 
 
-def repeated(
-    step: Callable, goes_on: Callable, logs: Callable, eager: bool = False, jit_compile: bool = False
+def compile_train_loop(
+    step: Callable, should_continue: Callable, logs: Callable, eager: bool = False, jit_compile: bool = False
 ) -> Callable:
-    """A function of an iterator and a number of steps, which takes that many batches and returns `logs()`.
+    """Compiles a function of an iterator and a number of steps, which takes that many batches and returns `logs()`.
 
-    It stops early after a step that leaves `goes_on()` false. Keras's own loop of several steps fails with more than
-    one replica, and this one does not; with XLA it is the step that is compiled, since an iterator cannot be.
+    It stops early after a step that leaves `should_continue()` false. Keras's own loop of several steps fails with more
+    than one replica. XLA compiles the step only, because it cannot compile an iterator.
 
     Args:
         step: batch -> anything, run outside the replicas.
-        goes_on: () -> bool tensor.
+        should_continue: () -> bool tensor.
         logs: () -> what a call returns.
         eager: run everything as Python.
         jit_compile: compile `step` with XLA.
@@ -41,7 +41,7 @@ def repeated(
         while going and done < steps:
             step(next(iterator))
             done += 1
-            going = goes_on()
+            going = should_continue()
         return logs()
 
     compiled = several if eager else tf.function(several, reduce_retracing=True)
@@ -61,7 +61,7 @@ def _compiled(step: Callable, eager: bool, jit_compile: bool) -> Callable:
     step = tf.autograph.experimental.do_not_convert(step)
     if eager:
         return step
-    # It puts factors in another order depending on the names of nodes, which hold a count of what the process traced
-    # before: a step traced twice, as by a run that goes on, would differ in its last bits.
+    # TensorFlow's arithmetic optimizer orders the factors of a product by node name, and node names contain a
+    # per-process trace counter. Retracing the same step, as a resumed run does, could change the last bits.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     return tf.function(step, reduce_retracing=True, jit_compile=jit_compile)

@@ -1,12 +1,13 @@
 """beta-VAE (Higgins et al. 2017): codes are drawn from a Gaussian that a penalty keeps near the standard one."""
 
-import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from amr_tf import losses
-from amr_tf.models.autoencoder import Autoencoder, Forward
+from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
+from amr_tf.networks import Networks
 from amr_tf.networks.layers import Seeds
 
 
@@ -17,11 +18,16 @@ class VAE(Autoencoder):
     the training of encoder and decoder sees the means alone: probe, pictures and metrics.
     """
 
-    generator_loss_names = ("recon", "kl")
+    description = "a beta-VAE; its codes are the means"
+    paper = "Higgins et al., ICLR 2017, https://openreview.net/forum?id=Sy2fzU9gl"
+    generator_terms = (
+        *Autoencoder.generator_terms,
+        Loss("kl", "KL(N(mean, variance) | N(0, 1))", "Divergence of a code in nats, before beta_kl."),
+    )
 
-    def _build_encoder(self, arch, seeds: Seeds) -> keras.Model:
-        doubled = dataclasses.replace(self.config, latent=2 * self.config.latent)
-        return arch.encoder(doubled, self.image_shape, seeds)
+    def _build_encoder(self, arch: Networks, seeds: Seeds) -> keras.Model:
+        doubled = (*self.code_shape[:-1], 2 * self.code_shape[-1])
+        return arch.encoder(self.image_shape, doubled, self.config.depth, seeds)
 
     def _codes(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         return self._posterior(x, training)[0]
@@ -31,16 +37,16 @@ class VAE(Autoencoder):
         mean, log_variance = tf.split(self.encoder(x, training=training), 2, axis=-1)
         return mean, log_variance
 
-    def forward(self, x: tf.Tensor) -> Forward:
-        """Reconstructs x from a draw; `h` is the mean."""
+    def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
+        """Reconstructs x from a draw; `h` is the mean, `extras` have the logarithm of the variance."""
         mean, log_variance = (tf.cast(part, tf.float32) for part in self._posterior(x, training=True))
         noise = tf.random.stateless_normal(tf.shape(mean), self.seeds())
         z = mean + tf.exp(log_variance / 2) * noise
-        return Forward(x, mean, self.generate(z), log_variance=log_variance)
+        return ForwardPass(x, mean, self.generate(z), extras={"log_variance": log_variance})
 
-    def generator_losses(self, forward: Forward, step) -> dict[str, tf.Tensor]:
-        kl = losses.kl_to_standard_normal(forward.h, forward.log_variance)
-        return super().generator_losses(forward, step) | {"kl": kl}
+    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
+        kl = losses.kl_to_standard_normal(forward.h, forward.extras["log_variance"])
+        return super().generator_losses(forward) | {"kl": kl}
 
     def loss_weights(self) -> dict[str, float]:
         return super().loss_weights() | {"kl": self.config.beta_kl}

@@ -5,11 +5,12 @@
 """
 
 import math
+from typing import Any
 
 import keras
 
 from amr_tf.networks import layers
-from amr_tf.networks.convolutional import ImageShape, torch_dense
+from amr_tf.networks.convolutional import Shape, torch_dense
 from amr_tf.networks.discriminator import Discriminator
 
 MAPS, UNITS, TOP = 32, 256, 4  # feature maps, hidden units, width of the last feature map
@@ -34,37 +35,46 @@ def _deconv(filters: int, seeds: layers.Seeds, activation: str) -> keras.layers.
     )  # fmt: skip
 
 
-def _halvings(image_shape: ImageShape) -> int:
+def _halvings(image_shape: Shape) -> int:
     """Convolutions with strides of 2 between the image and the last feature map: 4 for 64 px, as published."""
     return int(math.log2(image_shape[0] // TOP))
 
 
-class BurgessArch:
-    """Encoder, decoder, discriminator and probe for images of 64 px, or 32."""
+class Burgess:
+    """Encoder, decoder, discriminator and probe for images of 64 px, or 32. `depth` is not used.
 
-    def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, latent]."""
+    It implements `networks.Networks`.
+    """
+
+    def code_shape(self, latent: int, latent_width: int) -> Shape:
+        """(latent,): codes are flat."""
+        return (latent,)
+
+    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, W, W, C] -> codes [B, c]."""
         stack = [_conv(seeds) for _ in range(_halvings(image_shape))]
         stack += [
             keras.layers.Flatten(),
             _dense(UNITS, seeds),
             _dense(UNITS, seeds),
-            _dense(config.latent, seeds, None),
+            _dense(code_shape[-1], seeds, None),
         ]
         return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
 
-    def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, latent] -> images [B, W, W, C] in (-1, 1)."""
+    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Codes [B, c] -> images [B, W, W, C] in (-1, 1)."""
         stack = [_dense(UNITS, seeds), _dense(UNITS, seeds), _dense(TOP * TOP * MAPS, seeds)]
         stack += [keras.layers.Reshape((TOP, TOP, MAPS))]
         stack += [_deconv(MAPS, seeds, "relu") for _ in range(_halvings(image_shape) - 1)]
         stack += [_deconv(image_shape[-1], seeds, "tanh")]
-        return keras.Sequential([keras.Input((config.latent,)), *stack], name="decoder")
+        return keras.Sequential([keras.Input(code_shape), *stack], name="decoder")
 
-    def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
+    def discriminator(
+        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
+    ) -> Discriminator:
         """Images [B, W, W, C] -> logits [B]: spectral norm on every layer, power steps in training only."""
 
-        def spectral(kind, *args, **kwargs):
+        def spectral(kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
             return kind(
                 *args, kernel_initializer=layers.fan_in_uniform(seeds.next()), steps_in_eval=False,
                 u_seed=seeds.next(), **kwargs,
@@ -79,3 +89,6 @@ class BurgessArch:
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
         """The classifier on codes."""
         return torch_dense(code_size, classes, seeds)
+
+
+BURGESS = Burgess()

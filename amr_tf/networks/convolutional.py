@@ -13,7 +13,7 @@ import keras
 from amr_tf.networks import layers
 from amr_tf.networks.discriminator import Discriminator
 
-ImageShape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 
 class Style(NamedTuple):
@@ -28,21 +28,21 @@ class Style(NamedTuple):
     torch_uniform: bool  # PyTorch's default for D's spectral layers and the probe
 
 
-ACAI = Style(
+ACAI_STYLE = Style(
     slope=0.2, pad_first=0, norms=False, sigma_gradient="own", torch_uniform=False,
     kernel=lambda seed: layers.fan_in_normal(0.2, seed), gamma=lambda seed: keras.initializers.Ones(),
 )  # fmt: skip
-AMR = Style(
+AMR_STYLE = Style(
     slope=0.01, pad_first=1, norms=True, sigma_gradient="last", torch_uniform=True,
     kernel=lambda seed: layers.KernelRowNormal(0.2, seed),
     gamma=lambda seed: keras.initializers.RandomNormal(0.0, (1 + 0.2**2) ** -0.5, seed=seed),
 )  # fmt: skip
-AMR_FIXED = ACAI._replace(pad_first=1, norms=True)
+AMR_FIXED_STYLE = ACAI_STYLE._replace(pad_first=1, norms=True)
 
 
-def scales(config, image_shape: ImageShape) -> int:
-    """How many times the image is halved: log2(image width / latent_width)."""
-    return int(math.log2(image_shape[0] / config.latent_width))
+def halvings(image_shape: Shape, code_shape: Shape) -> int:
+    """Returns the number of times the image is halved: log2(image width / code width)."""
+    return int(math.log2(image_shape[0] / code_shape[0]))
 
 
 class Builder:
@@ -60,7 +60,7 @@ class Builder:
         norm = [layers.instance_norm(self.style.gamma(self.seeds.next()))] if self.style.norms else []
         return [self.conv(filters), *norm, self.activation()]
 
-    def critic_conv(self, inputs: int, filters: int) -> keras.layers.Layer:
+    def discriminator_conv(self, inputs: int, filters: int) -> keras.layers.Layer:
         if not self.style.norms:
             return self.conv(filters)
         kernel, bias = self.style.kernel(self.seeds.next()), keras.initializers.Zeros()
@@ -90,15 +90,15 @@ class Builder:
             ]
         return [*stack, *self.hidden(depth << halvings), self.conv(latent)]
 
-    def critic(self, depth: int, halvings: int, latent: int) -> list[keras.layers.Layer]:
+    def discriminator(self, depth: int, halvings: int, latent: int) -> list[keras.layers.Layer]:
         stack, inputs = self.entry(depth), depth
         for scale in range(halvings):
             for _ in range(2):
-                stack += [self.critic_conv(inputs, depth << scale), self.activation()]
+                stack += [self.discriminator_conv(inputs, depth << scale), self.activation()]
                 inputs = depth << scale
             stack += [keras.layers.AveragePooling2D(2)]
-        stack += [self.critic_conv(inputs, depth << halvings), self.activation()]
-        return [*stack, self.critic_conv(depth << halvings, latent)]
+        stack += [self.discriminator_conv(inputs, depth << halvings), self.activation()]
+        return [*stack, self.discriminator_conv(depth << halvings, latent)]
 
     def decoder(self, depth: int, halvings: int, colours: int) -> list[keras.layers.Layer]:
         stack: list[keras.layers.Layer] = []
@@ -111,26 +111,33 @@ class Builder:
         return [*stack, *self.hidden(depth), self.conv(colours)]
 
 
-class ConvolutionalArch:
-    """Encoder, decoder, discriminator and probe in one style."""
+class Convolutional:
+    """Encoder, decoder, discriminator and probe in one style. It implements `networks.Networks`."""
 
     def __init__(self, style: Style):
         self.style = style
 
-    def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, latent_width, latent_width, latent]."""
-        stack = Builder(self.style, seeds).encoder(config.depth, scales(config, image_shape), config.latent)
+    def code_shape(self, latent: int, latent_width: int) -> Shape:
+        """(latent_width, latent_width, latent)."""
+        return (latent_width, latent_width, latent)
+
+    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, W, W, C] -> codes [B, w, w, c]."""
+        stack = Builder(self.style, seeds).encoder(depth, halvings(image_shape, code_shape), code_shape[-1])
         return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
 
-    def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, latent_width, latent_width, latent] -> images [B, W, W, C], output linear."""
-        code_shape = (config.latent_width, config.latent_width, config.latent)
-        stack = Builder(self.style, seeds).decoder(config.depth, scales(config, image_shape), image_shape[-1])
+    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Codes [B, w, w, c] -> images [B, W, W, C], output linear."""
+        stack = Builder(self.style, seeds).decoder(depth, halvings(image_shape, code_shape), image_shape[-1])
         return keras.Sequential([keras.Input(code_shape), *stack], name="decoder")
 
-    def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
-        """Images [B, W, W, C] -> scores [B]: an encoder of its own, averaged."""
-        stack = Builder(self.style, seeds).critic(config.depth, scales(config, image_shape), config.latent)
+    def discriminator(
+        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
+    ) -> Discriminator:
+        """Images [B, W, W, C] -> scores [B]: the mean over the output of an encoder."""
+        stack = Builder(self.style, seeds).discriminator(
+            depth, halvings(image_shape, code_shape), code_shape[-1]
+        )
         return Discriminator(stack, image_shape, name="discriminator")
 
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
@@ -140,6 +147,9 @@ class ConvolutionalArch:
             if self.style.torch_uniform
             else glorot_dense(classes, seeds)
         )
+
+
+ACAI, AMR, AMR_FIXED = (Convolutional(style) for style in (ACAI_STYLE, AMR_STYLE, AMR_FIXED_STYLE))
 
 
 def torch_dense(inputs: int, units: int, seeds: layers.Seeds) -> keras.layers.Dense:

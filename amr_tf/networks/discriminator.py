@@ -1,5 +1,7 @@
 """The discriminator: a stack of layers whose mean output is the score, and a head for attributes where wanted."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -13,7 +15,7 @@ class Discriminator(keras.Model):
     batches, one for each pass of the step, for a list of scores.
     """
 
-    def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, int, int], **kwargs):
+    def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, ...], **kwargs: Any):
         super().__init__(**kwargs)
         # Not as a list: what Keras keeps in one, u among it, would be left out of tf.train.Checkpoint silently.
         for number, layer in enumerate(trunk):
@@ -21,8 +23,8 @@ class Discriminator(keras.Model):
         self._trunk_length = len(trunk)
         self._build(image_shape)
 
-    def _build(self, image_shape):
-        shape = (None, *image_shape)
+    def _build(self, image_shape: tuple[int, ...]) -> None:
+        shape: tuple[int | None, ...] = (None, *image_shape)
         for layer in self.trunk:
             layer.build(shape)
             self._feature_maps, shape = shape[-1], layer.compute_output_shape(shape)
@@ -44,27 +46,27 @@ class Discriminator(keras.Model):
         self.attribute_head = keras.layers.Dense(attributes, kernel_initializer=kernel)
         self.attribute_head.build((None, self._feature_maps))
 
-    def call(self, images, training=False):
+    def call(self, images: Any, training: bool = False) -> Any:
         several = isinstance(images, (list, tuple))
         scores = self._scores(self._features(images if several else [images], training), training)
         return scores if several else scores[0]
 
-    def judge(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
+    def scores_and_attributes(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
         """Scores [B] and logits of the attributes [B, A] of images [B, H, W, C], a pair of them for each pass."""
         features = self._features(passes, training)
         pooled = [_sum_over_pixels(x) for x in features]
         return self._scores(features, training), [tf.cast(self.attribute_head(x), tf.float32) for x in pooled]
 
-    def _features(self, passes, training: bool) -> list[tf.Tensor]:
+    def _features(self, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
         """What the last layer sees."""
         passes = [tf.cast(x, self.compute_dtype) for x in passes]
         for layer in self.trunk[:-1]:
-            passes = _through(layer, passes, training)
+            passes = _apply_layer(layer, passes, training)
         return passes
 
     def _scores(self, features: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
         # A mean over thousands of numbers needs more digits than bfloat16 has.
-        passes = [tf.cast(x, tf.float32) for x in _through(self.trunk[-1], features, training)]
+        passes = [tf.cast(x, tf.float32) for x in _apply_layer(self.trunk[-1], features, training)]
         return [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
 
     def power_steps(self, passes: int) -> None:
@@ -79,7 +81,7 @@ def _has_power_steps(layer: keras.layers.Layer) -> bool:
     return hasattr(layer, "power_steps")
 
 
-def _through(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
+def _apply_layer(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
     if _has_power_steps(layer):
         return layer(passes, training=training)
     return [layer(x) for x in passes]

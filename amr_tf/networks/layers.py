@@ -1,5 +1,7 @@
 """Layers that Keras does not have: reparametrised spectral norm, instance norm, and the papers' initialisers."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -24,7 +26,9 @@ class SpectralNorm(keras.Layer):
         steps_in_eval: whether passes outside training take power steps too.
     """
 
-    def __init__(self, *args, gradient="own", steps_in_eval=True, u_seed=0, **kwargs):
+    def __init__(
+        self, *args: Any, gradient: str = "own", steps_in_eval: bool = True, u_seed: int = 0, **kwargs: Any
+    ):
         if gradient not in ("own", "last"):
             raise ValueError(f"gradient is 'own' or 'last'. Received: {gradient!r}")
         # Keras would hand the kernel out in the type of the computation; sigma needs it as it is kept.
@@ -33,7 +37,7 @@ class SpectralNorm(keras.Layer):
         self.steps_in_eval = steps_in_eval
         self.u_seed = u_seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         self.input_spec = None  # the parent's admits one tensor only
         initial = np.random.default_rng(self.u_seed).normal(size=self.kernel.shape[-1])
@@ -116,7 +120,7 @@ class KernelRowNormal(keras.initializers.Initializer):
     def __init__(self, slope: float, seed: int):
         self.slope, self.seed = slope, seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
         height, _, inputs, outputs = shape
         stddev = ((1 + self.slope**2) * outputs * inputs * height) ** -0.5
         return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=self.seed)

@@ -8,22 +8,26 @@ Glorot-uniform, as in the public code but for its 1x1 convolutions, which start 
 norm takes that out of all but their step size).
 """
 
+from typing import Any, TypeAlias
+
 import keras
 import tensorflow as tf
 
 from amr_tf.networks import layers
-from amr_tf.networks.convolutional import ImageShape, scales, torch_dense
+from amr_tf.networks.convolutional import Shape, halvings, torch_dense
 from amr_tf.networks.discriminator import Discriminator
 
 BLOCKS = 2  # residual blocks at the width of the code
 STAGES = (1, 2, 4, 8)  # feature maps of the discriminator's halvings, in units of `depth`
 POOL = 4
 
+Tensor: TypeAlias = keras.KerasTensor
 
-def widths(config, image_shape: ImageShape) -> list[int]:
+
+def widths(image_shape: Shape, code_shape: Shape, depth: int) -> list[int]:
     """Feature maps before the first halving and after each one; the last are the code's."""
-    halvings = scales(config, image_shape)
-    return [min(config.depth << scale, config.latent) for scale in range(halvings)] + [config.latent]
+    scales, maps = halvings(image_shape, code_shape), code_shape[-1]
+    return [min(depth << scale, maps) for scale in range(scales)] + [maps]
 
 
 class Builder:
@@ -32,25 +36,25 @@ class Builder:
     def __init__(self, seeds: layers.Seeds):
         self.seeds = seeds
 
-    def conv(self, x, filters: int, size: int = 3, strides: int = 1):
+    def conv(self, x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
         """A convolution that sees the image mirrored at its border. With strides of 2 the image is halved."""
         border = (size // 2, size // 2)
         # No layer of our own: an exported network needs Keras alone.
         x = keras.ops.pad(x, ((0, 0), border, border, (0, 0)), mode="reflect")
         return keras.layers.Conv2D(filters, size, strides, kernel_initializer=self._kernel())(x)
 
-    def deconv(self, x, filters: int):
+    def deconv(self, x: Tensor, filters: int) -> Tensor:
         """A transposed convolution that doubles the image."""
         layer = keras.layers.Conv2DTranspose(filters, 3, 2, padding="same", kernel_initializer=self._kernel())
         return layer(x)
 
-    def norm(self, x):
+    def norm(self, x: Tensor) -> Tensor:
         return layers.instance_norm(keras.initializers.Ones())(x)
 
-    def norm_relu(self, x):
+    def norm_relu(self, x: Tensor) -> Tensor:
         return keras.layers.ReLU()(self.norm(x))
 
-    def block(self, x):
+    def block(self, x: Tensor) -> Tensor:
         """conv3, norm, relu, conv3, norm, plus the input."""
         maps = x.shape[-1]
         inner = self.norm_relu(self.conv(x, maps))
@@ -72,7 +76,7 @@ class SpectralBlock(keras.layers.Layer):
         seeds: where the initial values come from.
     """
 
-    def __init__(self, filters: int, halved: bool, first: bool, seeds: layers.Seeds, **kwargs):
+    def __init__(self, filters: int, halved: bool, first: bool, seeds: layers.Seeds, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters, self.halved, self.first = filters, halved, first
         # One attribute each: what Keras keeps in a list would be left out of tf.train.Checkpoint silently.
@@ -93,14 +97,14 @@ class SpectralBlock(keras.layers.Layer):
         for layer in self._convolutions:
             layer.steps_in_eval = taken
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.inner.build(input_shape)
         self.outer.build((*input_shape[:-1], self.filters))
         if self.short:
             self.short.build(input_shape)
         self.built = True
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         batch, height, width, _ = input_shape
         factor = 2 if self.halved else 1
         return (batch, height // factor, width // factor, self.filters)
@@ -126,12 +130,16 @@ def _spectral_conv(filters: int, size: int, seeds: layers.Seeds) -> layers.Spect
     )
 
 
-class ResnetArch:
-    """Encoder, decoder, discriminator and probe for images of 64 or 128 px."""
+class Resnet:
+    """Encoder, decoder, discriminator and probe for images of 64 or 128 px. It implements `networks.Networks`."""
 
-    def encoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, latent_width, latent_width, latent]."""
-        first, *halved = widths(config, image_shape)
+    def code_shape(self, latent: int, latent_width: int) -> Shape:
+        """(latent_width, latent_width, latent)."""
+        return (latent_width, latent_width, latent)
+
+    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, W, W, C] -> codes [B, w, w, c]."""
+        first, *halved = widths(image_shape, code_shape, depth)
         make, image = Builder(seeds), keras.Input(image_shape)
         x = make.norm_relu(make.conv(image, first, size=7))
         for maps in halved:
@@ -140,26 +148,28 @@ class ResnetArch:
             x = make.block(x)
         return keras.Model(image, x, name="encoder")
 
-    def decoder(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, latent_width, latent_width, latent] -> images [B, W, W, C] in (-1, 1): the encoder mirrored."""
+    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
+        """Codes [B, w, w, c] -> images [B, W, W, C] in (-1, 1): the encoder mirrored."""
         make = Builder(seeds)
-        code = keras.Input((config.latent_width, config.latent_width, config.latent))
+        code = keras.Input(code_shape)
         x = code
         for _ in range(BLOCKS):
             x = make.block(x)
-        for maps in reversed(widths(config, image_shape)[:-1]):
+        for maps in reversed(widths(image_shape, code_shape, depth)[:-1]):
             x = make.norm_relu(make.deconv(make.block(x), maps))
         return keras.Model(
             code, keras.layers.Activation("tanh")(make.conv(x, image_shape[-1], size=7)), name="decoder"
         )
 
-    def discriminator(self, config, image_shape: ImageShape, seeds: layers.Seeds) -> Discriminator:
+    def discriminator(
+        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
+    ) -> Discriminator:
         """Images [B, W, W, C] -> logits [B]: residual blocks with spectral norm, four of which halve the image."""
         stack: list[keras.layers.Layer] = [
-            SpectralBlock(config.depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)
+            SpectralBlock(depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)
         ]
         stack += [
-            SpectralBlock(config.depth * STAGES[-1], False, False, seeds),
+            SpectralBlock(depth * STAGES[-1], False, False, seeds),
             keras.layers.ReLU(),
             keras.layers.AveragePooling2D(POOL),
             keras.layers.Flatten(),
@@ -172,3 +182,6 @@ class ResnetArch:
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
         """The classifier on flattened codes."""
         return torch_dense(code_size, classes, seeds)
+
+
+RESNET = Resnet()

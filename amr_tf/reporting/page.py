@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: tables, curves drawn as SVG, pictures within."""
+"""A report as one HTML file without external files: tables, curves as SVG, pictures."""
 
 import base64
 import pathlib
@@ -14,7 +14,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Strip(NamedTuple):
-    """A picture of interpolations as a data URL, and of what it is one."""
+    """A picture of interpolations as a data URL, with its origin."""
 
     url: str
     label: str
@@ -24,7 +24,7 @@ class Strip(NamedTuple):
 
 
 def html(report: Report) -> str:
-    """The page. Whatever is put into it is escaped by the template."""
+    """Returns the page. The template escapes everything that is put into it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=True,
@@ -34,20 +34,24 @@ def html(report: Report) -> str:
     )
     return environment.get_template("page.html").render(
         report=report,
-        charts=curves.charts(report.groups),
+        charts=curves.charts_of(report.groups),
         strips=[strip for group in report.groups if (strip := _strip(group))],
-        area=curves,
         missing=MISSING,
         summary_line=summary_line,
+        data_url=_data_url,
     )
 
 
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
 def _strip(group: Group) -> Strip | None:
-    """The newest picture of the group's first run that has one."""
+    """Returns the newest picture of the group's first run that has one."""
     for run in group.counted:
         path = run.interpolations
         if path and (content := path.read_bytes()).startswith(_PNG):
-            url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+            url = _data_url("png", content)
             epoch = int(path.name.split("_")[1])
             return Strip(url, group.label, run.config.seed, epoch, run.folder)
     return None

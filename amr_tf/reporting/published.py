@@ -1,4 +1,4 @@
-"""The paper's tables as data: what was published for each cell, how it was measured, and its preset."""
+"""The paper's tables as data: published number, protocol and preset of each cell."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ DFV_CEILING = (
 
 
 class Published(NamedTuple):
-    """A published number in %, with the lambda that stands in brackets behind it."""
+    """A published number in %, with the lambda in brackets behind it."""
 
     mean: float
     sd: float
@@ -32,9 +32,16 @@ class Published(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One cell: where it stands, its preset, and what was published (None: not in our sources).
+    """A cell of a table.
 
-    `known`: every setting of its preset is the paper's or, where it gives none, that of its public scripts.
+    Attributes:
+        column, row: titles of its column and row.
+        preset: path of its preset.
+        published: the published number; None where this project's sources have none.
+        figure: the figure of a run that is compared with it.
+        note: footnote of the published number.
+        known: whether every setting of the preset is the paper's or, where the paper gives none, that of its public
+            scripts.
     """
 
     column: str
@@ -135,39 +142,28 @@ _LOW_DATA = {
 
 
 def _cells(folder: str, columns: dict, rows: dict[str, str], figure: str = "") -> tuple[Cell, ...]:
-    """Column by column; `figure` is measured in every cell, or what the paper of its row measured."""
+    """Makes cells column by column; `figure` is measured in all of them, by default what the row's paper measured."""
     cells = []
-    for (column, column_title), numbers in columns.items():
+    for (column, title), numbers in columns.items():
         for row, number in numbers.items():
-            acai = row == "acai_published"
             preset = f"flags/{folder}/{column}_{row}.flags"
-            cells.append(
-                Cell(
-                    column_title,
-                    rows[row],
-                    preset,
-                    Published(*number) if number else None,
-                    figure or (LAST_TESTS if acai else BEST_VALIDATION),
-                    ACAI_DATA[column.partition("_")[0]] if acai else OURS.get(preset, ""),
-                    number is not None and preset not in OURS,
-                )
-            )
+            measured, note = BEST_VALIDATION, OURS.get(preset, "")
+            if row == "acai_published":
+                measured, note = LAST_TESTS, ACAI_DATA[column.partition("_")[0]]
+            published = Published(*number) if number else None
+            known = number is not None and preset not in OURS
+            cells.append(Cell(title, rows[row], preset, published, figure or measured, note, known))
     return tuple(cells)
 
 
 _PROBE = (TEST_AT_BEST, "test at that epoch")
+_PROTOCOL = f"{PROTOCOL} {ACAI_PROTOCOL} {WHOSE}"
 TABLES = {
     "1": Table(
-        "Table 1: accuracy of the probe, d_h = 32",
-        f"{PROTOCOL} {ACAI_PROTOCOL} {WHOSE}",
-        *_PROBE,
-        _cells("table1", _TABLE1, METHODS),
+        "Table 1: accuracy of the probe, d_h = 32", _PROTOCOL, *_PROBE, _cells("table1", _TABLE1, METHODS)
     ),
     "2": Table(
-        "Table 2: accuracy of the probe, larger codes",
-        f"{PROTOCOL} {ACAI_PROTOCOL} {WHOSE}",
-        *_PROBE,
-        _cells("table2", _TABLE2, METHODS),
+        "Table 2: accuracy of the probe, larger codes", _PROTOCOL, *_PROBE, _cells("table2", _TABLE2, METHODS)
     ),
     "3": Table(
         "Table 3: disentanglement on dSprites",

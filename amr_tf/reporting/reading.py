@@ -1,4 +1,4 @@
-"""Run folders as they are on disk: which of them are meant, and what each one says of itself."""
+"""Run folders on the disk: those that a command names, and the contents of each."""
 
 import dataclasses
 import glob
@@ -7,9 +7,8 @@ import os
 import pathlib
 from typing import Any
 
-from amr_tf.config import Config, ConfigError, flag_name
-from amr_tf.runs.folder import NEEDED, RunError, read_rows
-from amr_tf.runtime import files
+from amr_tf.config import Config, ConfigError, aliases, flag_name
+from amr_tf.runs.folder import NEEDED, RunError, read_results, read_rows
 from amr_tf.runtime.errors import printable
 
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
@@ -17,21 +16,21 @@ _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Con
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run.
+    """A run, with printable texts.
 
     Attributes:
-        folder: as it is shown.
-        path: as it is found.
-        config: resolved settings; what does not decide numbers, such as folders, has its default.
+        folder: name of the folder.
+        path: the folder.
+        config: resolved settings; those that do not decide numbers, such as folders, have their defaults.
         best: the row of the epoch with the best validation accuracy.
         rows: all rows of metrics.csv by epoch, at least one.
-        scores: the headline of each evaluated metric that has one.
-        checkpoints: from which checkpoint each of them was computed.
-        commit: of the code, or "not recorded".
-        data: what it was trained on, where results.json says more of it than the data set's name.
-        device: what it ran on.
-        versions: of the libraries.
-        changed: when the last epoch was written, in seconds.
+        scores: score of each evaluated metric that has one.
+        checkpoints: the checkpoint that each metric was computed of.
+        data: name of the data, the data set's where results.json has none.
+        commit: commit of the code, or "not recorded".
+        device: the hardware.
+        versions: versions of the libraries.
+        changed: time of the last epoch in seconds.
     """
 
     folder: str
@@ -49,7 +48,7 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """The last epoch that was finished."""
+        """The last finished epoch."""
         return int(self.rows[-1]["epoch"])
 
     @property
@@ -75,10 +74,13 @@ class Run:
 
 
 def find(words: list[str]) -> list[pathlib.Path]:
-    """The run folders that `words` name, each once: folders searched in depth, or patterns of such folders.
+    """Lists the run folders that `words` name, each once.
+
+    Args:
+        words: folders that contain run folders at any depth, or patterns of such folders.
 
     Raises:
-        RunError: a word names nothing, or nothing with a run in it.
+        RunError: a word names no folder, or one without a run.
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
     for word in words:
@@ -91,7 +93,7 @@ def find(words: list[str]) -> list[pathlib.Path]:
         ]
         if not folders:
             raise RunError(
-                f"No run there, which is a folder with results.json and flags.txt. Received: {printable(word)}"
+                f"No run folder, which has results.json and flags.txt. Received: {printable(word)}"
             )
         found |= {folder.resolve(): folder for folder in folders}
     return list(found.values())
@@ -100,58 +102,54 @@ def find(words: list[str]) -> list[pathlib.Path]:
 def _matches(pattern: str) -> list[pathlib.Path]:
     names = sorted(glob.glob(pattern, recursive=True))
     if not names:
-        raise RunError(f"No such folder, and no folder that fits the pattern. Received: {printable(pattern)}")
+        raise RunError(f"No such folder, and none that matches the pattern. Received: {printable(pattern)}")
     return [pathlib.Path(name) for name in names]
 
 
 def read(folder: pathlib.Path) -> Run:
-    """What the run in `folder` says.
+    """Reads a run folder.
 
     Raises:
-        RunError: results.json or metrics.csv is damaged; the message names the file.
+        RunError: results.json or metrics.csv is damaged, or no epoch is finished; the message names the file.
     """
-    path = folder / "results.json"
-    try:
-        content = files.read_json(path)
-        config = _config(content["config"])
-        best = {name: float(content["best"][name]) for name in NEEDED}
-        metrics = dict(content.get("metrics") or {})
-        run = Run(
-            folder=printable(str(folder)),
-            path=folder,
-            config=config,
-            best=best,
-            rows=read_rows(folder / "metrics.csv"),
-            scores={
-                printable(name): score
-                for name, found in metrics.items()
-                if (score := _score(found)) is not None
-            },
-            checkpoints={
-                printable(name): printable(_checkpoint(found, best["step"]))
-                for name, found in metrics.items()
-            },
-            data=printable(str(content.get("data") or config.dataset)),
-            commit=printable(str(content.get("commit") or "not recorded")),
-            device=printable("; ".join(content.get("device") or ["not recorded"])),
-            versions=printable(", ".join(f"{k} {v}" for k, v in dict(content.get("versions") or {}).items())),
-            changed=(folder / "metrics.csv").stat().st_mtime,
+    content, rows = read_results(folder / "results.json"), read_rows(folder / "metrics.csv")
+    if not rows or "best" not in content:
+        raise RunError(
+            f"The run has no finished epoch. Received: {printable(str(folder))}. Train it to the end of one"
         )
-    except (OSError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError,
-            ConfigError) as error:  # fmt: skip
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise RunError(f"The results cannot be read: {printable(str(path))}: {printable(reason)}") from error
-    if not run.rows or not all(math.isfinite(value) for value in best.values()):
-        raise RunError(f"The run has results.json but no finished epoch: {printable(str(folder))}")
-    return run
+    config, best = _config(folder, content), content["best"]
+    metrics = {aliases.METRICS.get(name, name): found for name, found in content.get("metrics", {}).items()}
+    scores = {
+        printable(name): score for name, found in metrics.items() if (score := _score(found)) is not None
+    }
+    device, versions = content.get("device") or "not recorded", content.get("versions", {})
+    return Run(
+        folder=printable(str(folder)),
+        path=folder,
+        config=config,
+        best={name: float(best[name]) for name in NEEDED},
+        rows=rows,
+        scores=scores,
+        checkpoints={printable(name): _checkpoint(found, best["step"]) for name, found in metrics.items()},
+        data=printable(str(content.get("data") or config.dataset)),
+        commit=printable(str(content.get("commit") or "not recorded")),
+        device=printable("; ".join(map(str, device)) if isinstance(device, list) else str(device)),
+        versions=printable(", ".join(f"{name} {version}" for name, version in versions.items())),
+        changed=(folder / "metrics.csv").stat().st_mtime,
+    )
 
 
-def _config(values: dict[str, Any]) -> Config:
-    """Settings by flag name; one that a later version added has its default."""
-    unknown = sorted(set(values) - set(_FIELDS))
-    if unknown:
-        raise ValueError(f"unknown settings {', '.join(unknown)}")
-    return Config(**{_FIELDS[name]: value for name, value in values.items()})
+def _config(folder: pathlib.Path, content: dict[str, Any]) -> Config:
+    """Returns the settings, by flag name in results.json; settings of later versions have their defaults."""
+    values = content.get("config", {})
+    unknown = sorted(set(values) - set(_FIELDS) - set(aliases.REMOVED))
+    try:
+        if unknown or not values:
+            raise ConfigError(f"unknown settings {', '.join(unknown)}" if unknown else "no settings")
+        return Config(**{_FIELDS[name]: value for name, value in values.items() if name in _FIELDS})
+    except ConfigError as error:
+        path = printable(str(folder / "results.json"))
+        raise RunError(f"The results cannot be read: {path}: {printable(str(error))}") from error
 
 
 def _score(metric: dict[str, Any]) -> float | None:
@@ -162,10 +160,7 @@ def _score(metric: dict[str, Any]) -> float | None:
 
 
 def _checkpoint(metric: dict[str, Any], best_step: float) -> str:
-    """Of what a metric was measured. A run that went on may have found a better epoch since."""
+    """Names the measured checkpoint. A run that was resumed may have a better epoch by now."""
     checkpoint, step = metric.get("checkpoint"), metric.get("step")
-    return (
-        f"step {step}, the best then"
-        if checkpoint == "best" and step not in (None, best_step)
-        else str(checkpoint)
-    )
+    older = checkpoint == "best" and step not in (None, best_step)
+    return printable(f"step {step}, the best then" if older else str(checkpoint))

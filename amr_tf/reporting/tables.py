@@ -1,10 +1,11 @@
-"""Groups of runs set into tables: those of the paper, cell by cell, or one of all there is."""
+"""Tables of groups of runs: those of the paper, cell by cell, or one of all groups."""
 
+import collections
 import os
 from typing import Any, NamedTuple
 
 from amr_tf.config import Config, command_line
-from amr_tf.reporting.groups import Group, Summary, cell_key, differences, settings_of, shown, varying
+from amr_tf.reporting.groups import Group, Summary, cell_key, differences
 from amr_tf.reporting.published import (
     BEST_VALIDATION,
     DFV_CEILING,
@@ -15,10 +16,15 @@ from amr_tf.reporting.published import (
     Published,
     Table,
 )
+from amr_tf.reporting.reading import Run
+from amr_tf.runs.alike import settings_of, shown, varying
 
 MISSING = "-"
 NO_RUN = "no run"
 NOT_PUBLISHED = "not in our sources"
+
+# A cell, a group of its runs or None, and a sentence on the settings in which these differ from the cell's.
+Row = tuple[Cell, Group | None, str]
 
 
 class Section(NamedTuple):
@@ -30,17 +36,17 @@ class Section(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A table with all that is said about it.
+    """A table with its notes.
 
     Attributes:
         title: of the table.
         protocol: how its numbers were measured.
         sections: the table, as text.
-        footnotes: what its marks [1], [2], ... say, in order.
-        remarks: what else a reader must know.
+        footnotes: texts of its marks [1], [2], ..., in order.
+        remarks: further notes.
         records: the same rows with unrounded numbers, by column name.
-        groups: those in the table.
-        provenance: the runs behind it, as a table of their own.
+        groups: groups in the table.
+        provenance: table of the runs behind it.
     """
 
     title: str
@@ -54,80 +60,65 @@ class Report(NamedTuple):
 
 
 def paper_table(table: Table, groups: list[Group]) -> Report:
-    """Each cell of the paper's table with the groups that belong to it, the one with the published settings first."""
-    head = (
-        "method",
-        "paper (lambda)",
-        "ours",
-        "95 % t interval",
-        "ours - paper",
-        table.beside_title,
-        "seeds",
-        "settings",
-    )
-    sections: dict[str, Section] = {}
-    footnotes: dict[str, int] = {}
-    records, placed = [], []
+    """Fills each cell of a table of the paper with its groups, the one with the published settings first."""
+    rows: list[Row] = []
+    placed: list[Group] = []
     for cell in table.cells:
-        section = sections.setdefault(cell.column, Section(cell.column, head, []))
         published = published_settings(cell)
         found = _belonging(published, groups)
-        for group in found or (None,):
-            other = _other_settings(cell, published, group)
-            marks = [
-                f" [{footnotes.setdefault(text, len(footnotes) + 1)}]" if text else ""
-                for text in (cell.note, other)
-            ]
-            section.rows.append(_paper_row(table, cell, group, *marks))
-            records.append(_paper_record(table, cell, group, other))
+        rows += [(cell, group, _other_settings(cell, published, group)) for group in found or (None,)]
         placed += [group for group in found if group not in placed]
+    footnotes = list(dict.fromkeys(text for cell, _, other in rows for text in (cell.note, other) if text))
+    head = (
+        "method", "paper (lambda)", "ours", "95 % t interval", "ours - paper", table.beside_title, "seeds", "settings",
+    )  # fmt: skip
+    sections = [
+        Section(column, head, [_paper_text(table, row, footnotes) for row in rows if row[0].column == column])
+        for column in dict.fromkeys(cell.column for cell in table.cells)
+    ]
     others = [group for group in groups if group not in placed]
     remarks = [f"Belongs to no cell of this table: {group.label} ({_seeds(group)})." for group in others]
+    records = [_paper_record(table, row) for row in rows]
     return Report(
-        table.title, table.protocol, list(sections.values()), list(footnotes),
-        [*remarks, *_remarks(placed)], records, placed, _provenance(placed),
+        table.title, table.protocol, sections, footnotes, [*remarks, *_remarks(placed)], records, placed,
+        _provenance(placed),
     )  # fmt: skip
 
 
 def all_groups(groups: list[Group]) -> Report:
-    """One table of every group: the settings in which they differ, and each metric that was evaluated."""
+    """Makes one table of all groups: the settings in which they differ, and each evaluated metric."""
     names = [
         name for name in varying([group.settings for group in groups]) if name not in ("dataset", "model")
     ]
     metrics = sorted({name for group in groups for run in group.counted for name in run.scores})
     head = (
-        "data set",
-        "model",
-        *names,
-        "validation",
-        "95 % t interval",
-        "test at that epoch",
-        *metrics,
-        "seeds",
-    )
-    rows, records = [], []
-    for group in groups:
-        settings = {name: group.settings[name] for name in ("dataset", "model", *names)}
-        best, test = group.summary(BEST_VALIDATION), group.summary(TEST_AT_BEST)
-        scores = {name: group.summary(name) for name in metrics}
-        rows.append((
-            *(shown(value) for value in settings.values()), _mean(best), _interval(best), _mean(test),
-            *(_mean(score, digits=3, seeds=len(group.counted)) for score in scores.values()), _seeds(group),
-        ))  # fmt: skip
-        records.append(
-            {"group": group.label} | settings | _numbers("validation", best) | _numbers("test", test)
-            | {key: value for name, score in scores.items() for key, value in _numbers(name, score).items()}
-            | {"seeds": _seeds(group), "runs": _folders(group)}
-        )  # fmt: skip
+        "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *metrics, "seeds",
+    )  # fmt: skip
+    section = Section("", head, [_group_text(group, names, metrics) for group in groups])
     ceiling = [DFV_CEILING] if "amr_dfv" in metrics else []
     return Report(
-        "Runs by settings", PROTOCOL, [Section("", head, rows)], [], [*ceiling, *_remarks(groups)], records,
-        groups, _provenance(groups),
+        "Runs by settings", PROTOCOL, [section], [], [*ceiling, *_remarks(groups)],
+        [_group_record(group, names, metrics) for group in groups], groups, _provenance(groups),
     )  # fmt: skip
 
 
+def _group_record(group: Group, names: list[str], metrics: list[str]) -> dict[str, Any]:
+    record = {"group": group.label} | {name: group.settings[name] for name in ("dataset", "model", *names)}
+    figures = {"validation": BEST_VALIDATION, "test": TEST_AT_BEST} | {name: name for name in metrics}
+    for name, figure in figures.items():
+        record |= _numbers(name, group.summary(figure))
+    return record | {"seeds": _seeds(group), "runs": _folders(group)}
+
+
+def _group_text(group: Group, names: list[str], metrics: list[str]) -> tuple[str, ...]:
+    settings = [shown(group.settings[name]) for name in ("dataset", "model", *names)]
+    best, test = group.summary(BEST_VALIDATION), group.summary(TEST_AT_BEST)
+    scores = [_mean(group.summary(name), digits=3, seeds=len(group.counted)) for name in metrics]
+    return *settings, _mean(best), _interval(best), _mean(test), *scores, _seeds(group)
+
+
 def published_settings(cell: Cell) -> Config | None:
-    """The settings of a cell's preset; None where this project has none for it."""
+    """Returns the settings of a cell's preset; None where the preset's file is missing."""
     paths = [root / cell.preset for root in command_line.PRESET_ROOTS]
     preset = next((path for path in paths if path.is_file()), None)
     return command_line.parse([f"--flagfile={preset}"])[0] if preset else None
@@ -141,27 +132,29 @@ def _belonging(published: Config | None, groups: list[Group]) -> list[Group]:
 
 
 def _other_settings(cell: Cell, published: Config | None, group: Group | None) -> str:
-    """In what a group departs from the settings of the cell; empty where it does not."""
+    """Returns a sentence on the settings in which a group differs from the cell's; empty where it does not."""
     changed = differences(group.settings, settings_of(published)) if published and group else ""
     whose = "Not the paper's protocol" if cell.known else "Not the preset's settings"
     return f"{whose}: {changed}." if changed else ""
 
 
-def _paper_row(table: Table, cell: Cell, group: Group | None, note: str, other: str) -> tuple[str, ...]:
-    """A line of the table; `note` and `other` are the marks of their footnotes, or empty."""
-    paper = _published(cell.published) + note
+def _paper_text(table: Table, row: Row, footnotes: list[str]) -> tuple[str, ...]:
+    cell, group, other = row
+    note_mark, other_mark = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (cell.note, other))
+    paper = _published(cell.published) + note_mark
     if group is None:
         return cell.row, paper, NO_RUN, *[MISSING] * 5
     ours, beside = _figure(group, cell.figure), _figure(group, table.beside)
     gap = f"{ours.mean - cell.published.mean:+.2f}" if ours and cell.published else MISSING
-    settings = f"not {_whose(cell)}{other}" if other else _whose(cell)
+    settings = f"not {_whose(cell)}{other_mark}" if other else _whose(cell)
     means = [_mean(found, seeds=len(group.counted)) for found in (ours, beside)]
     return cell.row, paper, means[0], _interval(ours), gap, means[1], _seeds(group), settings
 
 
-def _paper_record(table: Table, cell: Cell, group: Group | None, other: str) -> dict[str, Any]:
-    mean, sd, weight = cell.published or (None, None, None)
+def _paper_record(table: Table, row: Row) -> dict[str, Any]:
+    cell, group, other = row
     ours, beside = (_figure(group, name) if group else None for name in (cell.figure, table.beside))
+    mean, sd, weight = cell.published or (None, None, None)
     return {
         "column": cell.column,
         "method": cell.row,
@@ -180,12 +173,12 @@ def _paper_record(table: Table, cell: Cell, group: Group | None, other: str) -> 
 
 
 def _whose(cell: Cell) -> str:
-    """Whose settings a preset holds."""
+    """Returns the owner of a preset's settings."""
     return "the paper's" if cell.known else "the preset's"
 
 
 def _figure(group: Group, name: str) -> Summary | None:
-    """Of a figure in %, as the paper has all of its own; metrics are shares."""
+    """Returns the statistics of a figure in %, like the paper's; scores of metrics are shares of 1."""
     found = group.summary(name)
     if found is None or name in (BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS):
         return found
@@ -201,7 +194,7 @@ def _published(number: Published | None) -> str:
 
 
 def _mean(summary: Summary | None, digits: int = 2, seeds: int | None = None) -> str:
-    """`93.71 +- 0.18`; with how many of the `seeds` have it where not all do."""
+    """Formats as `93.71 +- 0.18`, with the number of runs where it is not that of the `seeds`."""
     if summary is None:
         return MISSING
     sd = "" if summary.sd is None else f" +- {summary.sd:.{digits}f}"
@@ -216,12 +209,12 @@ def _interval(summary: Summary | None) -> str:
 
 
 def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
-    n, mean, sd, low, high = summary or (None,) * 5
-    return {f"{name}_n": n, f"{name}_mean": mean, f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}
+    values = summary or (None,) * len(Summary._fields)
+    return {f"{name}_{part}": value for part, value in zip(Summary._fields, values, strict=True)}
 
 
 def _seeds(group: Group) -> str:
-    """`0, 1; in progress: 2`: the seeds that count, and those that do not yet."""
+    """Lists seeds as `0, 1; in progress: 2`: those that count, then those that do not count yet."""
     counted = ", ".join(str(run.config.seed) for run in group.counted)
     if not group.finished:
         return f"{counted}, in progress"
@@ -234,67 +227,83 @@ def _folders(group: Group) -> str:
 
 
 def _remarks(groups: list[Group]) -> list[str]:
-    found = []
-    for group in groups:
-        unfinished = [run for run in group.runs if not run.finished]
-        if unfinished:
-            progress = ", ".join(
-                f"seed {run.config.seed} at epoch {run.epoch} of {run.config.epochs}" for run in unfinished
-            )
-            fate = "not counted yet" if group.finished else "its numbers so far"
-            found.append(f"In progress: {group.label}, {progress}; {fate}.")
-        for run in group.dropped:
-            found.append(
-                f"Seed {run.config.seed} of {group.label} is there twice: {run.folder} does not count, a finished "
-                "run or the newest one does."
-            )
-        data = dict.fromkeys(run.data for run in group.counted)
-        if len(data) > 1:
-            found.append(f"Runs of {group.label} saw different data: {', '.join(data)}.")
-        for name in sorted({name for run in group.counted for name in run.scores}):
-            origins = sorted({run.checkpoints[name] for run in group.counted if name in run.scores})
-            if len(origins) > 1:
-                found.append(f"{name} of {group.label} comes from several checkpoints: {', '.join(origins)}.")
-            elif "then" in origins[0]:
-                found.append(
-                    f"{name} of {group.label} is older than the best epoch: measured at {origins[0]}."
-                )
-    return found
+    kinds = (_in_progress, _repeated_seeds, _unlike_data, _unlike_checkpoints, _older_than_the_best)
+    return [remark for group in groups for kind in kinds for remark in kind(group)]
+
+
+def _in_progress(group: Group) -> list[str]:
+    unfinished = [run for run in group.runs if not run.finished]
+    progress = [f"seed {run.config.seed} at epoch {run.epoch} of {run.config.epochs}" for run in unfinished]
+    fate = "not counted yet" if group.finished else "its numbers so far"
+    return [f"In progress: {group.label}, {', '.join(progress)}; {fate}."] if progress else []
+
+
+def _repeated_seeds(group: Group) -> list[str]:
+    return [
+        f"Seed {run.config.seed} of {group.label} is there twice: {run.folder} does not count, a finished run or the "
+        "newest one does."
+        for run in group.dropped
+    ]
+
+
+def _unlike_data(group: Group) -> list[str]:
+    data = dict.fromkeys(run.data for run in group.counted)
+    return [f"Runs of {group.label} saw different data: {', '.join(data)}."] if len(data) > 1 else []
+
+
+def _origins(group: Group) -> dict[str, list[str]]:
+    """Returns the checkpoints that the scores of each metric are from."""
+    names = sorted({name for run in group.counted for name in run.scores})
+    return {
+        name: sorted({run.checkpoints[name] for run in group.counted if name in run.scores}) for name in names
+    }
+
+
+def _unlike_checkpoints(group: Group) -> list[str]:
+    return [
+        f"{name} of {group.label} comes from several checkpoints: {', '.join(origins)}."
+        for name, origins in _origins(group).items()
+        if len(origins) > 1
+    ]
+
+
+def _older_than_the_best(group: Group) -> list[str]:
+    return [
+        f"{name} of {group.label} is older than the best epoch: measured at {origins[0]}."
+        for name, origins in _origins(group).items()
+        if len(origins) == 1 and "then" in origins[0]
+    ]
 
 
 def _provenance(groups: list[Group]) -> Section:
-    """A row for each run: where it is, how far it got, and on what it ran."""
-    head = (
-        "run folder", "group", "seed", "epochs", "training time", "validation (best epoch)", "test", "data",
-        "commit", "hardware", "versions",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [
-        (
-            run.folder,
-            group.label,
-            str(run.config.seed),
-            f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
-            MISSING if run.hours is None else f"{run.hours:.2f} h",
-            f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
-            f"{100 * run.best['test_probe_accuracy']:.2f}",
-            run.data,
-            run.commit[:12],
-            run.device,
-            run.versions,
-        )
-        for group in groups
-        for run in group.runs
-    ]
-    return Section("Runs", head, rows)
+    """Makes a row for each run: folder, progress, results, versions and hardware."""
+    rows = [_origin(group, run) for group in groups for run in group.runs]
+    return Section("Runs", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
+
+
+def _origin(group: Group, run: Run) -> dict[str, str]:
+    return {
+        "run folder": run.folder,
+        "group": group.label,
+        "seed": str(run.config.seed),
+        "epochs": f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
+        "training time": MISSING if run.hours is None else f"{run.hours:.2f} h",
+        "validation (best epoch)": f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
+        "test": f"{100 * run.best['test_probe_accuracy']:.2f}",
+        "data": run.data,
+        "commit": run.commit[:12],
+        "hardware": run.device,
+        "versions": run.versions,
+    }
 
 
 def summary_line(groups: list[Group]) -> str:
-    """Which runs these are, their data, commits and hardware, in short sentences."""
+    """Names the runs, their data, commits and hardware in short sentences."""
     runs = [run for group in groups for run in group.counted]
-    places: dict[str, list[str]] = {}
+    places = collections.defaultdict(list)
     for run in runs:
         parent, name = os.path.split(run.folder)
-        places.setdefault(parent, []).append(name)
+        places[parent].append(name)
     folders = "; ".join(f"{parent or '.'}: {', '.join(names)}" for parent, names in places.items())
     data, commits, devices = (
         ", ".join(dict.fromkeys(values))

@@ -1,22 +1,22 @@
-"""data.json of a run folder: what the run's data were when it began, so that it never goes on with others unnoticed."""
+"""data.json of a run folder: the identity of the run's data, so that no run resumes with other data unnoticed."""
 
 import json
 import pathlib
 from typing import Any
 
-from amr_tf.config.rules import FOLDER
 from amr_tf.data import Splits
-from amr_tf.runs.folder import RunError
+from amr_tf.registry import FOLDER
+from amr_tf.runs.folder import RunError, read_json
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError
 
-SHOWN = 80  # characters of a value that a message shows
+SHOWN = 80  # characters of a value in a message
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """What data.json says: name, classes, attributes and the number of examples of each split.
+    """Returns the content of data.json: name, classes, attributes and the number of examples of each split.
 
-    For a folder of pictures the SHA-256 of what these are called and labelled, too.
+    For a folder of pictures also the SHA-256 of their names and labels.
     """
     spec = splits.train.spec
     facts = {
@@ -29,16 +29,15 @@ def describe(splits: Splits) -> dict[str, Any]:
 
 
 def check(path: pathlib.Path, splits: Splits) -> None:
-    """Refuses data that are not those of the run in the folder `path`. A run without the file is taken as it is.
+    """Refuses data that differ from those of the run in the folder `path`. A run without the file is accepted.
 
     A folder of pictures may have moved.
 
     Raises:
-        DataError: names what differs.
+        DataError: names the differences.
         RunError: the file is damaged.
     """
-    before = _read(path / "data.json")
-    now = describe(splits)
+    before, now = read_json(path / "data.json", "record of the run's data", {}), describe(splits)
     if now["name"].startswith(FOLDER):
         before.pop("name", None)
     changed = [name for name in now if name in before and before[name] != now[name]]
@@ -47,13 +46,13 @@ def check(path: pathlib.Path, splits: Splits) -> None:
             f"{name} {_shown(now[name])} (then: {_shown(before[name])})" for name in changed
         )
         raise DataError(
-            f"The data are not those that {path} was trained on: bring them back as they were (a relative path counts "
-            f"from the current folder), or train in another --run_dir. Received: {differences}"
+            f"The data are not those that {path} was trained on. Received: {differences}. Restore them (a relative "
+            "path counts from the current folder), or train in another --run_dir"
         )
 
 
 def write(path: pathlib.Path, splits: Splits) -> None:
-    """Writes down what the data of the run in the folder `path` are.
+    """Writes the data.json of the run in the folder `path`.
 
     Raises:
         RunError: the file cannot be written.
@@ -62,18 +61,6 @@ def write(path: pathlib.Path, splits: Splits) -> None:
         files.write_json(path / "data.json", describe(splits))
     except OSError as error:
         raise RunError(f"The run folder cannot be written: {error}. Choose another --run_dir") from error
-
-
-def _read(path: pathlib.Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        return dict(files.read_json(path))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise RunError(
-            f"What the run's data were cannot be read: {path}: {error}. Bring back a copy, or remove it to go on "
-            "unchecked"
-        ) from error
 
 
 def _shown(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""The run folder: its name, what lies where in it, and who holds it.
+"""Run folder: its name, its files and its lock. All that a run has written is read and validated here.
 
-flags.txt      starts the same run again            checkpoints/   weights, optimizers, step (checkpoints.py)
-data.json      what its data are (data_record.py)   tensorboard/   scalars, pictures, settings, graph
-metrics.csv    a row per epoch                      images/        pictures of some epochs
-results.json   the outcome and how it came about    .process.json  which process holds
-.lock          held by the process that trains
+flags.txt      starts the same run again             checkpoints/   weights, optimizers, step (checkpoints.py)
+data.json      identity of the data (data_record.py) tensorboard/   scalars, pictures, settings, graph
+metrics.csv    a row per epoch                       images/        pictures of some epochs
+results.json   the outcome and its origin            .process.json  the process that trains
+log.txt        what the terminal showed              .lock          held while a process trains
 """
 
 import contextlib
@@ -12,24 +12,23 @@ import csv
 import dataclasses
 import datetime
 import io
-import json
 import math
 import os
 import pathlib
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import filelock
 
-from amr_tf.config import Config, ConfigError, command_line, flag_name
-from amr_tf.config.rules import FOLDER
+from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
+from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
-LEFTOVERS = ".*.tmp"  # what a killed process was writing
-NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")  # of every row of metrics.csv
+LEFTOVERS = ".*.tmp"  # files that a killed process was writing
+NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")  # columns of every row of metrics.csv
 
 
 class RunError(UserError):
@@ -41,194 +40,164 @@ class InUseError(RunError):
 
 
 class RunFolder:
-    """One run's folder. Nothing is created before `start`."""
+    """Folder of one run. Nothing is created before `started`."""
 
     def __init__(self, config: Config):
         self.config = config
-        # Unlike pathlib's, this expanduser takes the name of an unknown user for a folder's.
-        self.path = pathlib.Path(os.path.expanduser(config.run_dir or default_path(config)))
+        self.path = files.user_path(config.run_dir) if config.run_dir else _default_folder(config)
         self.flags = self.path / "flags.txt"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
+        self.log = self.path / "log.txt"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.images = self.path / "images"
-        self.config_before: Config | None = None  # what `flags.txt` says, once it has been compared
+        self.config_before: Config | None = None  # settings of `flags.txt`, once they have been compared
+        self._parts = (self.checkpoints, self.tensorboard, self.images)
+        self._process = self.path / ".process.json"
 
     def newest_step(self) -> int:
-        """Returns the step of the newest checkpoint, 0 where there is none."""
+        """Returns the step of the newest checkpoint, 0 without one."""
         return max(map(step_of, checkpoints_in(self.checkpoints)), default=0)
 
     def check(self) -> None:
-        """Refuses a folder that is in use or holds a run with other hyper-parameters. More epochs are a continuation
-        where no schedule ends with them.
+        """Refuses a folder that is in use or contains a run with other hyper-parameters.
 
-        A folder in which nothing was saved holds nothing to lose and is taken over.
+        More epochs resume a run, unless its schedule ends with them. A folder without checkpoints or results is reused.
 
         Raises:
-            InUseError: names the process.
-            RunError: names each difference, or says why the folder cannot be read.
+            InUseError: names the process that trains.
+            RunError: names each difference, or why the folder cannot be read.
         """
-        with _refusing_os_errors("read"):
+        with _os_errors_refused("read"):
             self._check_permissions()
             if (self.path / ".lock").exists():
-                self._acquire(timeout=0).release()
+                with self._acquire(timeout=0):
+                    pass
             self._compare()
 
     def _check_permissions(self) -> None:
-        """Refuses now what would only fail at the first checkpoint."""
+        """Refuses at once a folder in which the first checkpoint would fail."""
         made_in = next((folder for folder in (self.path, *self.path.parents) if folder.is_dir()), self.path)
-        for folder in (made_in, self.checkpoints, self.tensorboard, self.images):
-            if folder.is_dir() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise RunError(
-                    f"No permission to read and write {folder}: set it right, or choose another --run_dir"
-                )
-        for file in (self.flags, self.metrics):
-            if file.is_file() and not os.access(file, os.R_OK):
-                raise RunError(f"No permission to read {file}: set it right, or choose another --run_dir")
+        needed = {
+            folder: os.R_OK | os.W_OK | os.X_OK for folder in (made_in, *self._parts) if folder.is_dir()
+        }
+        needed |= {file: os.R_OK for file in (self.flags, self.metrics) if file.is_file()}
+        for path, mode in needed.items():
+            if not os.access(path, mode):
+                raise RunError(f"No permission to use {path}. Set it right, or choose another --run_dir")
 
     def _compare(self) -> None:
-        if not checkpoints_in(self.checkpoints):
-            kept = [path.name for path in (self.metrics, self.results) if path.exists()]
-            if kept or any(self.checkpoints.glob("damaged_*")):
+        """Refuses a folder that this run can neither begin in nor resume from."""
+        saved = bool(checkpoints_in(self.checkpoints))
+        outcome = [path.name for path in (self.metrics, self.results) if path.exists()]
+        outcome += sorted(path.name for path in self.checkpoints.glob("damaged_*"))
+        foreign = [] if saved or outcome else self._foreign_files()
+        refusals = (
+            (not saved and outcome, "the results of a run but no checkpoint to resume from", outcome),
+            (foreign, "other files and no run", foreign[:3]),
+            (saved and not self.flags.exists(), "checkpoints without a flags.txt", ["checkpoints"]),
+        )
+        for refused, content, received in refusals:
+            if refused:
                 raise RunError(
-                    f"{self.path} holds the results of a run but no checkpoint to go on from: bring it back, or choose "
-                    f"another --run_dir. Received: {', '.join(kept) or 'damaged checkpoints only'}"
+                    f"{self.path} contains {content}. Received: {', '.join(received)}. Choose another --run_dir"
                 )
-            self._refuse_foreign_files()
-            return
-        if not self.flags.exists():
-            raise RunError(
-                f"{self.path} holds checkpoints but no flags.txt that says of what: bring it back, or choose another "
-                "--run_dir"
-            )
+        if saved:
+            self._compare_settings()
+
+    def _compare_settings(self) -> None:
         try:
-            before, _ = command_line.parse_file(self.flags)
+            self.config_before, _ = command_line.parse_file(self.flags)
         except ConfigError as error:
             raise RunError(f"{self.flags} cannot be used: {error}") from error
-        old, new = before.hyperparameters(), self.config.hyperparameters()
-        self.config_before = before
+        old, new = self.config_before.hyperparameters(), self.config.hyperparameters()
         changed = [name for name in new if new[name] != old[name]]
-        # A schedule that ends with the run has no way on from there.
+        # A schedule that ends with the run cannot be extended.
         if new["epochs"] > old["epochs"] and new["schedule"] == "constant":
             changed.remove("epochs")
         if changed:
             differences = ", ".join(f"--{name}={new[name]} (there: {old[name]})" for name in changed)
             raise RunError(
-                f"{self.path} holds a run with other settings: choose another --run_dir. Received: {differences}"
+                f"{self.path} contains a run with other settings. Received: {differences}. Choose another --run_dir"
             )
 
-    def _refuse_foreign_files(self) -> None:
-        """A folder without a `flags.txt` of ours that is not empty is no run's: nothing in it may be swept away."""
-        if not self.path.is_dir() or self._wrote_flags():
-            return
-        parts = (self.checkpoints, self.tensorboard, self.images)
-        own = {
-            ".lock",
-            ".process.json",
-            *(part.name for part in parts if part.is_dir() and not any(part.iterdir())),
-        }
-        foreign = sorted(p.name for p in self.path.iterdir() if p.name not in own and not p.match(LEFTOVERS))
-        if foreign:
-            raise RunError(
-                f"{self.path} holds other files and no run: choose another --run_dir. There: {', '.join(foreign[:3])}"
-            )
-
-    def _wrote_flags(self) -> bool:
-        """Whether `flags.txt` is there and none that the user wrote."""
-        if not self.flags.exists():
-            return False
-        with open(files.regular(self.flags), "rb") as file:
-            return file.readline(1000).rstrip() == command_line.OWN_FIRST_LINE.encode()
+    def _foreign_files(self) -> list[str]:
+        """Lists entries that no run has made, unless a run's `flags.txt` is there: they must not be overwritten."""
+        if not self.path.is_dir():
+            return []
+        if self.flags.exists():
+            with open(files.regular(self.flags), "rb") as file:
+                if file.readline(1000).rstrip() == command_line.OWN_FIRST_LINE.encode():
+                    return []
+        empty = [part.name for part in self._parts if part.is_dir() and not any(part.iterdir())]
+        own = {".lock", self._process.name, *empty}
+        return sorted(p.name for p in self.path.iterdir() if p.name not in own and not p.match(LEFTOVERS))
 
     @contextlib.contextmanager
     def started(self, sources: dict[str, str]) -> Iterator[None]:
-        """Makes the folder, holds it against other processes and writes `flags.txt`, before the first step.
+        """Makes the folder, locks it and writes `flags.txt`, before the first step.
 
-        What a killed process was in the middle of writing is swept away.
+        Files that a killed process was writing are deleted.
 
         Raises:
-            RunError: the folder cannot be written to, another process holds it, or it holds another run.
+            RunError: the folder cannot be written, is in use, or contains another run.
         """
-        with _refusing_os_errors("written"):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = self._acquire(timeout=1)  # another process may be in `check`
-        try:
-            with _refusing_os_errors("written"):
-                self._compare()  # once more: another process may have been here since `check`
+        with contextlib.ExitStack() as stack:
+            with _os_errors_refused("written"):
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(self._acquire(timeout=1))  # another process may be in `check`
+                stack.callback(self._forget_process)
+                self._compare()  # again: another process may have used the folder since `check`
                 self._prepare(sources)
             yield
-        finally:
-            with contextlib.suppress(OSError):
-                self._process.unlink(missing_ok=True)
-            lock.release()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other processes from writing to the folder for a moment.
+        """Keeps other processes from writing to the folder.
 
         Raises:
-            RunError: one is training the run.
+            RunError: another process trains the run.
         """
-        with _refusing_os_errors("written"):
-            lock = self._acquire(timeout=1)
-            try:
-                yield
-            finally:
-                lock.release()
+        with _os_errors_refused("written"), self._acquire(timeout=1):
+            yield
 
     def read_results(self) -> dict[str, Any]:
-        """What results.json says; nothing where it is absent.
+        """Reads results.json, as `read_results` does."""
+        return read_results(self.results)
 
-        Raises:
-            RunError: the file is damaged.
-        """
-        if not self.results.exists():
-            return {}
+    def _acquire(self, timeout: float) -> contextlib.AbstractContextManager:
+        """Takes the lock, which the returned context releases."""
         try:
-            results = files.read_json(self.results)
-            _check_results(results)
-            return results
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
-            raise RunError(
-                f"The results cannot be read, and are left as they are: {self.results}: {error}. Bring back a copy"
-            ) from error
-
-    def _acquire(self, timeout: float) -> filelock.FileLock:
-        lock = filelock.FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=timeout)
+            return filelock.FileLock(self.path / ".lock").acquire(timeout=timeout)
         except filelock.Timeout:
             raise InUseError(
-                f"{self.path} is in use by {self._holder()}: wait for it, or choose another --run_dir"
+                f"{self.path} is in use by {self._holder()}. Wait for it, or choose another --run_dir"
             ) from None
-        return lock
-
-    @property
-    def _process(self) -> pathlib.Path:
-        return self.path / ".process.json"
 
     def _holder(self) -> str:
         try:
-            holder = json.loads(self._process.read_bytes())
-            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
+            return "process {pid} on {host} since {since}".format(**files.read_json(self._process))
+        except (OSError, ValueError, LookupError):
             return "another process"
+
+    def _forget_process(self) -> None:
+        with contextlib.suppress(OSError):
+            self._process.unlink(missing_ok=True)
 
     def _prepare(self, sources: dict[str, str]) -> None:
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         files.write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-        parts = (self.checkpoints, self.tensorboard, self.images)
-        for folder in parts:
-            folder.mkdir(exist_ok=True)
-        for left in [*self.path.glob(LEFTOVERS), *(left for part in parts for left in part.rglob(LEFTOVERS))]:
+        for part in self._parts:
+            part.mkdir(exist_ok=True)
+        for left in [*self.path.glob(LEFTOVERS), *(p for part in self._parts for p in part.rglob(LEFTOVERS))]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if self.config != self.config_before:
             files.write(self.flags, command_line.flagfile_text(self.config, sources))
 
 
 @contextlib.contextmanager
-def _refusing_os_errors(doing: str) -> Iterator[None]:
+def _os_errors_refused(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -236,91 +205,143 @@ def _refusing_os_errors(doing: str) -> Iterator[None]:
 
 
 def checkpoints_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The checkpoints in a folder by step."""
+    """Lists the checkpoints in a folder by step."""
     return sorted((p for p in folder.glob("step_*") if p.name[5:].isdecimal()), key=step_of)
 
 
 def step_of(checkpoint: pathlib.Path) -> int:
-    """The step after which a checkpoint was saved, from its name."""
+    """Returns the step after which a checkpoint was saved, from its name."""
     return int(checkpoint.name.removeprefix("step_"))
 
 
 def default_path(config: Config) -> pathlib.Path:
-    """runs/<dataset>/<model>_<mixer>_k<k>_lambda<lambda>[_<flag>-<value> that is not published ...]_s<seed>.
+    """Returns runs/<dataset>/<model>[_<mixer>][_k<k>]_lambda<lambda>[_<flag>-<value> ...]_s<seed>.
 
-    Mixer and k are among the latter for models that mix in one way or not at all. A folder of pictures goes by its last
-    part.
+    Flags are those with other than published values. The mixer and k have their short form for models that leave them
+    free. A folder of pictures is named by its last part.
     """
     named = {"dataset", "model", "lambda_", "epochs", "seed"}
     parts = [config.model]
-    if config.model == "amr":
-        parts += [config.mixer, f"k{config.k}"]
-        named |= {"mixer", "k"}
+    for name, part in (("mixer", config.mixer), ("k", f"k{config.k}")):
+        if config.uses(name):
+            parts.append(part)
+            named.add(name)
     parts.append(f"lambda{config.lambda_:g}")
     if config.schedule != "constant":
-        named.remove("epochs")  # they decide its numbers from the first step on
+        named.remove("epochs")  # they decide the schedule from the first step on
     published = Config(model=config.model, dataset=config.dataset)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
     pictures = config.dataset.removeprefix(FOLDER)
-    named_folder = f"folder_{os.path.basename(os.path.abspath(os.path.expanduser(pictures)))}"
+    named_folder = f"folder_{os.path.basename(os.path.abspath(files.user_path(pictures)))}"
     dataset = config.dataset if pictures == config.dataset else named_folder
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 
 
-def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a metrics.csv by epoch, or none where it is absent.
+def _default_folder(config: Config) -> pathlib.Path:
+    """Returns the default path, or that of an earlier version where a run is there and none at the new one."""
+    path = default_path(config)
+    former = aliases.FOLDERS.get(config.model, config.model)
+    old = path.with_name(path.name.replace(config.model, former, 1))
+    return old if old.exists() and not path.exists() else path
+
+
+def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
+    """Reads a JSON file of a run folder; returns an empty object where the file is absent.
+
+    Args:
+        path: the file.
+        what: its content in the error message.
+        checks: condition of each key that is there.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file cannot be read or is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = files.read_json(path)
+        for key, valid in checks.items():
+            if key in content and not valid(content[key]):
+                raise ValueError(f"invalid {key}")
+        return content
+    except (OSError, ValueError) as error:
+        raise RunError(f"The {what} cannot be read: {path}: {error}. Restore a copy") from error
+
+
+def read_results(path: pathlib.Path) -> dict[str, Any]:
+    """Reads and validates a results.json; returns an empty object where the file is absent.
+
+    Raises:
+        RunError: the file cannot be read or is damaged.
+    """
+    return read_json(path, "results", RESULTS)
+
+
+def _is_object(value: Any, of: type = object) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, of) for one in value.values())
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(value.get(name)) in (int, float) for name in NEEDED)
+
+
+RESULTS: dict[str, Callable[[Any], bool]] = {
+    "best": _is_row,
+    "last": _is_row,
+    "config": _is_object,
+    "metrics": lambda value: _is_object(value, dict),
+    "versions": _is_object,
+    "examples": lambda value: _is_object(value, int),
+    "image_shape": lambda value: isinstance(value, list) and len(value) == 3 and all(map(_is_count, value)),
+    "classes": _is_count,
+}
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
+    """Reads the rows of a metrics.csv by epoch; returns none where the file is absent.
+
+    Raises:
+        RunError: the file cannot be read or is damaged.
     """
     if not path.exists():
         return []
     try:
         with open(files.regular(path), newline="", encoding="utf-8") as file:
-            rows = [
-                {name: _number(value) for name, value in row.items() if value != ""}
-                for row in csv.DictReader(file)
-            ]
-        for row in rows:  # what a run is taken up by
-            if not all(math.isfinite(row[name]) for name in NEEDED):
-                raise ValueError("a number that is not finite")
+            rows = [_numbers(row) for row in csv.DictReader(file)]
         return sorted(rows, key=lambda row: row["epoch"])
-    except KeyError as error:
-        raise RunError(
-            f"The metrics cannot be read: {path}: a row has no {error}. Bring back a copy"
-        ) from error
-    except (OSError, ArithmeticError, ValueError, AttributeError, TypeError, csv.Error) as error:
-        raise RunError(f"The metrics cannot be read: {path}: {error}. Bring back a copy") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"The metrics cannot be read: {path}: {error}. Restore a copy") from error
 
 
-def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The row of the epoch with the highest validation accuracy, the first of them where several have it."""
-    return max(rows, key=lambda row: row["val_probe_accuracy"])
-
-
-def _check_results(results: Any) -> None:
-    """Raises ValueError, or AttributeError, where what others build on is of another form."""
-    metrics, examples = results.get("metrics", {}), results.get("examples", {})
-    if not all(isinstance(one, dict) for one in (metrics, *metrics.values(), results.get("versions", {}))):
-        raise ValueError("no object of metrics")
-    if not isinstance(examples, dict) or not all(isinstance(count, int) for count in examples.values()):
-        raise ValueError("examples are no counts")
-    shape, classes = results.get("image_shape", [1, 1, 1]), results.get("classes", 1)
-    if not isinstance(shape, list) or len(shape) != 3:
-        raise ValueError("image_shape is no height, width and channels")
-    if not all(type(number) is int and number > 0 for number in (*shape, classes)):
-        raise ValueError("image_shape or classes are no counts")
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    if None in row or None in row.values():
+        raise ValueError("a row has more or fewer cells than the header")
+    numbers = {name: _number(text) for name, text in row.items() if text != ""}
+    for name in NEEDED:
+        if not math.isfinite(numbers.get(name, math.nan)):
+            raise ValueError(f"a row has no {name}")
+    return numbers
 
 
 def _number(text: str) -> int | float:
-    return int(text) if text.isdecimal() else float(text)
+    number = float(text)
+    return int(text) if text.isdecimal() and math.isfinite(number) else number
+
+
+def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Returns the row of the epoch with the highest validation accuracy, the first of them if there are several."""
+    return max(rows, key=lambda row: row["val_probe_accuracy"])
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:
-    """Writes rows as CSV, whole. What a row does not have stays empty."""
+    """Writes rows as CSV, whole. A cell without a value is empty."""
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")

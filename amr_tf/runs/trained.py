@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from amr_tf import data
 from amr_tf.config import Config, ConfigError, command_line
-from amr_tf.config.rules import comes_from_archives
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
@@ -59,7 +58,8 @@ class TrainedRun:
         self.config = read_config(path, places or {})
         self.folder = RunFolder(self.config)
         self.step = step_named(self.folder, checkpoint)
-        self.spec = spec = data.spec_of(self.config) or self._spec_of_results() or self.splits.train.spec
+        spec = data.spec_of(self.config)
+        self.spec = spec = spec if spec.complete else self._spec_of_results() or self.splits.train.spec
         self.model = build_model(self.config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         self._restore(checkpoint)
         self._kept_codes: dict[str, np.ndarray] = {}
@@ -96,14 +96,14 @@ class TrainedRun:
         return splits
 
     @functools.cached_property
-    def ground_truth(self) -> data.dsprites.DSprites:
-        """The factors behind the images, for a run on dSprites."""
+    def ground_truth(self) -> Any:
+        """The images by their factors, for a run whose `spec.ground_truth` is known."""
         return data.ground_truth(self.config)
 
     @property
     def data_name(self) -> str:
         """What the data are called, such as "re-rendered dSprites"."""
-        return self.ground_truth.origin if self.config.dataset == "dsprites" else self.splits.test.name
+        return self.ground_truth.origin if self.spec.ground_truth else self.splits.test.name
 
     @property
     def has_flat_codes(self) -> bool:
@@ -219,9 +219,9 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         config, _ = command_line.parse_file(flags)
     except ConfigError as error:
         raise RunError(f"{flags} cannot be used: {error}") from error
-    if not comes_from_archives(config.dataset):
+    if not config.dataset_spec.builders:
         places = {}
-    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "lambdas": "", "run_dir": str(path)}
+    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
     return dataclasses.replace(config, **alone | places)
 
 

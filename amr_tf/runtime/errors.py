@@ -1,21 +1,19 @@
-"""The failures that a user can cause and mend: reported as one line, and as a traceback only with `--debug`."""
+"""Errors that a user can cause or fix, their exit codes, and their report on standard error."""
 
-import contextlib
 import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
 
-DEBUG = "--debug"
-DEBUG_HELP = "--debug\n    A failure that one line explains shows its traceback before that line."
+KEPT = "\n\t\r"  # control characters that text for a terminal may contain
+tracebacks = False  # True with --debug: a reported error is preceded by its traceback
 
 
 class UserError(Exception):
-    """An expected failure. Its message says what was wrong, what was received and what to do.
+    """Expected failure. The message says what is wrong, what was received and what to do.
 
     Attributes:
-        exit_code: that of a command which fails so.
+        exit_code: exit code of a command that fails with this error.
     """
 
     exit_code = 2
@@ -30,20 +28,18 @@ class DivergedError(UserError):
 
 
 class LostWorkerError(UserError):
-    """Another worker of the run is gone: nothing is wrong with the command, which goes on when it is started again."""
+    """Loss of another worker of the run. The same command resumes the run."""
 
-    exit_code = (
-        75  # sysexits' EX_TEMPFAIL, so that a scheduler can tell it from what starting again does not mend
-    )
+    exit_code = 75  # sysexits' EX_TEMPFAIL: a scheduler can start the command again
 
 
 class Interrupted(BaseException):
-    """A run was ended before its end, by SIGINT, SIGTERM, SIGHUP or because its caller wanted so.
+    """End of a run before its last step, by SIGINT, SIGTERM, SIGHUP or on request of the caller.
 
-    Like KeyboardInterrupt it is no Exception, so that nobody's `except Exception` takes it for a failure.
+    Like KeyboardInterrupt it is not an Exception: no library's `except Exception` handles it as a failure.
 
     Attributes:
-        number: the signal's, None where there was none.
+        number: the signal, None without one.
         exit_code: 128 + the signal's number, as a shell reports it: 130, 143 or 129. 0 without a signal.
     """
 
@@ -53,48 +49,24 @@ class Interrupted(BaseException):
         self.exit_code = 128 + number if number else 0
 
 
-@contextlib.contextmanager
-def out_of_memory_as_user_error() -> Iterator[None]:
-    """Within it TensorFlow, which is imported, may run out of memory.
-
-    Raises:
-        UserError: it did.
-    """
-    import tensorflow as tf
-
-    try:
-        yield
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        raise UserError(
-            f"Out of memory: a lower --batch_size or --depth of the run needs less ({one_line(error)})"
-        ) from error
-
-
-def take_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """The words of a command line without `--debug`, and whether that was among them.
-
-    It is taken out before flags are read: it says how a failure is shown and is no setting of a run.
-    """
-    return [word for word in arguments if word != DEBUG], DEBUG in arguments
-
-
-def report(program: str, error: UserError, debug: bool = False) -> int:
+def report(program: str, error: UserError) -> int:
     """Prints an expected failure on standard error; returns the exit code."""
-    if debug:
+    if tracebacks:
         traceback.print_exception(error)
-    print(f"{program}: {error}", file=sys.stderr)
+    print(f"{program}: {printable(str(error), KEPT)}", file=sys.stderr)
     return error.exit_code
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:
-    """What an error of another library says, on one short line: most of its beginning, and its end."""
-    # TensorFlow begins with the name of a node in its graph and ends with that of an operation; between them it goes
-    # from the cause to what failed because of it, a line each.
+    """Shortens an error of another library to one line: most of its beginning, and its end.
+
+    TensorFlow's messages begin with the name of a graph node and end with that of an operation, which are cut off.
+    """
     text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", " ".join(str(error).split())) or type(error).__name__
     head, tail = longest * 3 // 4, longest // 4
     return text if len(text) <= longest else f"{text[:head]} ... {text[-tail:]}"
 
 
-def printable(text: str) -> str:
-    """`text` for one line of any output: what a terminal would obey or UTF-8 cannot hold becomes a question mark."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+def printable(text: str, kept: str = "") -> str:
+    """Replaces control characters and what UTF-8 cannot encode, except those in `kept`, by question marks."""
+    return "".join(char if char.isprintable() or char in kept else "?" for char in text)

@@ -1,4 +1,4 @@
-"""Files on the disk: written whole or not at all, read only where that ends, kept where they are damaged."""
+"""Files: written whole or not at all, read only if they are regular files, kept where they are damaged."""
 
 import contextlib
 import itertools
@@ -14,43 +14,45 @@ from typing import Any, BinaryIO
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
-    """The same path, if no pipe or device is there, at which a reader would wait for ever.
+    """Returns the path, unless a pipe or a device is there, on which a reader would wait forever.
 
     Raises:
-        OSError: there is none, or it is no file.
+        OSError: the path does not exist or is not a regular file.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path.name} is no file")
+        raise OSError(f"{path.name} is not a regular file")
     return path
 
 
-def read_json(path: pathlib.Path) -> Any:
-    """What a JSON file says, all of its numbers finite, as `write_json` writes them.
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON object, all numbers of which are finite, as `write_json` writes it.
 
     Raises:
-        OSError: it cannot be read, or is no file.
-        ValueError: it is damaged.
-        RecursionError: it is damaged.
+        OSError: the file cannot be read or is not a regular file.
+        ValueError: the file is damaged.
     """
-    return json.loads(
-        regular(path).read_bytes(),
-        parse_constant=_number,
-        parse_float=_number,
-        parse_int=_number,
-    )
+    try:
+        content = json.loads(
+            regular(path).read_bytes(), parse_constant=_number, parse_float=_number, parse_int=_number
+        )
+    except RecursionError as error:
+        raise ValueError("too many brackets") from error
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    return content
 
 
 def _number(text: str) -> int | float:
     if not math.isfinite(float(text)):
-        raise ValueError(f"{text[:20]} is no number that can be counted with")
+        raise ValueError(f"{text[:20]} is not finite")
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def set_aside(path: pathlib.Path) -> pathlib.Path:
-    """Gives what is damaged the name `damaged_...`, so that it can be written anew and nothing of it is lost.
+    """Renames a damaged file or folder to `damaged_...`, so that its name is free and nothing is lost.
 
     Raises:
-        OSError: it cannot be renamed.
+        OSError: the entry cannot be renamed.
     """
     first = path.with_name(f"damaged_{path.name}")
     names = itertools.chain([first], (first.with_name(f"{first.name}.{n}") for n in itertools.count(2)))
@@ -69,7 +71,7 @@ def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
     """Opens a file for writing that takes its name once it is complete and on the disk.
 
     Raises:
-        OSError: the file cannot be written; what `path` held before is unchanged.
+        OSError: the file cannot be written; the old content of `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -109,7 +111,7 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
 
 
 def sync(path: pathlib.Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Waits until a file, or the list of names in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with _naming(path):
@@ -120,7 +122,7 @@ def sync(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _naming(path: pathlib.Path) -> Iterator[None]:
-    """Puts the file's name into errors of calls that know it by a number only."""
+    """Puts the file's name into errors of calls that receive a file descriptor only."""
     try:
         yield
     except OSError as error:

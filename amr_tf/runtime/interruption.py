@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and a closed terminal as a wish that the training loop grants between two steps."""
+"""SIGTERM, SIGHUP and Ctrl-C, handled between two training steps."""
 
 import signal
 import sys
@@ -11,16 +11,16 @@ from amr_tf.runtime.errors import Interrupted, UserError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _listened_to() -> list[signal.Signals]:
-    """All of them, but SIGHUP only where nobody wants it ignored, as `nohup` does."""
+def _handled() -> list[signal.Signals]:
+    """Returns all signals, without SIGHUP where it is ignored, as with `nohup`."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
 
 
 def ignore_signals() -> None:
-    """For a process that is done: a second signal would only cut off the second that TensorFlow takes to leave.
+    """Ignores further signals during shutdown, which takes TensorFlow about a second.
 
-    Nor does it show what a signal broke off in the middle of TensorFlow's code, which complains when it is deleted.
+    Complaints of TensorFlow's objects that a signal left half made are ignored, too.
     """
     sys.unraisablehook = lambda unraisable: None
     for number in SIGNALS:
@@ -28,13 +28,12 @@ def ignore_signals() -> None:
 
 
 class Interruption:
-    """While it is entered, the first signal is kept for `wanted`; later ones, also during a save, change nothing.
+    """Context that keeps the first signal for `wanted`. Later signals are ignored, also during a save.
 
-    Until `stepping` is set no step has been taken that could be lost: a signal then raises `Interrupted` at once, from
-    whatever Python code is running.
+    Before `stepping` is set no step can be lost, and a signal raises `Interrupted` at once.
 
     Args:
-        stop_at: number of a step after which the run stops as if a signal had come.
+        stop_at: number of a step after which the run stops as if a signal had arrived.
     """
 
     def __init__(self, stop_at: int | None = None):
@@ -43,14 +42,14 @@ class Interruption:
         self._before: dict = {}
 
     def __enter__(self) -> "Interruption":
-        # Python hands signals to the main thread only and lets no other set a handler.
+        # Python runs signal handlers in the main thread, and only that thread can set them.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in _listened_to()}
+            self._before = {number: signal.getsignal(number) for number in _handled()}
             self.listen()
         return self
 
     def listen(self) -> None:
-        """Takes the signals, once more where TensorFlow took SIGTERM for itself: when it connects to other workers."""
+        """Sets the handlers, again after TensorFlow set its own for SIGTERM while it connected to other workers."""
         for number in self._before:
             signal.signal(number, self._receive)
 
@@ -59,11 +58,11 @@ class Interruption:
             signal.signal(number, handler)
         if not self.signal or isinstance(error, Interrupted):
             return
-        # A run at its very end needs no interruption; what it is one part of, such as a walk, may not go on.
+        # A run at its end needs no interruption, but an enclosing one, of several runs, does.
         around = getattr(self._before.get(self.signal), "__self__", None)
         if isinstance(around, Interruption):
             around.signal = around.signal or self.signal
-        # Raised within C code or while an object is deleted, `Interrupted` may have become another error or none.
+        # Raised within C code or a finalizer, `Interrupted` may have been replaced or dropped.
         if not self.stepping and not isinstance(error, UserError):
             raise self.interrupted("before its first step")
 
@@ -72,20 +71,19 @@ class Interruption:
         if first and not self.stepping:
             raise self.interrupted("before its first step")
 
-    def wanted(self, step: int, told: Callable[[int], list[int]] = lambda number: [number]) -> bool:
-        """Whether the run should save and end now that `step` steps are done.
+    def wanted(self, step: int, gather: Callable[[int], list[int]] = lambda number: [number]) -> bool:
+        """Returns whether the run should save and end after `step` steps.
 
         Args:
-            step: all workers are here.
-            told: gives the other workers a number and returns those of all; a signal to one of them is one to all.
+            step: number of steps, the same on all workers.
+            gather: exchanges a number between all workers; a signal to one worker ends all of them.
         """
-        # One that arrives from here on waits for the next time, when it can be told to the others.
-        number = max(told(self.signal or 0))
+        number = max(gather(self.signal or 0))  # a later signal waits for the next call
         if number:
             self.signal = self.signal or signal.Signals(number)
         return number > 0 or step == self.stop_at
 
     def interrupted(self, where: str) -> Interrupted:
-        """The exception that ends the run, with a message for the user."""
-        by = f"Interrupted by {self.signal.name}" if self.signal else "Stopped as asked"
-        return Interrupted(f"{by} {where}. The same command goes on from there", self.signal)
+        """Returns the exception that ends the run, with a message for the user."""
+        by = f"Interrupted by {self.signal.name}" if self.signal else "Stopped as requested"
+        return Interrupted(f"{by} {where}. The same command resumes from there", self.signal)

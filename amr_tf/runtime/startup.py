@@ -1,4 +1,4 @@
-"""Importing TensorFlow for a binary: backend, threads, and no dozen lines of start-up chatter."""
+"""Import of TensorFlow by the commands: Keras backend, number of threads, no start-up messages."""
 
 import os
 import re
@@ -12,21 +12,20 @@ THREADS = "TF_NUM_INTRAOP_THREADS"
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for its devices with the process's standard error held back.
+    """Imports TensorFlow and lists its devices while standard error is held back.
 
-    The lines come from C++ before its log level applies. What was held back is shown if the import fails. Who sets
-    TF_CPP_MIN_LOG_LEVEL sees everything that level lets through; who sets TF_NUM_INTRAOP_THREADS has as many threads.
+    The messages come from C++ before its log level applies. They are shown if the import fails, or if
+    TF_CPP_MIN_LOG_LEVEL is set. TF_NUM_INTRAOP_THREADS is half of the cores by default.
 
     Raises:
-        UserError: such a number that is none, or no folder for temporary files.
+        UserError: an invalid number of threads, or no folder for temporary files.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Nearly everywhere in a step two convolutions can run side by side. With half of the cores each they are quicker
-    # than with all of the cores each, which TensorFlow would give them.
+    # Most of a step consists of pairs of convolutions that can run side by side, with half of the cores each.
     os.environ.setdefault(THREADS, str(max(1, cores() // 2)))
-    # TensorFlow aborts the process at a negative one.
+    # A negative number would abort the process.
     if not re.fullmatch("[0-9]{1,4}", os.environ[THREADS]):
-        raise UserError(f"{THREADS} is a number of threads. Received: {os.environ[THREADS]!r}")
+        raise UserError(f"{THREADS} must be a number of threads. Received: {os.environ[THREADS]!r}")
     if QUIET in os.environ:
         return
     os.environ[QUIET] = "3"
@@ -38,8 +37,7 @@ def import_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-            # Each run that is opened traces functions of its own, of which TensorFlow warns in five lines.
-            tf.get_logger().setLevel("ERROR")
+            tf.get_logger().setLevel("ERROR")  # no warning that each opened run traces its functions anew
         except Exception:
             held_back.seek(0)
             os.write(kept, held_back.read())
@@ -50,10 +48,10 @@ def import_tensorflow() -> None:
 
 
 def temporary_folder() -> str:
-    """Where temporary files go.
+    """Returns the folder for temporary files.
 
     Raises:
-        UserError: nowhere, because none of the usual folders can be written.
+        UserError: none of the usual folders can be written.
     """
     try:
         return tempfile.gettempdir()
@@ -62,5 +60,5 @@ def temporary_folder() -> str:
 
 
 def cores() -> int:
-    """The processor cores that this process may use."""
+    """Counts the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

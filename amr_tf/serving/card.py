@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 
 from amr_tf import registry
-from amr_tf.config.rules import FOLDER
+from amr_tf.registry import FOLDER
 from amr_tf.runs.folder import read_rows
 
 # Data sets whose name alone would not say what the pictures are.

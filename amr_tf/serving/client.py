@@ -1,30 +1,34 @@
 """BINARY. Asks a model server: python -m amr_tf.serving.client interpolate a.png b.png --out=strip.png
 
-Over REST it needs no TensorFlow. Exit codes: 0 done, 2 a failure that the message explains, 130 interrupted.
+Over REST it needs no TensorFlow. Exit codes: 0 done, 2 an error that the message explains, 130 interrupted.
 """
 
 import math
-import sys
 import urllib.parse
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from amr_tf.config import command_line
-from amr_tf.runtime import errors, process, startup
+from amr_tf.config.command_line import own_help
+from amr_tf.runtime import startup
 from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.main import Command
 from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
 from amr_tf.serving.transport import Server
 
-USAGE = "python -m amr_tf.serving.client COMMAND [PICTURES...] [--url=URL] [--model=NAME]"
-PURPOSE = "asks a model that TensorFlow Serving serves; docs/serving.md says how to serve one"
+USAGE = (
+    "python -m amr_tf.serving.client COMMAND [PICTURES...] [--url=URL] [--model=NAME]\n\ncommands:"
+    + "".join(f"\n  {name}: {command.help}" for name, command in COMMANDS.items())
+)
+PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
 SCHEMES = ("http", "https", "grpc")
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
 
 
 class Connection(NamedTuple):
-    """Which model is asked, and where."""
+    """Address of a server, and the name of a model there."""
 
     url: str
     model: str
@@ -32,22 +36,16 @@ class Connection(NamedTuple):
 
 
 def define_flags() -> flags.FlagValues:
-    """The flags of this binary, apart from absl's global ones."""
+    """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("url", "http://localhost:8501", "the server; grpc://localhost:8500 for gRPC", **own)
-    flags.DEFINE_string("model", "amr", "the name under which the server has the model", **own)
+    flags.DEFINE_string("url", "http://localhost:8501", "address; grpc://localhost:8500 for gRPC", **own)
+    flags.DEFINE_string("model", "amr", "name of the model on the server", **own)
     flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", **own)
-    flags.DEFINE_string(
-        "out",
-        None,
-        "the picture that is written (COMMAND.png); of encode, a NumPy file instead of printed codes",
-        **own,
-    )
-    flags.DEFINE_integer(
-        "steps", 9, "of interpolate: points on the way, both ends included", 2, MOST_STEPS, **own
-    )
-    flags.DEFINE_list("weights", None, "of mix: how much of each picture; they sum to 1", **own)
+    out = "picture to write (COMMAND.png); with encode, a NumPy file instead of printed codes"
+    flags.DEFINE_string("out", None, out, **own)
+    flags.DEFINE_integer("steps", 9, "interpolate: points on the way, with both ends", 2, MOST_STEPS, **own)
+    flags.DEFINE_list("weights", None, "mix: shares of the pictures, which sum to 1", **own)
     values.set_gnu_getopt()
     return values
 
@@ -87,15 +85,15 @@ def _weights(words: list[str], count: int) -> list[float]:
 
 
 def _url(url: str) -> str:
-    """The address, where it is one.
+    """Returns the address of a server.
 
     Raises:
-        UserError: it is not, or is more than one.
+        UserError: another kind of address, or more than the address of a server.
     """
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in SCHEMES and parts.hostname and (parts.port or parts.scheme != "grpc")
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         usable = False
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or not url.isascii():
         raise UserError(
@@ -105,7 +103,7 @@ def _url(url: str) -> str:
 
 
 def connect(connection: Connection) -> Server:
-    """Whatever speaks the protocol of the address; nothing is sent yet."""
+    """Returns the server by the protocol of its address. Nothing is sent yet."""
     if connection.url.startswith("grpc:"):
         startup.import_tensorflow()
         from amr_tf.serving import grpc
@@ -114,25 +112,13 @@ def connect(connection: Connection) -> Server:
     return rest.RestServer(*connection)
 
 
-def main(arguments: list[str]) -> int:
-    """Does what `arguments` ask for; returns the exit code."""
-    arguments, debug = errors.take_debug(arguments)
-    if {"--help", "-help", "-h", "--helpfull", "--helpshort"}.intersection(arguments):
-        commands = "\n".join(f"  {name}: {command.help}" for name, command in COMMANDS.items())
-        print(
-            f"{USAGE}\n\n{PURPOSE}\n\ncommands:\n{commands}\n{define_flags().get_help()}\n{errors.DEBUG_HELP}"
-        )
-        return 0
-    try:
-        connection, request = parse(arguments)
-        COMMANDS[request.command].run(connect(connection), request)
-    except UserError as error:
-        return errors.report("amr_tf.serving.client", error, debug)
-    except KeyboardInterrupt:
-        print("amr_tf.serving.client: interrupted", file=sys.stderr)
-        return 130
-    return 0
+def work(addressed: tuple[Connection, Request]) -> None:
+    """Carries out the command."""
+    connection, request = addressed
+    COMMANDS[request.command].run(connect(connection), request)
 
+
+main = Command("amr_tf.serving.client", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work)
 
 if __name__ == "__main__":
-    process.run("amr_tf.serving.client", main)
+    main.run()

@@ -37,9 +37,6 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
     Raises:
         UserError: the folder cannot be written to, or another export into it does not end.
     """
-    found = signatures(run.model, run.attribute_names)
-    archive, outputs = _archive(run.model, found)
-    described = {name: one.describe(outputs[name]) for name, one in found.items()}
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(export_dir / ".export.lock", timeout=LOCK_SECONDS):
@@ -47,6 +44,9 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 shutil.rmtree(left)
             versions = (int(path.name) for path in export_dir.iterdir() if path.name.isdecimal())
             path = export_dir / str(1 + max(versions, default=0))
+            found = signatures(run.model, run.attribute_names)
+            archive, outputs = _archive(run.model, found)
+            described = {name: one.describe(outputs[name]) for name, one in found.items()}
             with files.atomic_folder(path) as folder:
                 archive.write_out(str(folder), verbose=False)
                 _write_warm_up(folder, found, run.model.image_shape)
@@ -72,18 +72,15 @@ def _archive(
 ) -> tuple[keras.export.ExportArchive, dict[str, dict[str, tf.TensorSpec]]]:
     """Traces the signatures; returns the archive to write and the outputs of each signature."""
     archive, outputs = keras.export.ExportArchive(), {}
-    for name in ("encoder", "decoder", "probe", "discriminator", "class_mixer"):
-        if hasattr(model, name):
-            archive.track(getattr(model, name))
+    for network in model.networks.values():
+        archive.track(network)
     for name, one in found.items():
         function = archive.add_endpoint(name, one.__call__, list(one.input_specs().values()))
         outputs[name] = function.get_concrete_function().structured_outputs
     return archive, outputs
 
 
-def _write_warm_up(
-    folder: pathlib.Path, found: dict[str, Signature], image_shape: tuple[int, int, int]
-) -> None:
+def _write_warm_up(folder: pathlib.Path, found: dict[str, Signature], image_shape: tuple[int, ...]) -> None:
     inputs = {name: one.input_specs() for name, one in found.items()}
     height, _, channels = image_shape
     image = b"" if height == 1 else tf.io.encode_png(tf.zeros([height, height, channels], tf.uint8)).numpy()

@@ -1,1 +1,1 @@
-"""Many runs at a time: what is to be trained, who trains it, how far it is and how it ended."""
+"""Many runs at a time: their jobs, the machines that run them, and how each job ended."""

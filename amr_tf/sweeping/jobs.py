@@ -1,8 +1,10 @@
-"""From presets and seeds to jobs, and what a job's folders say of it.
+"""The jobs of a sweep, one for each preset, setting of the grid and seed, and their state on the disk.
 
-OUT/<preset>/s<seed>/         the run folder            OUT/.sweep/<preset>_s<seed>/log.txt   what it printed
-OUT/.sweep/<preset>_s<seed>/  the job: .lock (held while it runs), process.json (by whom), end.json (how it ended),
-                              queued.json (its number with Slurm)
+OUT/<preset>[/<flag>-<value>...]/s<seed>/    the run folder
+OUT/.sweep/<preset>[_<flag>-<value>...]_s<seed>/
+    .lock         locked while the job runs      log.txt      the output of the training
+    process.json  the process that runs it       end.json     its exit code and last line
+    queued.json   its number with Slurm          errors.txt   the output of the process around it
 """
 
 import collections
@@ -10,7 +12,7 @@ import contextlib
 import dataclasses
 import enum
 import functools
-import json
+import itertools
 import os
 import pathlib
 import signal
@@ -22,27 +24,27 @@ import filelock
 
 from amr_tf.config import Config, ConfigError, command_line
 from amr_tf.runs.folder import InUseError, RunError, RunFolder, read_rows
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import one_line
 from amr_tf.sweeping import worker
 
 OWN_FOLDER = ".sweep"
 QUEUED_AS = "queued.json"
-# What a sweep decides for each job, and what makes of one job several or none.
+# Flags that the sweep sets for each job, or does not support.
 NOT_PASSED_ON = {
     "seed": "use --seeds",
     "run_dir": "use --out",
-    "lambdas": "a sweep takes a preset for each lambda",
-    "smoke": "a sweep cannot take up such a run: try one preset with amr_tf.train",
+    "smoke": "a sweep cannot resume such a run: try one preset with amr_tf.train",
 }
 
 
 class State(enum.StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
-    ELSEWHERE = "in use"
+    RUNNING_ELSEWHERE = "in use"
     DONE = "done"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
@@ -56,16 +58,23 @@ class Job:
     """One run of a sweep.
 
     Attributes:
-        name: <preset>/s<seed>.
+        preset: the name of its preset.
+        setting: its place in the grid, such as "lambda-2_k-3"; empty without a grid.
         flags: of its training command.
-        config: what they come to.
-        place: its folder within OUT/.sweep.
+        config: the resolved flags.
+        job_dir: its folder within OUT/.sweep.
     """
 
-    name: str
+    preset: str
+    setting: str
     flags: tuple[str, ...]
     config: Config
-    place: pathlib.Path
+    job_dir: pathlib.Path
+
+    @property
+    def name(self) -> str:
+        """<preset>[/<setting>]/s<seed>."""
+        return _name(self.preset, self.setting, self.config.seed)
 
     @functools.cached_property
     def folder(self) -> RunFolder:
@@ -77,62 +86,62 @@ class Job:
 
     @property
     def log(self) -> pathlib.Path:
-        return self.place / worker.LOG
+        return self.job_dir / worker.LOG
 
-    def look(self) -> tuple[State, str]:
-        """DONE, ELSEWHERE or WAITING, by what lies in its folders, and what there is to say of it.
+    def poll(self) -> tuple[State, str]:
+        """Returns DONE, RUNNING_ELSEWHERE or WAITING, as its folders say, and a note.
 
-        Locks are tried: not for a job whose training may be about to take one.
+        Tries the locks: not to be called while its training may be about to take one.
         """
-        if self.held():
-            return State.ELSEWHERE, "by a job of an earlier start of this sweep: waiting for it"
+        if self.is_locked():
+            return State.RUNNING_ELSEWHERE, "by a job of an earlier start of this sweep: waiting for it"
         try:
             self.folder.check()
             rows = read_rows(self.folder.metrics)
         except InUseError as error:
-            return State.ELSEWHERE, str(error)
+            return State.RUNNING_ELSEWHERE, str(error)
         except RunError:
-            return State.WAITING, ""  # what is wrong, its training says
+            return State.WAITING, ""  # its training reports the error
         finished = rows and rows[-1]["epoch"] >= self.config.epochs and self.folder.results.exists()
         return (State.DONE, "") if finished else (State.WAITING, "")
 
-    def held(self) -> bool:
-        """Whether a process runs this job. Its lock tells, also of a process that another sweep started.
+    def is_locked(self) -> bool:
+        """Returns true if a process runs this job, also one that another sweep started.
 
         Raises:
-            RunError: the lock is there and cannot be opened.
+            RunError: the lock cannot be opened.
         """
-        lock = filelock.FileLock(self.place / worker.LOCK)
-        if not os.path.exists(lock.lock_file):  # pathlib's raises where the folder may not be entered
+        lock = filelock.FileLock(self.job_dir / worker.LOCK)
+        if not os.path.exists(lock.lock_file):  # pathlib's raises for a folder that may not be entered
             return False
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             return True
         except OSError as error:
-            raise RunError(f"The lock of a job cannot be opened: {one_line(error)}. Set it right") from error
+            raise RunError(f"The lock of a job cannot be opened: {one_line(error)}") from error
         lock.release()
         return False
 
     def prepare(self) -> None:
-        """Makes its folder and forgets how it ended before."""
-        self.place.mkdir(parents=True, exist_ok=True)
+        """Makes its folder and deletes the record of an earlier end."""
+        self.job_dir.mkdir(parents=True, exist_ok=True)
         for name in (worker.END, worker.PROCESS, QUEUED_AS):
-            (self.place / name).unlink(missing_ok=True)
+            (self.job_dir / name).unlink(missing_ok=True)
 
-    def ask_to_stop(self) -> None:
-        """SIGTERM for the process that runs it, where that is on this machine."""
-        process = read_json(self.place / worker.PROCESS)
+    def stop(self) -> None:
+        """Sends SIGTERM to the process that runs it, if that is on this machine."""
+        process = read_json(self.job_dir / worker.PROCESS)
         pid = process.get("pid")
-        # Of a damaged file 0 would be this process's group, and -1 every process there is.
-        if type(pid) is int and pid > 1 and process.get("host") == socket.gethostname() and self.held():
+        # 0 would be this process's group, and -1 every process.
+        if type(pid) is int and pid > 1 and process.get("host") == socket.gethostname() and self.is_locked():
             with contextlib.suppress(OSError, OverflowError):
                 os.kill(pid, signal.SIGTERM)
 
     def end(self) -> tuple[State, str] | None:
-        """How it ended, and the last line it said; None where it has not said so, or what it said is damaged."""
-        said = read_json(self.place / worker.END)
-        code, line = said.get("code"), str(said.get("said"))
+        """Returns how it ended and its last line of output; None before its end, or if the record is damaged."""
+        record = read_json(self.job_dir / worker.END)
+        code, line = record.get("code"), str(record.get("said"))
         if not isinstance(code, int):
             return None
         if code == 0:
@@ -140,12 +149,11 @@ class Job:
         if code in worker.INTERRUPTED:
             return State.INTERRUPTED, line
         if code < 0:
-            known = {number.value: number.name for number in signal.Signals}
-            return State.FAILED, f"killed by {known.get(-code, f'signal {-code}')}"
-        return State.FAILED, line or f"exit code {code}, and no word"
+            return State.FAILED, f"killed by signal {-code} ({signal.strsignal(-code)})"
+        return State.FAILED, line or f"exit code {code} without output"
 
     def progress(self) -> str:
-        """How far its run is, by its last finished epoch."""
+        """Returns the progress of its run, by the last finished epoch."""
         try:
             rows = read_rows(self.folder.metrics)
         except RunError:
@@ -157,74 +165,100 @@ class Job:
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """What one of a sweep's small files says; nothing where it is absent or damaged."""
+    """Returns the content of one of a sweep's small files, {} if it is missing or damaged."""
     try:
-        content = json.loads(path.read_bytes())
+        content = files.read_json(path)
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def find_presets(words: list[str]) -> list[str]:
-    """The presets that `words` name, as `--flagfile` takes them: files, or all `*.flags` of a folder.
+    """Returns the presets that `words` name, as `--flagfile` takes them: files, or all `*.flags` of a folder.
 
     Raises:
-        ConfigError: a word names none, two presets would share a name, or a name is no printable text.
+        ConfigError: a word names no preset, two presets share a name, or a name is not printable.
     """
-    _refuse_unprintable(words)
     names = [name for word in words for name in _presets(word)]
-    _refuse_unprintable(names)
     twice = [stem for stem, count in collections.Counter(map(_stem, names)).items() if count > 1]
     if twice:
-        raise ConfigError(f"Runs are named after their presets, of which two cannot share a name: {twice[0]}")
+        raise ConfigError(
+            f"Runs are named after their presets, so names must differ. Received twice: {twice[0]}"
+        )
     return names
 
 
-def _refuse_unprintable(names: list[str]) -> None:
-    for name in names:
-        if not name.isprintable():
-            raise ConfigError(f"The name of a preset is printable text on one line. Received: {name!r}")
-
-
 def _presets(word: str) -> list[str]:
-    for place in ("", *command_line.PRESET_ROOTS):
-        folder = pathlib.Path(os.path.join(place, os.path.expanduser(word)))
+    names = [word]
+    for root in ("", *command_line.PRESET_ROOTS):
+        folder = root / files.user_path(word)
         if os.path.isdir(folder):
             names = [os.path.join(word, path.name) for path in sorted(folder.glob("*.flags"))]
-            if not names:
-                raise ConfigError(f"No preset (*.flags) in this folder. Received: {word}")
-            return names
-    command_line.find_preset(word)
-    return [word]
+            break
+    for name in (word, *names):
+        if not name.isprintable():
+            raise ConfigError(f"Names of presets are printable text on one line. Received: {name!r}")
+    if not names:
+        raise ConfigError(f"No preset (*.flags) in this folder. Received: {word}")
+    command_line.find_preset(names[0])
+    return names
 
 
 def _stem(preset: str) -> str:
     return pathlib.Path(preset).stem
 
 
-def plan(presets: list[str], seeds: list[int], out: pathlib.Path, passed_on: list[str]) -> list[Job]:
-    """A job for each preset and seed, seed after seed, so that a table fills evenly.
+def grid_settings(axes: list[str]) -> list[tuple[str, ...]]:
+    """Returns all combinations of the flags and values of `--grid`, such as ("lambda=2", "k=3").
 
     Raises:
-        ConfigError: what is wrong with the flags of one of them.
+        ConfigError: an axis is not flag=value,value,...
+    """
+    product = []
+    for axis in axes:
+        flag, _, values = axis.partition("=")
+        if not (flag and all(values.split(","))):
+            raise ConfigError(
+                f"--grid takes a flag and its values, such as lambda=2,5,10. Received: {axis!r}"
+            )
+        product.append([f"{flag}={value}" for value in values.split(",")])
+    return list(itertools.product(*product))
+
+
+def plan(
+    presets: list[str], seeds: list[int], out: pathlib.Path, passed_on: list[str], grid: list[tuple[str, ...]]
+) -> list[Job]:
+    """Returns a job for each preset, setting and seed, seed after seed, so that a table fills evenly.
+
+    Raises:
+        ConfigError: the flags of a job are invalid, or the grid names a setting twice.
     """
     jobs = []
-    for seed in seeds:
-        for preset in presets:
-            name = f"{_stem(preset)}/s{seed}"
-            flags = [f"--flagfile={preset}", *passed_on]
-            try:
-                _refuse_own(command_line.parse(flags)[1])
-                flags += [f"--seed={seed}", f"--run_dir={out / name}"]
-                config, _ = command_line.parse(flags)
-            except ConfigError as error:
-                raise ConfigError(f"{_stem(preset)}: {error}") from None
-            place = out / OWN_FOLDER / name.replace("/", "_")
-            jobs.append(Job(name, tuple(flags), config, place))
+    for seed, preset, settings in itertools.product(seeds, presets, grid):
+        name = _name(_stem(preset), _setting(settings), seed)
+        flags = [f"--flagfile={preset}", *passed_on, *(f"--{setting}" for setting in settings)]
+        try:
+            _refuse_own(command_line.parse(flags)[1])
+            flags += [f"--seed={seed}", f"--run_dir={out / name}"]
+            config, _ = command_line.parse(flags)
+        except ConfigError as error:
+            raise ConfigError(f"{_stem(preset)}: {error}") from None
+        job_dir = out / OWN_FOLDER / name.replace("/", "_")
+        jobs.append(Job(_stem(preset), _setting(settings), tuple(flags), config, job_dir))
+    if len({(job.preset, dataclasses.replace(job.config, run_dir="")) for job in jobs}) < len(jobs):
+        raise ConfigError("--grid names a setting twice. Name each value once")
     return jobs
+
+
+def _setting(settings: tuple[str, ...]) -> str:
+    return "_".join(setting.replace("=", "-", 1).replace("/", "_") for setting in settings)
+
+
+def _name(preset: str, setting: str, seed: int) -> str:
+    return "/".join(part for part in (preset, setting, f"s{seed}") if part)
 
 
 def _refuse_own(sources: dict[str, str]) -> None:
     for name, instead in NOT_PASSED_ON.items():
         if sources[name] != command_line.DEFAULT:
-            raise ConfigError(f"--{name} is not for a sweep: {instead}. Received from: {sources[name]}")
+            raise ConfigError(f"A sweep does not take --{name}: {instead}. Received from: {sources[name]}")

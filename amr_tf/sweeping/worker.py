@@ -1,4 +1,7 @@
-"""What an executor runs for each job: `python -m amr_tf.train`, and who hears of which signal."""
+"""The process of a job: starts `python -m amr_tf.train` and forwards signals to it.
+
+python -m amr_tf.sweeping.worker JOB_DIR COMMAND...
+"""
 
 import contextlib
 import datetime
@@ -8,6 +11,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import filelock
@@ -15,42 +19,34 @@ import submitit
 
 from amr_tf.runtime import files
 
-LOCK, LOG, END, PROCESS = ".lock", "log.txt", "end.json", "process.json"
+LOCK, LOG, ERRORS, END, PROCESS = ".lock", "log.txt", "errors.txt", "end.json", "process.json"
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
-# By which a cluster announces the end of a job's time. The training does not know them and would die of them.
+# Signals that a cluster sends shortly before a job's time limit; the training would die of them.
 ANNOUNCEMENTS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Train:
-    """One job. It is pickled, travels to where it runs, and is called there.
+    """One job. On a cluster it is pickled, sent to a machine and called there.
 
-    It holds the job's lock while it lives, so that a job is never run twice at a time: a second one waits, and then
-    finds the run as the first one left it. SIGTERM is handed on to the training, which saves and leaves.
+    It locks the job while it lives, so that a job is never run twice concurrently: a second one waits, and then finds
+    the run as the first one left it. SIGTERM is forwarded to the training, which saves and stops.
 
     Args:
-        command: the words of the training command.
-        place: the job's own folder, for its lock, its log and its end.
-        environment: variables that the executor sets otherwise than they were; None: not set.
-        linger: seconds to stay when it was stopped and all is saved. A cluster that stops a job to make room queues it
-            again when the time it gave is over, but only if the job has not left before.
+        command: the training command.
+        job_dir: the job's own folder, for its lock, log and end.
+        linger: seconds to stay alive after a stop. A cluster queues a preempted job again at the end of its grace time,
+            but only if it is still alive.
     """
 
-    def __init__(
-        self,
-        command: list[str],
-        place: pathlib.Path,
-        environment: dict[str, str | None] | None = None,
-        linger: float = 0.0,
-    ):
-        self.command, self.place, self.environment = command, place, environment or {}
-        self.linger = linger
+    def __init__(self, command: list[str], job_dir: pathlib.Path, linger: float = 0.0):
+        self.command, self.job_dir, self.linger = command, job_dir, linger
         self.process: subprocess.Popen | None = None
         self.stopped = False
 
     def __call__(self) -> int:
-        """Trains, writes down how that ended and returns the exit code; 143 where it was stopped before."""
+        """Trains, records the end and returns the exit code; 143 if it was stopped before."""
         signal.signal(signal.SIGTERM, self._stop)
-        lock = filelock.FileLock(self.place / LOCK)
+        lock = filelock.FileLock(self.job_dir / LOCK)
         code = INTERRUPTED[1]
         while not self.stopped:
             with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=1):
@@ -61,15 +57,13 @@ class Train:
         return code
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """Called by submitit when the job's time is up or it must make room: the same once more, when all is saved."""
+        """Saves and returns the same job again; submitit calls it at the time limit or a preemption."""
         self._stop()
         if self.process is not None:
-            # `Popen.wait` may be what this interrupted, and would wait for itself.
+            # Not `Popen.wait`, which this call may have interrupted and which would wait for itself.
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        return submitit.helpers.DelayedSubmission(
-            Train(self.command, self.place, self.environment, self.linger)
-        )
+        return submitit.helpers.DelayedSubmission(Train(self.command, self.job_dir, self.linger))
 
     def _stop(self, *_) -> None:
         self.stopped = True
@@ -78,35 +72,32 @@ class Train:
                 self.process.terminate()
 
     def _train(self) -> int:
-        (self.place / END).unlink(missing_ok=True)
-        files.write_json(self.place / PROCESS, {"pid": os.getpid(), "host": socket.gethostname()})
-        with open(self.place / LOG, "ab", buffering=0) as log:
+        (self.job_dir / END).unlink(missing_ok=True)
+        files.write_json(self.job_dir / PROCESS, {"pid": os.getpid(), "host": socket.gethostname()})
+        with open(self.job_dir / LOG, "ab", buffering=0) as log:
             now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
             log.write(f"\n# {now} on {socket.gethostname()}: {shlex.join(self.command)}\n".encode())
             begin = log.tell()
             before = signal.pthread_sigmask(signal.SIG_BLOCK, ANNOUNCEMENTS)
+            unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
             try:
-                self.process = subprocess.Popen(  # noqa: S603 (the words are ours)
-                    self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment()
+                self.process = subprocess.Popen(  # noqa: S603 (this package's own command)
+                    self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=unbuffered
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             if self.stopped:
                 self._stop()
             code = self.process.wait()
-        said = last_line(self.place / LOG, begin)
-        if code == -signal.SIGTERM:  # it came before Python was ready for it
-            code, said = INTERRUPTED[1], "interrupted before it began"
-        files.write_json(self.place / END, {"code": code, "said": said})
+        output = last_line(self.job_dir / LOG, begin)
+        if code == -signal.SIGTERM:  # Python had not installed its handler yet
+            code, output = INTERRUPTED[1], "interrupted before it began"
+        files.write_json(self.job_dir / END, {"code": code, "said": output})
         return code
-
-    def _environment(self) -> dict[str, str]:
-        changed = os.environ | {"PYTHONUNBUFFERED": "1"} | self.environment
-        return {name: value for name, value in changed.items() if value is not None}
 
 
 def last_line(file: pathlib.Path, begin: int = 0) -> str:
-    """The last line of a file that is not empty, from the byte `begin` on; "" where there is none."""
+    """Returns the last non-empty line of a file after the byte `begin`, "" without one."""
     try:
         with open(file, "rb") as log:
             log.seek(max(begin, file.stat().st_size - 10_000))
@@ -114,3 +105,7 @@ def last_line(file: pathlib.Path, begin: int = 0) -> str:
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+if __name__ == "__main__":
+    sys.exit(Train(sys.argv[2:], pathlib.Path(sys.argv[1]))())

@@ -1,4 +1,4 @@
-"""The one place where config, data, model and callbacks meet."""
+"""A training run: connects the configuration, data, model, devices and callbacks."""
 
 import contextlib
 import os
@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import keras
-import rich.console
 import tensorflow as tf
 
 import amr_tf
@@ -17,12 +16,13 @@ from amr_tf import data
 from amr_tf.config import Config, ConfigError, command_line, flag_name
 from amr_tf.data import pipeline
 from amr_tf.distributed import cluster
-from amr_tf.distributed.coordination import Agreement
+from amr_tf.distributed.coordination import Coordinator
 from amr_tf.distributed.strategy import make_strategy
 from amr_tf.models.build import build_model
 from amr_tf.runs import checkpoints, data_record
 from amr_tf.runs.folder import RunFolder, read_rows
 from amr_tf.runtime import startup
+from amr_tf.runtime.console import LoggedConsole
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.training import callbacks, loop
 from amr_tf.training.pictures import Pictures
@@ -30,46 +30,44 @@ from amr_tf.training.tensorboard import TensorBoard
 
 
 def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | None = None) -> pathlib.Path:
-    """Trains to the end, or goes on where the run folder's newest checkpoint stands, and returns the folder.
+    """Trains to the end, resuming from the run folder's newest checkpoint, and returns the folder.
 
     Args:
         config: a resolved `Config`.
-        sources: where each value came from, by field name, as `command_line.parse` gives it.
+        sources: the source of each value by field name, from `command_line.parse`.
         stop_at: a step after which to save and stop, as a signal would.
 
     Raises:
-        UserError: impossible settings, missing or damaged data, a folder that cannot be used, diverged training.
+        UserError: invalid settings, missing or damaged data, an unusable folder, or diverged training.
         Interrupted: by SIGTERM, Ctrl-C, a closed terminal or `stop_at`; the run is saved.
     """
-    task = cluster.this_task(config)
-    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True, quiet=not task.is_chief)
     folder = RunFolder(config)
     with Interruption(stop_at) as interruption, contextlib.ExitStack() as stack:
-        strategy = make_strategy(config)
-        agreement = Agreement(strategy, task)
+        coordinator = Coordinator(make_strategy(config), cluster.this_task(config))
         interruption.listen()
-        stack.enter_context(agreement.missing(folder.newest_step, interruption))
+        stack.enter_context(coordinator.handle_lost_workers(folder.newest_step, interruption))
+        quiet = not coordinator.task.is_chief
+        console = LoggedConsole(quiet=quiet)
         config.check_networks(config.image_width)
         sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
-        if task.is_chief:
-            folder.check()
+        coordinator.on_chief(folder.check, None)
         _print_settings(console, config, sources)
-        splits = _load(config, agreement)
+        splits = _load(config, coordinator)
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
-        if task.is_chief:
-            _start(folder, splits, sources, stack)
-        with strategy.scope():
+        coordinator.on_chief(lambda: _start(folder, splits, sources, stack), None)
+        coordinator.on_chief(lambda: stack.enter_context(console.log_to(folder.log)), None)
+        with coordinator.strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         model.epoch_length = config.steps_per_epoch or per_pass
-        about = _about(config, sources, splits, strategy)
-        results = _train(model, splits, folder, console, interruption, agreement, about)
-    _print_end(console, folder, results)
+        about = _about(config, sources, splits, coordinator.strategy)
+        results = _train(model, splits, folder, console, interruption, coordinator, about)
+        _print_end(console, folder, results)
     return folder.path
 
 
 def _start(folder: RunFolder, splits: data.Splits, sources: dict[str, str], stack) -> None:
-    """Holds the run folder; in it stands what the data of a new run are, and a run that goes on has those."""
+    """Locks the run folder, with a record of the data of a new run, which those of a resumed run must match."""
     if folder.config_before:
         data_record.check(folder.path, splits)
     stack.enter_context(folder.started(sources))
@@ -77,36 +75,34 @@ def _start(folder: RunFolder, splits: data.Splits, sources: dict[str, str], stac
         data_record.write(folder.path, splits)
 
 
-def _load(config: Config, agreement: Agreement) -> data.Splits:
-    """The data; the chief goes first: what it prepares, others find where they share `--data_dir`.
+def _load(config: Config, coordinator: Coordinator) -> data.Splits:
+    """Loads the data, on the chief first: the others use what it prepares in a shared `--data_dir`.
 
     Raises:
-        ConfigError: workers with other settings or other data than the chief's.
+        ConfigError: the workers have different settings or data.
     """
-    splits = data.load(config) if agreement.is_chief else None
-    agreement.wait()
-    splits = splits or data.load(config)
+    splits = coordinator.chief_first(lambda: data.load(config))
     examples = {name: len(part) for name, part in splits._asdict().items()}
-    if not agreement.is_same(f"{config.hyperparameters()} {examples}"):
+    if not coordinator.all_equal(f"{config.hyperparameters()} {examples}"):
         raise ConfigError(
-            "Workers were started with different settings or data: give all of them the same command. Received by "
-            f"{agreement.task}: {splits.train.name}, {examples}"
+            f"The workers have different settings or data. Received by {coordinator.task}: {splits.train.name}, "
+            f"{examples}. Start all of them with the same command."
         )
     return splits
 
 
 def _train(
-    model, splits: data.Splits, folder, console, interruption, agreement: Agreement, about: dict
+    model, splits: data.Splits, folder, console, interruption, coordinator: Coordinator, about: dict
 ) -> callbacks.Results:
-    """From the run folder's newest checkpoint to the end of the last epoch."""
+    """Trains from the run folder's newest checkpoint to the end of the last epoch."""
     config = model.config
-    saved = checkpoints.Checkpoints(folder.checkpoints, model, console.print, agreement)
+    saved = checkpoints.Checkpoints(folder.checkpoints, model, console.print, coordinator)
     resumed = saved.restore()
-    rows = read_rows(folder.metrics) if agreement.is_chief else []
+    rows = coordinator.on_chief(lambda: read_rows(folder.metrics), [])
     step = int(model.step.numpy())
-    written_down = agreement.chiefs(int(rows[-1]["epoch"]) if rows else 0)
-    position = loop.Position.of(step, model.epoch_length, written_down)
-    # An epoch that was written down although its checkpoint is gone is made again.
+    recorded = coordinator.broadcast(int(rows[-1]["epoch"]) if rows else 0)
+    position = loop.Position.of(step, model.epoch_length, recorded)
+    # An epoch that was recorded but whose checkpoint is missing is trained again.
     rows = [row for row in rows if row["epoch"] <= position.epoch]
     results = callbacks.Results(folder, about, rows, saved, console.print)
     _print_start(console, config, splits, folder, position, step)
@@ -115,9 +111,9 @@ def _train(
     progress = callbacks.Progress(config.batch_size, model.epoch_length, config.epochs, step, console)
     summaries = TensorBoard(folder.tensorboard, config, splits.validation, new_run=not resumed)
     pictures = Pictures(folder, splits.validation, config.epochs)
-    watching = [progress, pictures, summaries, results] if agreement.is_chief else []
+    watching = coordinator.on_chief(lambda: [progress, pictures, summaries, results], [])
     try:
-        loop.Loop(model, splits, saved, watching, interruption, agreement).run(position)
+        loop.Loop(model, splits, saved, watching, interruption, coordinator).run(position)
     finally:
         progress.stop()
         summaries.close()
@@ -132,8 +128,8 @@ def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
         console.print(f"{flag:<{widths[0]}}  {value:<{widths[1]}}  {source}")
     if config.update_g_every > 1:
         console.print(
-            f"\nThe generator is updated on one step in {config.update_g_every} only: --update_g_every, of which the "
-            "paper does not speak and which its scripts left at 5.\n"
+            f"\nThe generator is updated on one step in {config.update_g_every} only (--update_g_every; the paper does "
+            "not mention it, its scripts use 5).\n"
         )
 
 
@@ -144,7 +140,7 @@ def _print_start(
     console.print(f"{splits.train.name}: {train} training, {validation} validation, {test} test examples")
     console.print(f"run folder: {folder.path}")
     if position.epoch >= config.epochs:
-        more = "; more of them continue it: --epochs" if config.schedule == "constant" else ""
+        more = "; a larger --epochs continues it" if config.schedule == "constant" else ""
         console.print(f"this run is finished ({position.epoch} epochs){more}")
     elif step:
         console.print(f"resuming after step {step:,}, in epoch {position.epoch + 1}")
@@ -161,19 +157,15 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
     )
     console.print(f"results:     {folder.results}")
     console.print(f"picture:     {picture}")
-    # The interpreter that has TensorBoard, as short as it can be typed here.
-    try:
-        here = f"{os.getcwd()}{os.sep}"
-    except FileNotFoundError:  # the folder was removed meanwhile
-        here = ""
-    python = sys.executable.removeprefix(here)
-    words = [python, "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
+    # The interpreter as the user typed it.
+    words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
     console.print(f"TensorBoard: {shlex.join(words)}")
 
 
 def _about(config: Config, sources: dict[str, str], splits: data.Splits, strategy) -> dict:
-    """How a result came about, for results.json."""
-    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in _gpus()]
+    """Returns the provenance of a result, for results.json."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     return {
         "config": config.hyperparameters(),
         "sources": {flag_name(n): source for n, source in sources.items() if source != command_line.DEFAULT},
@@ -182,8 +174,8 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
         "classes": splits.train.spec.classes,
         "examples": {name: len(part) for name, part in splits._asdict().items()},
         "replicas": strategy.num_replicas_in_sync,
-        "device": gpus or [f"{platform.machine()} CPU, {startup.cores()} cores"],
-        # Of one operation on the CPU: another number of them rounds otherwise.
+        "device": names or [f"{platform.machine()} CPU, {startup.cores()} cores"],
+        # Recorded because results depend bitwise on the number of intra-op threads.
         "threads": os.environ.get(startup.THREADS),
         "versions": {
             "amr_tf": amr_tf.__version__,
@@ -195,18 +187,14 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
     }
 
 
-def _gpus() -> list:
-    return tf.config.list_physical_devices("GPU")
-
-
 def _commit() -> str | None:
-    """The commit of the checkout this runs from; None where it is an installed package."""
+    """Returns the commit of the checkout that this package runs from, None for an installed package."""
     here = pathlib.Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 (git, wherever the user's shell would find it)
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 (the git of the user's PATH)
             cwd=here, capture_output=True, text=True, check=False,
         )  # fmt: skip
     except OSError:

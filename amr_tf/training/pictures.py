@@ -1,4 +1,4 @@
-"""Pictures of a model as it is, always of the same examples and the same draw: as PNG files and in TensorBoard."""
+"""Pictures of a model during training, of the same examples and random numbers each time: PNG files and TensorBoard."""
 
 import functools
 import math
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from amr_tf.data import Arrays, pixels
 from amr_tf.mixing import mix
-from amr_tf.plotting import canvas
+from amr_tf.plotting import canvas, charts
 from amr_tf.runs.folder import RunFolder
 from amr_tf.runtime import files
 
@@ -17,20 +17,20 @@ COLUMNS = 12  # examples in a picture of reconstructions or mixes
 POINTS = 1000  # points in a scatter plot
 PAIRS, STEPS = 4, 10  # pairs in a picture of interpolations, images on the way between the two
 PAIR_GAP = 6  # pixels between the pairs
-SHOWN_WIDTH = 64  # pixels that a small image is enlarged to
-MOST_EPOCHS = 100  # of a run that are drawn, so that a long one does not fill the disk
+MOST_EPOCHS = 100  # drawn epochs of a run, so that a long run does not fill the disk
 
 DESCRIPTIONS = {
     "reconstructions": "Validation examples x above their reconstructions g(f(x)).",
     "mixes": "From the top: parent 1 of each mix, the other parents, the decoded mix x_m = g(Mix(h_1, ..., h_k)). "
     "Points: real ones blue, decoded mixes orange.",
-    "interpolations": "Two rows for each pair of validation examples: above g((1 - a) f(x1) + a f(x2)) for a from 0 to "
-    "1, so that its ends are reconstructions, below the blend of the pixels (1 - a) x1 + a x2.",
+    "interpolations": "Two rows for each pair of validation examples: above the decoded codes on the way from f(x1) to "
+    "f(x2) that the model's mixer takes (a convex mixer: (1 - a) f(x1) + a f(x2) for a from 0 to 1; a Bernoulli mixer: "
+    "feature maps switched one after the other), below the blend of the pixels (1 - a) x1 + a x2.",
 }
 
 
 def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
-    """Pictures by name for the model as it is, uint8 [H, W, 3] each.
+    """Draws pictures of a model: uint8 [H, W, 3] by name.
 
     Args:
         model: anything with `encode`, `decode`, `interpolate`, `mixer` and `code_shape` of an `Autoencoder`.
@@ -40,33 +40,34 @@ def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
     if examples.dtype != np.uint8:
         points = examples[:POINTS]
         _, mixed = _mixes(model, points)
-        return {"mixes": canvas.scatter(points, mixed)}
+        cloud = charts.Cloud("", points.reshape(-1, 2), mixed.reshape(-1, 2))
+        return {"mixes": charts.picture(charts.clouds([cloud]))}
     x = pixels.to_float(examples[:COLUMNS])
     parents, mixed = _mixes(model, x)
     pictures = {
-        "reconstructions": canvas.grid([x, _as_float(model.decode(model.encode(x)))]),
+        "reconstructions": canvas.grid([x, model.reconstruct(x).numpy()]),
         "mixes": canvas.grid([*parents, mixed]),
     }
     if len(x) > 1:
         pictures["interpolations"] = _interpolations(model, x)
-    factor = max(1, SHOWN_WIDTH // x.shape[2])
+    factor = canvas.factor(x.shape[2])
     return {name: canvas.enlarge(picture, factor) for name, picture in pictures.items()}
 
 
 def is_drawn(epoch: int, epochs: int) -> bool:
-    """Whether epoch 0 .. epochs - 1 is one of those drawn: evenly spaced, at most MOST_EPOCHS and the last."""
+    """Returns True for the drawn ones of the epochs 0 .. epochs - 1: MOST_EPOCHS evenly spaced ones, and the last."""
     return (epoch + 1) % math.ceil(epochs / MOST_EPOCHS) == 0 or epoch + 1 == epochs
 
 
 class Pictures(keras.callbacks.Callback):
-    """At the end of an epoch the pictures of the same validation examples, as PNG files and in TensorBoard.
+    """Callback that draws validation examples at the end of an epoch, as PNG files and for TensorBoard.
 
-    `close` ends it, also after an error, when Keras calls no `on_train_end`.
+    Call `close` at the end, also after an error: Keras then calls no `on_train_end`.
 
     Args:
-        run: where `images/epoch_00001_<name>.png` and `tensorboard/images` go.
+        run: folder of `images/epoch_00001_<name>.png` and `tensorboard/images`.
         validation: the validation split.
-        epochs: how many the run will have in all.
+        epochs: number of epochs of the whole run.
     """
 
     def __init__(self, run: RunFolder, validation: Arrays, epochs: int):
@@ -76,7 +77,7 @@ class Pictures(keras.callbacks.Callback):
 
     @functools.cached_property
     def writer(self) -> tf.summary.SummaryWriter:
-        """Made when the first picture is there, since it makes a file at once."""
+        """Writer made with the first picture, since it creates its file at once."""
         return tf.summary.create_file_writer(str(self.run.tensorboard / "images"))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -95,22 +96,15 @@ class Pictures(keras.callbacks.Callback):
 
 
 def _mixes(model, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The parents [B, H, W, C] of each mix, k of them, and the decoded mixes [B, H, W, C]."""
+    """Returns the k parents [B, H, W, C] of each mix, and the decoded mixes [B, H, W, C]."""
     indices, weights = model.mixer.sample(len(x), model.code_shape, tf.constant([0, 0], tf.int64))
     mixed = model.decode(mix(model.encode(x), indices, weights))
-    return [x[column] for column in indices.numpy().T], _as_float(mixed)
+    return [x[column] for column in indices.numpy().T], mixed.numpy()
 
 
 def _interpolations(model, x: np.ndarray) -> np.ndarray:
-    """Two rows for each pair (0, 1), (2, 3), ...: decoded codes on the way, and the same way in pixels."""
+    """Draws two rows for each pair (0, 1), (2, 3), ...: the decoded path between the codes, and the blended pixels."""
     pairs = min(PAIRS, len(x) // 2)
     x1, x2 = x[0 : 2 * pairs : 2], x[1 : 2 * pairs : 2]
-    decoded = _as_float(model.interpolate(x1, x2, STEPS))
-    share = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None, None, None]
-    blended = (1 - share) * x1[:, None] + share * x2[:, None]
-    return canvas.stack([canvas.grid(list(rows)) for rows in zip(decoded, blended, strict=True)], PAIR_GAP)
-
-
-def _as_float(x: tf.Tensor) -> np.ndarray:
-    """float32, whatever the model computes in."""
-    return tf.cast(x, tf.float32).numpy()
+    paths = zip(model.interpolate(x1, x2, STEPS).numpy(), canvas.blend(x1, x2, STEPS), strict=True)
+    return canvas.stack([canvas.grid(list(rows)) for rows in paths], PAIR_GAP)

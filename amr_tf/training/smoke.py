@@ -1,4 +1,4 @@
-"""--smoke: a command tried in less than a minute, by the code that it would run for a week."""
+"""`--smoke`: tries a command in less than a minute, with the code of the whole run."""
 
 import dataclasses
 import pathlib
@@ -17,27 +17,25 @@ STOP_AT = 2
 
 
 def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> None:
-    """Trains two steps, stops, goes on from the checkpoint to the end, evaluates; leaves nothing behind.
+    """Trains two steps, stops, resumes to the end, evaluates, and deletes the run.
+
+    Networks and batches keep their size; `data.load` loads a few hundred examples of each split.
 
     Args:
         train: called with a Config, the sources and perhaps `stop_at`.
-        config: with `smoke` set.
-        sources: of its values.
+        config: the command's settings, with `smoke` set.
+        sources: the source of each value by field name.
 
     Raises:
-        UserError: whatever is wrong with the command.
+        UserError: the command is invalid.
     """
     begin = time.monotonic()
     with (
         Interruption(),
         tempfile.TemporaryDirectory(prefix="amr_tf_smoke_", dir=temporary_folder()) as folder,
     ):
-        # Networks and batches stay as large as they are; `data.load` takes a few hundred examples of each split.
-        short: dict[str, Any] = {
-            "epochs": 1,
-            "steps_per_epoch": STEPS,
-            "run_dir": str(pathlib.Path(folder) / "run"),
-        }
+        run_dir = str(pathlib.Path(folder) / "run")
+        short: dict[str, Any] = {"epochs": 1, "steps_per_epoch": STEPS, "run_dir": run_dir}
         config, sources = dataclasses.replace(config, **short), sources | dict.fromkeys(short, "--smoke")
         try:
             train(config, sources, stop_at=STOP_AT)
@@ -46,6 +44,5 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
                 raise
             print(f"smoke: {interrupted}")
         train(config, sources)
-    print(
-        f"smoke: trained, saved, resumed and evaluated in {time.monotonic() - begin:.0f} s; nothing is kept"
-    )
+    seconds = time.monotonic() - begin
+    print(f"smoke: trained, saved, resumed and evaluated in {seconds:.0f} s; nothing is kept")

@@ -25,6 +25,7 @@ from tensorboard.plugins.hparams import api as hp
 from amr_tf.config import Config
 from amr_tf.config.rules import profiled
 from amr_tf.data import Arrays, pixels
+from amr_tf.models.autoencoder import Autoencoder
 from amr_tf.plotting import canvas
 from amr_tf.runtime import files
 from amr_tf.training.pictures import is_drawn
@@ -41,73 +42,52 @@ class Tag(NamedTuple):
     description: str
 
 
-# fmt: off
-# In words and in the paper's notation: h = f(x), x^ = g(h), x_m = g(h_m), h_m = Mix(h_1, ..., h_k), and l(p, t) is the
-# loss of the discriminator's score p against the target t.
+# Tags of what every run logs besides the losses that its method declares.
 TAGS = {
-    "gen_loss": Tag("generator/gen_loss", "What encoder f and decoder g minimise: the terms, weighted (Eq. 2, 3)."),
-    "recon": Tag("generator/recon", "Reconstruction `rec(x, x^)`, `x^ = g(f(x))`, before lambda (Eq. 2, 3)."),
-    "kl": Tag("generator/kl", "VAE: `KL(N(mean, variance) | N(0, 1))` of a code in nats, before beta_kl."),
-    "gan_recon": Tag("generator/gan_recon", "Reconstructions should look real: `l(D(x^), 1)`, Eq. 2, 3."),
-    "gan_mix": Tag(
-        "generator/gan_mix",
-        "Decoded mixes `x_m = g(h_m)` should look real: `l(D(x_m), 1)`, Eq. 3. ACAI: unmixed, `l(D(x_m), 0)`.",
+    "gen_loss": Tag(
+        "generator/gen_loss", "What encoder f and decoder g minimise: their terms, weighted (Eq. 2, 3)."
     ),
-    "consistency": Tag("generator/consistency", "A mix keeps its code: `rec(f(x_m), h_m)`, before beta (Eq. 3)."),
-    "gan_supervised": Tag(
-        "generator/gan_supervised",
-        "Supervised mixes `x_s` should look real: `l(D(x_s), 1)`, `x_s = g(m h_1 + (1 - m) h_2)`, m drawn of what the "
-        "class mixer makes of the attributes y~ that are asked for (section 2.2).",
+    "disc_loss": Tag(
+        "discriminator/disc_loss", "What the discriminator D minimises: the sum of its terms (Eq. 2, 3)."
     ),
-    "attributes": Tag(
-        "generator/attributes",
-        "Supervised mixes should show their attributes: cross-entropy of `C(x_s)` and y~, before attribute_weight.",
+    "probe_accuracy": Tag(
+        "probe/accuracy", "Share of examples whose label a linear classifier reads from `h = f(x)`."
     ),
-    "mask_balance": Tag(
-        "generator/mask_balance", "`(sum of m - C/2)^2` over the C feature maps of a mask m, before mask_eps."
+    "probe_loss": Tag("probe/loss", "Cross-entropy of that classifier; its gradient does not reach f."),
+    "gen_gradient_norm": Tag(
+        "gradient_norm/generator", "Norm of gen_loss's gradient by the weights of f and g."
     ),
-    "consistency_supervised": Tag(
-        "generator/consistency_supervised", "A supervised mix keeps its code: `rec(f(x_s), h_s)`, before beta."
+    "disc_gradient_norm": Tag(
+        "gradient_norm/discriminator", "Norm of disc_loss's gradient by the weights of D."
     ),
-    "disc_loss": Tag("discriminator/disc_loss", "What the discriminator D minimises: the sum of its terms (Eq. 2, 3)."),
-    "disc_real": Tag(
-        "discriminator/disc_real", "Real images: `l(D(x), 1)`, Eq. 2, 3. ACAI as the AMR paper reran it: `l(D(x), 0)`."
+    "probe_gradient_norm": Tag(
+        "gradient_norm/probe", "Norm of the probe loss's gradient by the probe's weights."
     ),
-    "disc_recon": Tag("discriminator/disc_recon", "Reconstructions: `l(D(x^), 0)`, Eq. 2, 3."),
-    "disc_mix": Tag(
-        "discriminator/disc_mix",
-        "Decoded mixes: `l(D(x_m), 0)`, Eq. 3. ACAI: `l(D(x_m), alpha)`, alpha in [0, 1/2]; as the AMR paper reran it "
-        "`l(D(x_m), 2 min(alpha, 1 - alpha))`.",
-    ),
-    "disc_supervised": Tag("discriminator/disc_supervised", "Supervised mixes: `l(D(x_s), 0)`."),
-    "disc_attributes": Tag(
-        "discriminator/disc_attributes", "Attributes of real images: cross-entropy of `C(x)` and y, C a head of D."
-    ),
-    "disc_blend": Tag(
-        "discriminator/disc_blend", "ACAI: an image and its reconstruction blended, `l(D(0.2 x + 0.8 x^), 0)`."
-    ),
-    "probe_accuracy": Tag("probe/accuracy", "Share of examples whose label a linear classifier reads from `h = f(x)`."),
-    "probe_loss": Tag("probe/loss", "Cross-entropy of that classifier; nothing of it reaches f."),
-    "gen_gradient_norm": Tag("gradient_norm/generator", "Norm of gen_loss's gradient by the weights of f and g."),
-    "disc_gradient_norm": Tag("gradient_norm/discriminator", "Norm of disc_loss's gradient by the weights of D."),
-    "probe_gradient_norm": Tag("gradient_norm/probe", "Norm of the probe loss's gradient by the probe's weights."),
     "learning_rate": Tag("optimizer/learning_rate", "Adam's, of all three players, at the end of the epoch."),
     "images_per_second": Tag("speed/images_per_second", "Training steps alone, without an epoch's first."),
 }
-# fmt: on
 SPLITS = {"val_": "evaluation/validation", "test_": "evaluation/test"}
 
 
-def place(name: str) -> tuple[str, Tag]:
-    """Sub-folder and tag of a number by its name in the logs; unknown names are tags of their own."""
+def tags(model: Autoencoder) -> dict[str, Tag]:
+    """Returns the tag of every number that a run of this model logs."""
+    players = {
+        "generator": model.active_generator_terms,
+        "discriminator": getattr(model, "discriminator_terms", ()),
+    }
+    return TAGS | {
+        term.name: Tag(f"{player}/{term.name}", f"{term.description} `{term.equation}`")
+        for player, terms in players.items()
+        for term in terms
+    }
+
+
+def place(name: str, tags: dict[str, Tag]) -> tuple[str, Tag]:
+    """Returns sub-folder and tag of a number by its name in the logs; unknown names are tags themselves."""
     for prefix, split in SPLITS.items():
         if name.startswith(prefix):
-            return split, _tag(name.removeprefix(prefix))
-    return "train", _tag(name)
-
-
-def _tag(name: str) -> Tag:
-    return TAGS.get(name, Tag(name, ""))
+            return split, tags.get(name.removeprefix(prefix), Tag(name.removeprefix(prefix), ""))
+    return "train", tags.get(name, Tag(name, ""))
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -153,10 +133,10 @@ class TensorBoard(keras.callbacks.Callback):
         self.profile.after(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.step.numpy())
+        step, known = int(self.model.step.numpy()), tags(self.model)
         for name, value in (logs or {}).items():
-            split, tag = place(name)
-            # What a context like this wrote is in the file when it is left.
+            split, tag = place(name, known)
+            # Leaving the context flushes the writer.
             with self._writer(split).as_default():
                 tf.summary.scalar(tag.name, value, step=step, description=tag.description)
         if self.config.projector and is_drawn(epoch, self.config.epochs):
@@ -174,7 +154,7 @@ class TensorBoard(keras.callbacks.Callback):
         return self.writers[split]
 
 
-def forward_graph(model) -> tf.Graph:
+def forward_graph(model: Autoencoder) -> tf.Graph:
     """The graph of what a model computes: encode, decode, the discriminator's score where there is one, the probe."""
 
     @tf.function
@@ -185,8 +165,8 @@ def forward_graph(model) -> tf.Graph:
             reconstruction = model.decode(h)
         with tf.name_scope("probe"):
             model.probe(h)
-        # Nothing is returned: each output would be drawn as a node of its own, tied to every other one.
-        if hasattr(model, "discriminator"):
+        # Nothing is returned: TensorBoard would draw each output as a node tied to every other one.
+        if model.has_discriminator:
             with tf.name_scope("discriminate"):
                 model.discriminator(reconstruction)
 
@@ -194,11 +174,11 @@ def forward_graph(model) -> tf.Graph:
     return forward.get_concrete_function(spec).graph
 
 
-def write_codes(folder: pathlib.Path, model, validation: Arrays) -> None:
+def write_codes(folder: pathlib.Path, model: Autoencoder, validation: Arrays) -> None:
     """The codes of validation examples, their labels and, for images, thumbnails, for TensorBoard's projector."""
     examples, labels = validation.images[:CODES], validation.labels[:CODES]
     is_points = examples.dtype != np.uint8
-    x = examples if is_points else pixels.to_float(examples)
+    x = pixels.to_float(examples)
     parts = [model.encode(x[i : i + ENCODED]) for i in range(0, len(x), ENCODED)]
     codes = tf.cast(tf.concat(parts, axis=0), tf.float32).numpy().reshape(len(x), -1)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The command line: sources, presets and refusals, without TensorFlow."""
+"""Command lines of the training: values, sources and refusals, without TensorFlow."""
 
 import dataclasses
 import os
@@ -36,39 +36,33 @@ WORDS = st.one_of(
 
 @pytest.fixture(scope="module", autouse=True)
 def empty_folder(tmp_path_factory):
-    """Tests run in an empty folder, so that no word names a file by chance."""
+    """Runs the tests in an empty folder, where no word names a file by chance."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("empty"))
         yield
 
 
 def sources_of(*words: str) -> dict[str, str]:
-    """The sources of what does not come from the defaults."""
-    _, sources = command_line.parse(list(words))
-    return {name: source for name, source in sources.items() if source != "default"}
-
-
-def parsed_or_refusal(words: list[str]) -> tuple[Config, dict[str, str]] | str:
-    try:
-        return command_line.parse(words)
-    except ConfigError as error:
-        return str(error)
+    """Returns the sources of all values that are not defaults."""
+    return {name: source for name, source in command_line.parse([*words])[1].items() if source != "default"}
 
 
 def assert_parses_or_refuses(words: list[str]) -> None:
-    result = parsed_or_refusal(words)
-    if isinstance(result, str):
-        assert result
-        assert result.isprintable()
+    refusal = ""
+    try:
+        config, sources = command_line.parse(words)
+    except ConfigError as error:
+        refusal = str(error) or "\n"
+    assert refusal.isprintable()
+    if refusal:
         return
-    config, sources = result
     assert list(sources) == [field.name for field in FIELDS]
     config.check_networks(config.image_width)
 
 
 @settings(max_examples=500)
 @given(st.lists(WORDS, max_size=5))
-def test_any_words_are_parsed_or_refused_on_one_line(words):
+def test_parse_any_words_parses_or_refuses(words):
     assert_parses_or_refuses(words)
 
 
@@ -76,7 +70,7 @@ def test_any_words_are_parsed_or_refused_on_one_line(words):
 @given(
     content=st.binary() | st.lists(WORDS).map(lambda words: "\n".join(words).encode(errors="surrogatepass"))
 )
-def test_any_flag_file_is_parsed_or_refused_on_one_line(preset_path, content):
+def test_parse_any_flag_file_parses_or_refuses(preset_path, content):
     preset_path.write_bytes(content)
     assert_parses_or_refuses([f"--flagfile={preset_path}"])
 
@@ -91,7 +85,7 @@ def test_any_flag_file_is_parsed_or_refused_on_one_line(preset_path, content):
         (["--k=0x10"], "--k takes a whole number. Received: --k='0x10'"),
         (["--k="], "--k takes a whole number. Received: --k=''"),
         (["--lambda=ten"], "--lambda takes a number. Received: --lambda='ten'"),
-        (["--undefok=x", "--x=3"], "No flag may go unknown. Received: --undefok=x (flag; --help lists the flags)"),
+        (["--undefok=x", "--x=3"], "Unknown flags are refused. Received: --undefok=x (flag; --help lists the flags)"),
         (["--run_dir=a\nb"], "Flags are printable text on one line. Received: '--run_dir=a\\nb' (flag)"),
         (["--flagfile"], "--flagfile names no readable file. Received: --flagfile="),
         (["--flagfile=missing"], "--flagfile names no readable file. Received: --flagfile=missing"),
@@ -99,18 +93,18 @@ def test_any_flag_file_is_parsed_or_refused_on_one_line(preset_path, content):
         (["--flagfile=~no-such-user/x"], "--flagfile names no readable file. Received: --flagfile=~no-such-user/x"),
     ],
 )  # fmt: skip
-def test_messages_say_what_was_wrong_and_what_was_received(words, message):
+def test_parse_refusal_names_the_received_value(words, message):
     with pytest.raises(ConfigError) as error:
         command_line.parse(words)
     assert str(error.value) == message
 
 
-def test_networks_that_do_not_fit_the_data_set_are_refused():
+def test_parse_networks_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match=r"--latent_width=5 \(images of 32 px\)"):
         command_line.parse(["--latent_width=5"])
 
 
-def test_without_words_everything_is_a_default():
+def test_parse_without_words_gives_defaults():
     config, sources = command_line.parse([])
     assert config == Config()
     assert set(sources.values()) == {"default"}
@@ -119,27 +113,20 @@ def test_without_words_everything_is_a_default():
 @pytest.mark.parametrize(
     "words", [["--lambda=5"], ["-lambda=5"], ["--lambda", "5"], ["--lambda=1", "--lambda=5"]]
 )
-def test_a_flag_sets_its_field(words):
-    config, _ = command_line.parse(words)
-    assert config == Config(lambda_=5.0)
-    assert sources_of(*words) == {"lambda_": "flag"}
+def test_parse_a_flag_sets_its_field(words):
+    assert command_line.parse(words)[0] == Config(lambda_=5.0)
+    assert sources_of(*words, "--k=2", "--run_dir=") == dict.fromkeys(["lambda_", "k", "run_dir"], "flag")
 
 
-def test_a_flag_that_repeats_the_default_counts_as_given():
-    assert sources_of("--k=2", "--run_dir=") == {"k": "flag", "run_dir": "flag"}
-
-
-def test_describe_lists_every_flag_with_value_and_source():
+def test_describe_lists_every_flag():
     rows = command_line.describe(*command_line.parse(["--lambda=5"]))
     assert [flag for flag, _, _ in rows] == [f"--{flag}" for flag in FLAGS]
     assert ("--lambda", "5.0", "flag") in rows
     assert ("--k", "2", "default") in rows
 
 
-def test_help_shows_every_field_with_meaning_choices_and_defaults():
-    text = command_line.help_text("amr_tf.train", "trains a model")
-    assert text.startswith("amr_tf.train: trains a model\n")
-    sections = dict(zip(FLAGS, text.split("\n--")[1:], strict=True))
+def test_help_shows_every_field():
+    sections = dict(zip(FLAGS, command_line.train_help().split("\n--")[1:], strict=True))
     for field in FIELDS:
         section = sections[flag_name(field.name)]
         assert section.startswith(flag_name(field.name) + "\n")
@@ -153,36 +140,24 @@ def test_help_shows_every_field_with_meaning_choices_and_defaults():
     assert "2 with --model=acai --dataset=lines" in " ".join(sections["latent_width"].split())
 
 
-def run_python(*words: str) -> subprocess.CompletedProcess:
-    """A Python of its own that finds the package; its stderr lists every module imported."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-X", "importtime", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment,
-    )
-
-
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("word", "message"),
     [
-        (["--k=1"], "--k must be at least 2. Received: --k=1"),
-        (["--modle=amr"], "Unknown command line flag 'modle'. Did you mean: model ?"),
-        (["--model=acai", "--k=3"], "ACAI predicts the coefficient of a pair: use --k=2"),
-        (["--flagfile=missing"], "--flagfile names no readable file"),
-        (["--latent_width=5"], "The networks halve the image until it is latent_width wide"),
-        (["stray"], "Flags are written --name=value"),
+        ("--k=1", "--k must be at least 2. Received: --k=1"),
+        ("--flagfile=missing", "--flagfile names no readable file"),
+        ("--latent_width=5", "The networks halve the image until it is latent_width wide"),
+        ("stray", "Flags are written --name=value"),
     ],
 )
-def test_the_trainer_refuses_bad_flags_on_one_line_before_tensorflow_is_imported(words, message):
-    process = run_python("-m", "amr_tf.train", *words)
+def test_train_bad_flag_is_refused_before_tensorflow(word, message):
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "amr_tf.train", word],
+        capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     trace = [line for line in process.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.rsplit("|")[-1].strip() for line in trace}
     (line,) = [line for line in process.stderr.splitlines() if line not in trace]
     assert line.startswith(f"amr_tf.train: {message}")
-    assert process.returncode == 2
-    assert process.stdout == ""
+    assert (process.returncode, process.stdout) == (2, "")
     assert "amr_tf.config" in imported
     assert not imported & {"tensorflow", "keras"}

@@ -7,93 +7,81 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from amr_tf import evaluate, export, report
-from amr_tf.config import MODELS, Config, ConfigError, command_line
+from amr_tf.config import Config, ConfigError, command_line
+from amr_tf.registry import MODELS
 from amr_tf.serving import client
+from tests.config.test_command_line import sources_of
 
 ROOT = command_line.PACKAGE.parent
 PRESETS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "flags").rglob("*.flags"))
 
 
-def sources_of(*words: str) -> dict[str, str]:
-    """The sources of what does not come from the defaults."""
-    _, sources = command_line.parse(list(words))
-    return {name: source for name, source in sources.items() if source != "default"}
-
-
-@pytest.mark.parametrize("form", ["--flagfile={}", "-flagfile={}", "--flagfile {}"])
-def test_a_preset_is_named_as_the_source(tmp_path, monkeypatch, form):
-    (tmp_path / "a.flags").write_text("# comment\n\n// comment\n  --k=3  \n--seed=7\n")
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes presets into an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    words = form.format("a.flags").split()
-    assert sources_of(*words) == {"k": "preset a.flags", "seed": "preset a.flags"}
-    assert command_line.parse(words)[0] == Config(k=3, seed=7)
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode("latin-1"))
+
+    return write
 
 
-def test_later_flags_win_over_a_preset_and_the_other_way_round(tmp_path):
-    preset = tmp_path / "a.flags"
-    preset.write_text("--k=3\n")
-    before, after = ["--k=4", f"--flagfile={preset}"], [f"--flagfile={preset}", "--k=4"]
-    assert command_line.parse(before)[0].k == 3
-    assert sources_of(*before) == {"k": f"preset {preset}"}
-    assert command_line.parse(after)[0].k == 4
-    assert sources_of(*after) == {"k": "flag"}
+@pytest.mark.parametrize("form", ["--flagfile=a.flags", "-flagfile=a.flags", "--flagfile a.flags"])
+def test_preset_is_named_as_the_source(write, form):
+    write("a.flags", "# comment\n\n// comment\n  --k=3  \n--seed=7\n")
+    assert sources_of(*form.split()) == {"k": "preset a.flags", "seed": "preset a.flags"}
+    assert command_line.parse(form.split())[0] == Config(k=3, seed=7)
 
 
-def test_what_follows_a_nested_preset_wins_over_it(tmp_path):
-    (tmp_path / "base.flags").write_text("--k=3\n--seed=3\n--epochs=3\n")
-    (tmp_path / "top.flags").write_text("--k=4\n--flagfile=base.flags\n--seed=4\n")
-    words = [f"--flagfile={tmp_path / 'top.flags'}", "--epochs=5"]
-    assert command_line.parse(words)[0] == Config(k=3, seed=4, epochs=5)
-    top, base = f"preset {tmp_path / 'top.flags'}", "preset base.flags"
-    assert sources_of(*words) == {"k": base, "seed": top, "epochs": "flag"}
+def test_later_flags_and_presets_win(write):
+    write("base.flags", "--k=3\n--seed=3\n--epochs=3\n")
+    write("top.flags", "--k=4\n--flagfile=base.flags\n--seed=4\n--flagfile=base.flags\n--beta=1\n")
+    words = ["--lambda=1", "--beta=2", "--flagfile=top.flags", "--epochs=5"]
+    assert command_line.parse(words)[0] == Config(lambda_=1.0, k=3, seed=3, beta=1.0, epochs=5)
+    base = "preset base.flags"
+    expected = {"lambda_": "flag", "k": base, "seed": base, "beta": "preset top.flags", "epochs": "flag"}
+    assert sources_of(*words) == expected
 
 
-def test_a_nested_preset_is_looked_for_beside_the_one_that_names_it_first(tmp_path, monkeypatch):
-    (tmp_path / "presets" / "base").mkdir(parents=True)
-    (tmp_path / "elsewhere" / "base").mkdir(parents=True)
-    (tmp_path / "presets" / "top.flags").write_text("--flagfile=base/a.flags\n")
-    (tmp_path / "elsewhere" / "base" / "a.flags").write_text("--k=3\n")
+def test_nested_preset_beside_its_parent_comes_first(write, tmp_path, monkeypatch):
+    write("presets/top.flags", "--flagfile=base/a.flags\n")
+    write("elsewhere/base/a.flags", "--k=3\n")
     monkeypatch.chdir(tmp_path / "elsewhere")
-    words = ["--flagfile=../presets/top.flags"]
-    assert command_line.parse(words)[0].k == 3
-    (tmp_path / "presets" / "base" / "a.flags").write_text("--k=4\n")
-    assert command_line.parse(words)[0].k == 4
+    assert command_line.parse(["--flagfile=../presets/top.flags"])[0].k == 3
+    write("presets/base/a.flags", "--k=4\n")
+    assert command_line.parse(["--flagfile=../presets/top.flags"])[0].k == 4
 
 
-def test_presets_of_the_project_are_found_from_any_folder(tmp_path, monkeypatch):
-    (tmp_path / "flags").mkdir()
-    (tmp_path / "flags" / "a.flags").write_text("--k=3\n")
+def test_presets_of_the_project_are_found_anywhere(write, tmp_path, monkeypatch):
+    write("project/flags/a.flags", "--k=3\n")
     with pytest.raises(ConfigError, match="names no readable file"):
         command_line.parse(["--flagfile=flags/a.flags"])
-    monkeypatch.setattr(command_line, "PRESET_ROOTS", (tmp_path,))
+    monkeypatch.setattr(command_line, "PRESET_ROOTS", (tmp_path / "project",))
     assert command_line.parse(["--flagfile=flags/a.flags"])[0].k == 3
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_of_the_project_can_be_run_from_any_folder(name, tmp_path, monkeypatch):
+def test_every_preset_parses_in_any_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command_line.parse([f"--flagfile={name}"])
     assert (ROOT / name).read_text(encoding="utf-8").startswith("# ")
 
 
-@pytest.mark.parametrize("included", ["a.flags", "b.flags"])
-def test_a_preset_that_includes_itself_is_refused(tmp_path, included):
-    (tmp_path / "a.flags").write_text(f"--flagfile={included}\n")
-    (tmp_path / "b.flags").write_text("--flagfile=a.flags\n")
-    with pytest.raises(ConfigError, match=r"cannot include itself. Received: --flagfile=a\.flags"):
-        command_line.parse([f"--flagfile={tmp_path / 'a.flags'}"])
-
-
-def test_a_preset_may_be_included_twice(tmp_path):
-    (tmp_path / "a.flags").write_text("--k=3\n")
-    (tmp_path / "b.flags").write_text("--flagfile=a.flags\n--k=4\n--flagfile=a.flags\n")
-    assert command_line.parse([f"--flagfile={tmp_path / 'b.flags'}"])[0].k == 3
-
-
-def test_a_preset_that_is_not_text_is_refused(preset_path):
-    preset_path.write_bytes(b"--k=3\xff\n")
-    with pytest.raises(ConfigError, match="A preset is a text file of flags"):
-        command_line.parse([f"--flagfile={preset_path}"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("--flagfile=a.flags", r"cannot include itself. Received: --flagfile=a\.flags"),
+        ("--flagfile=b.flags", r"cannot include itself. Received: --flagfile=a\.flags"),
+        ("--k=3\xff\n", "A preset is a text file of flags"),
+    ],
+)
+def test_invalid_preset_is_refused(write, text, message):
+    write("a.flags", text)
+    write("b.flags", "--flagfile=a.flags\n")
+    with pytest.raises(ConfigError, match=message):
+        command_line.parse(["--flagfile=a.flags"])
 
 
 ODD_FOLDERS = (
@@ -109,14 +97,13 @@ def parsed_again(config: Config, path) -> Config:
 
 
 @pytest.mark.parametrize("folder", ODD_FOLDERS)
-def test_the_flag_file_of_a_run_keeps_odd_folder_names(preset_path, folder):
+def test_flags_txt_keeps_odd_folder_names(preset_path, folder):
     config, _ = command_line.parse([f"--run_dir={folder}"])
-    assert config.run_dir == folder
-    assert parsed_again(config, preset_path) == config
+    assert parsed_again(config, preset_path).run_dir == config.run_dir == folder
 
 
 @pytest.mark.parametrize("folder", [" a", "a ", "a\t", "a\nb", "a\u2028b", "a\x85b", "\x1b", "\ud800"])
-def test_folder_names_that_a_flag_file_would_not_keep_are_refused(folder):
+def test_run_dir_that_flags_txt_would_change_is_refused(folder):
     with pytest.raises(ConfigError, match="Received"):
         command_line.parse([f"--run_dir={folder}"])
     with pytest.raises(ConfigError, match="Received"):
@@ -125,13 +112,13 @@ def test_folder_names_that_a_flag_file_would_not_keep_are_refused(folder):
 
 @settings(max_examples=200)
 @given(
-    model=st.sampled_from(MODELS),
+    model=st.sampled_from(sorted(MODELS)),
     lambda_=st.floats(0, 1e300),
     learning_rate=st.floats(1e-300, 1e300),
     seed=st.integers(0, 2**31 - 1),
     run_dir=st.text(),
 )
-def test_the_flag_file_of_a_run_starts_the_same_run_again(preset_path, **keywords):
+def test_flags_txt_starts_the_same_run_again(preset_path, **keywords):
     try:
         config = Config(**keywords)
     except ConfigError:
@@ -139,7 +126,12 @@ def test_the_flag_file_of_a_run_starts_the_same_run_again(preset_path, **keyword
     assert parsed_again(config, preset_path) == config
 
 
-def test_the_flag_file_of_a_run_says_where_values_came_from(preset_path):
+def test_flag_file_of_an_earlier_version_is_read(preset_path):
+    preset_path.write_text(f"{command_line.OWN_FIRST_LINE}\n--lambdas=\n--seed=3\n")
+    assert command_line.parse_file(preset_path)[0] == Config(seed=3)
+
+
+def test_flags_txt_groups_values_by_source(preset_path):
     preset_path.write_text("--k=3\n")
     text = command_line.flagfile_text(*command_line.parse([f"--flagfile={preset_path}", "--seed=7"]))
     groups = {block.splitlines()[0]: block.splitlines()[1:] for block in text.split("\n\n")[1:]}
@@ -150,7 +142,7 @@ def test_the_flag_file_of_a_run_says_where_values_came_from(preset_path):
 
 
 @pytest.mark.parametrize("binary", [report, evaluate, export, client], ids=lambda binary: binary.__name__)
-def test_a_flag_file_that_is_no_text_is_refused_by_every_binary(binary, tmp_path, capsys):
+def test_every_binary_refuses_a_binary_flag_file(binary, tmp_path, capsys):
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
     assert binary.main([f"--flagfile={tmp_path / 'picture.png'}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

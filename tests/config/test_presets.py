@@ -10,7 +10,7 @@ import pytest
 from amr_tf import sweep
 from amr_tf.config import Config, command_line
 from amr_tf.data import Arrays, pipeline
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import spec_named
 from amr_tf.models.build import build_model
 
 FLAGS = command_line.PACKAGE.parent / "flags"
@@ -26,7 +26,7 @@ METHODS = {
     "amr_mixup_k4": {"model": "amr", "mixer": "mixup", "k": 4},
     "amr_mixup_k6": {"model": "amr", "mixer": "mixup", "k": 6},
     "amr_mixup_k8": {"model": "amr", "mixer": "mixup", "k": 8},
-    "acai_rerun": {"model": "acai_amr"},
+    "acai_rerun": {"model": "acai_rerun"},
     # As long as ACAI's own 2^24 images, whatever the others train.
     "acai_published": {"model": "acai", "epochs": 256, "steps_per_epoch": 1024},
 }
@@ -149,12 +149,12 @@ SPIRAL = {"dataset": "spiral", "depth": 8, "lambda_": 10.0, "update_g_every": 1,
 FIGURES = {
     "figure6_celeba/celeba": CELEBA | {"mixer": "supervised", "lambda_": 50.0},
     "figure7/row1_aegan": ZAPPOS | {"model": "aegan", "lambda_": 50.0},
-    "figure7/row2_acai": ZAPPOS | {"model": "acai_amr", "lambda_": 50.0},
+    "figure7/row2_acai": ZAPPOS | {"model": "acai_rerun", "lambda_": 50.0},
     "figure7/row3_amr": ZAPPOS | {"lambda_": 50.0, "beta": 50.0},
     "figure8/row1_aegan": ZAPPOS | {"model": "aegan", "mixer": "bernoulli", "lambda_": 50.0},
     "figure8/row2_amr": ZAPPOS | {"mixer": "bernoulli", "lambda_": 50.0, "beta": 50.0},
     "figure9/row1_aegan": CELEBA | {"model": "aegan", "lambda_": 100.0},
-    "figure9/row2_acai": CELEBA | {"model": "acai_amr", "lambda_": 100.0},
+    "figure9/row2_acai": CELEBA | {"model": "acai_rerun", "lambda_": 100.0},
     "figure9/row3_amr": CELEBA | {"lambda_": 100.0, "beta": 50.0},
     "figure10/row1_aegan": CELEBA | {"model": "aegan", "mixer": "bernoulli", "lambda_": 50.0},
     "figure10/row2_amr": CELEBA | {"mixer": "bernoulli", "lambda_": 50.0, "beta": 50.0},
@@ -182,7 +182,7 @@ def test_every_cell_of_the_tables_has_its_preset():
     assert [name for name in PRESETS if name.startswith("low_data")] == sorted(LOW_DATA)
 
 
-def test_every_figure_has_its_presets_in_the_order_of_its_rows_and_is_known_to_a_sweep():
+def test_every_figure_has_its_presets_in_the_order_of_its_rows():
     """But for figure 6 on shapes, whose recipe is not the paper's."""
     found = [name for name in PRESETS if name.startswith("figures/")]
     assert sorted(found) == sorted([*FIGURES, *FIGURE_6])
@@ -195,7 +195,7 @@ def test_every_figure_has_its_presets_in_the_order_of_its_rows_and_is_known_to_a
         assert options.figures
         assert len({(job.config.dataset, job.config.image_size) for job in options.jobs}) == 1
         if options.figures[0] == "masks":
-            assert all(job.config.mixer == "supervised" for job in options.jobs)
+            assert all(job.config.model == "amr_supervised" for job in options.jobs)
 
 
 @pytest.mark.parametrize(("name", "config"), (CELLS | TABLE_3 | LOW_DATA | FAST | FIGURES | FIGURE_6).items())
@@ -204,7 +204,7 @@ def test_a_preset_holds_the_settings_that_its_name_says(name, config):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_header_gives_the_command_the_time_and_the_published_number(name):
+def test_header_gives_command_time_and_published_number(name):
     header = [
         line for line in (FLAGS / name).read_text(encoding="utf-8").splitlines() if line.startswith("# ")
     ]
@@ -217,14 +217,10 @@ def test_a_header_gives_the_command_the_time_and_the_published_number(name):
         assert re.search(r"Time: (about )?[\d.]+ minutes on |Time: not measured", text)
         return
     assert re.search(rf"python -m amr_tf\.train .*--flagfile=flags/{re.escape(name)}( |$)", text)
-    assert re.search(r"Time: (about )?[\d.]+ (minutes|hours) on |Time: five times", text)
+    assert re.search(r"Time: (about )?[\d.]+ (minutes|hours) on ", text)
     if name.startswith("table"):
         assert f": Table {name[5]} of Beckham et al. (2019)." in header[0]
         assert re.search(r"Published: \d\d\.\d\d \+- \d\.\d\d( %|, by a metric) ", text)
-
-
-def test_the_walk_over_lambda_is_the_papers_search():
-    assert parsed("lambda_walk.flags") == Config(lambdas="2,5,10,20,50")
 
 
 def recipes() -> dict[str, Config]:
@@ -253,7 +249,7 @@ LARGEST = {
 
 def assert_two_steps_are_finite(config: Config, eagerly: bool):
     """On noise. The first of the two updates the generator."""
-    spec, rng = DATASETS[config.dataset], np.random.default_rng(0)
+    spec, rng = spec_named(config.dataset), np.random.default_rng(0)
     images = rng.integers(256, size=(config.batch_size, *spec.image_shape), dtype=np.uint8)
     noise = Arrays(images, rng.integers(spec.classes, size=config.batch_size), spec)
     model = build_model(config, spec.image_shape, spec.classes)
@@ -271,7 +267,12 @@ def test_every_recipe_trains_at_a_small_depth(name):
     assert_two_steps_are_finite(small, eagerly=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "config"), (RECIPES | LARGEST).items())
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        pytest.param(*row, marks=pytest.mark.slow if row[0] in LARGEST else pytest.mark.soak)
+        for row in (RECIPES | LARGEST).items()
+    ],
+)
 def test_every_recipe_trains_as_it_is(name, config):
     assert_two_steps_are_finite(config, eagerly=False)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import socket
 import struct
 import tarfile
 import zipfile
@@ -19,20 +20,30 @@ from PIL import Image
 from tensorflow_datasets.core.download import resource
 
 from amr_tf.config import Config
-from amr_tf.data.catalog import DATASETS
-from amr_tf.data.celeba import ATTRIBUTES
+from amr_tf.data import catalog
+from amr_tf.data.sources.zappos import CLASSES
 
 SHARED_MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
 
 
 @pytest.fixture
 def config(tmp_path):
-    """Makes a config with a data_dir of the test's own."""
+    """Makes a config whose data_dir is a temporary folder."""
 
     def make(dataset, **fields):
         return Config(dataset=dataset, **({"data_dir": str(tmp_path / "data")} | fields))
 
     return make
+
+
+@pytest.fixture
+def no_connections(monkeypatch):
+    """Connections are errors: all files are provided, or none is expected from the network."""
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ def put_in_cache(tmp_path):
 
 @pytest.fixture(scope="session")
 def svhn_files():
-    """SVHN with 30 training and 12 test images. Image i of both holds i in every pixel; its digit is i % 10."""
+    """SVHN with 30 training and 12 test images. Every pixel of image i is i; its digit is i % 10."""
 
     def mat(count):
         numbers = np.arange(count)
@@ -106,7 +117,7 @@ def celeba_files():
     """CelebA with 24 training, 8 validation and 8 test faces, 218 x 178, in the official files.
 
     Face i, counted from 0, is a grey of 6 i with a white corner, between 10 rows of white at the top and the bottom.
-    Attribute j of it holds where bit j % 5 of i is set.
+    It has attribute j where bit j % 5 of i is set.
     """
     names = [f"{number:06}.jpg" for number in range(1, 41)]
     faces = np.full((40, 218, 178, 3), 255, np.uint8)
@@ -123,7 +134,7 @@ def celeba_files():
     return {
         "img_align_celeba.zip": zipped({"img_align_celeba/": b"", **members}),
         "list_eval_partition.txt": table("", [[str(max(0, number - 16) // 8)] for number in range(40)]),
-        "list_attr_celeba.txt": table(f"40\n{' '.join(ATTRIBUTES)} \n", signs),
+        "list_attr_celeba.txt": table(f"40\n{' '.join(catalog.CELEBA.selectable_attributes)} \n", signs),
         "list_landmarks_align_celeba.txt": table(f"40\n{marks} \n", [["69"] * 10] * 40),
         "identity_CelebA.txt": table("", [["2880"]] * 40),
     }
@@ -141,8 +152,6 @@ def zappos_zips():
 
 def zappos_zip(name, border, count):
     """The bytes of a zip file of so many shoes; from the 50th on their greys begin again."""
-    from amr_tf.data.zappos import CLASSES
-
     members = {f"{name}/": b"", f"{name}/Shoes/Heels/Brand Ltd./": b""}
     for number in range(count):
         shoe = np.full((102, 136, 3), 5 * number % 250, np.uint8)
@@ -168,8 +177,10 @@ def _idx(values, shape):
 
 @functools.cache
 def idx_contents(offset):
-    """The four IDX files of an MNIST-like set of full size (TFDS insists on it), not packed: pixel (0, 0) of image i
-    holds i % 200 + offset, the rest 0; its label is i % 10."""
+    """The four unpacked IDX files of an MNIST-like set of full size, which TFDS requires.
+
+    Pixel (0, 0) of image i is i % 200 + offset, the rest 0; its label is i % 10.
+    """
     files = {}
     for prefix, count in (("train", 60_000), ("t10k", 10_000)):
         images = np.zeros((count, 28, 28), np.uint8)
@@ -199,7 +210,8 @@ def raw_folder(tmp_path, monkeypatch):
     def make(dataset, offset=0):
         contents = idx_contents(offset)
         digests = {f"{name}.gz": hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        monkeypatch.setitem(DATASETS, dataset, dataclasses.replace(DATASETS[dataset], idx_sha256=digests))
+        spec = dataclasses.replace(catalog.spec_named(dataset), idx_sha256=digests)
+        monkeypatch.setattr(catalog, dataset.upper(), spec)
         folder = tmp_path / f"raw_{dataset}"
         folder.mkdir()
         for name, content in contents.items():

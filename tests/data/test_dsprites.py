@@ -1,12 +1,9 @@
-"""dSprites: drawn as its formulas say, packed and unpacked without loss, or read from the official file."""
+"""dSprites: drawn by its formulas, or read from the official file."""
 
 import hashlib
 import io
 import itertools
 import json
-import os
-import pathlib
-import socket
 
 import h5py
 import numpy as np
@@ -15,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amr_tf import data
-from amr_tf.config import Config
-from amr_tf.data import Arrays, dsprites, pipeline, pixels
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import DSPRITES
+from amr_tf.data.sources import dsprites
 from amr_tf.runtime.errors import DataError
 from amr_tf.training import experiment
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
 SIZES = dsprites.FACTOR_SIZES
+
+pytestmark = pytest.mark.usefixtures("no_connections")
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +28,8 @@ def drawn():
     return dsprites.render()
 
 
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    """Nobody who lacks the official file is made to wait for a network."""
-
-    def refuse(*_, **__):
-        raise AssertionError("the network was used")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-
-
 def is_inside(shape, u, v):
-    """One point at a time, by the definition of each shape."""
+    """One point, by the definition of each shape."""
     if shape == 0:
         return abs(u) <= 9.6 and abs(v) <= 9.6
     if shape == 1:
@@ -55,7 +43,7 @@ def is_inside(shape, u, v):
 
 
 def pixel_by_pixel(factors):
-    """An image bool [64, 64] that is asked of every pixel's centre whether the shape covers it."""
+    """An image bool [64, 64], tested at every pixel's centre."""
     shape, scale, orientation, position_x, position_y = factors
     s, o = np.linspace(0.5, 1, 6)[scale], np.linspace(0, 2 * np.pi, 40)[orientation]
     image = np.zeros((64, 64), bool)
@@ -67,22 +55,19 @@ def pixel_by_pixel(factors):
     return image
 
 
-def test_the_bits_are_the_same_on_every_machine(drawn):
-    """Of all images together, and of every 1,009th, which shows whether one changed or all of them."""
+def test_render_gives_the_same_bits_on_every_machine(drawn):
+    """Hashes of every 1,009th image and of all, which distinguish one change from many."""
     assert (drawn.shape, drawn.dtype) == ((737_280, 512), np.uint8)
-    assert (
-        hashlib.sha256(drawn[::1009].tobytes()).hexdigest()
-        == "7de31f919a2c7ce27c0cafcae1437372a0f5679ca3c818dc501861b36dcad755"
-    )
-    assert (
-        hashlib.sha256(drawn).hexdigest()
-        == "673e13f7966f88cdfe0ac489546cb18e9fe3dadf0b049148d59928e5e9b8ea08"
-    )
+    hashes = [hashlib.sha256(part.tobytes()).hexdigest() for part in (drawn[::1009], drawn)]
+    assert hashes == [
+        "7de31f919a2c7ce27c0cafcae1437372a0f5679ca3c818dc501861b36dcad755",
+        "673e13f7966f88cdfe0ac489546cb18e9fe3dadf0b049148d59928e5e9b8ea08",
+    ]
 
 
 @pytest.mark.parametrize("shape", range(3))
-def test_images_are_what_asking_each_pixel_gives(drawn, shape):
-    """Both ends of every factor and some draws, by a second, slower way to the same geometry."""
+def test_render_equals_testing_each_pixel(drawn, shape):
+    """Both ends of every factor and some draws, by a slower implementation."""
     ends = [(0, 0, 0, 0), (5, 39, 31, 31), (5, 13, 0, 31)]
     draws = np.random.default_rng(shape).integers(SIZES[1:], size=(7, 4))
     truth = dsprites.DSprites(drawn, dsprites.RE_RENDERED)
@@ -92,14 +77,14 @@ def test_images_are_what_asking_each_pixel_gives(drawn, shape):
         np.testing.assert_array_equal(image == 255, pixel_by_pixel(factors[0]), err_msg=str(factors))
 
 
-def test_the_first_orientation_is_the_last(drawn):
-    """Of the 40 angles in [0, 2 pi] both ends are there; a turn apart they cover the same pixels."""
+def test_render_first_orientation_equals_the_last(drawn):
+    """The 40 angles include 0 and 2 pi."""
     turned = drawn.reshape(*SIZES, 512)[:, :, :, 16, 16]
     np.testing.assert_array_equal(turned[:, :, 0], turned[:, :, -1])
     assert len({image.tobytes() for image in turned[2, 5]}) == 39
 
 
-def test_factors_move_turn_and_enlarge_what_they_name(drawn):
+def test_factors_move_turn_and_enlarge_as_named(drawn):
     """Known answers: position_x goes right, position_y down, the largest square is 20 pixels wide and the smallest 10,
     angles turn counter-clockwise, the heart is widest above and ends in a tip below."""
     factors = [(0, 5, 0, 0, 31), (0, 0, 0, 31, 0), (1, 5, 5, 16, 16), (2, 5, 0, 16, 16)]
@@ -118,7 +103,7 @@ def test_factors_move_turn_and_enlarge_what_they_name(drawn):
 
 
 @given(st.lists(st.integers(0, dsprites.COUNT - 1), min_size=1, max_size=20))
-def test_numbers_and_factors_lead_back_to_each_other(numbers):
+def test_numbers_of_inverts_factors_of(numbers):
     factors = dsprites.factors_of(np.array(numbers))
     shape, scale, orientation, position_x, position_y = factors.T
     by_hand = (((shape * 6 + scale) * 40 + orientation) * 32 + position_x) * 32 + position_y
@@ -127,12 +112,12 @@ def test_numbers_and_factors_lead_back_to_each_other(numbers):
 
 
 @pytest.mark.parametrize("wrong", [(3, 0, 0, 0, 0), (0, 0, 0, 0, 32), (0, -1, 0, 0, 0)])
-def test_a_factor_that_does_not_exist_is_refused(wrong):
+def test_numbers_of_factor_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match="invalid entry"):
         dsprites.numbers_of(np.array([wrong]))
 
 
-def test_factors_are_drawn_over_their_whole_range_and_by_the_generator(drawn):
+def test_sample_factors_is_uniform_and_seeded(drawn):
     truth = dsprites.DSprites(drawn, dsprites.RE_RENDERED)
     assert (len(truth.factor_names), truth.factor_sizes) == (5, SIZES)
     draws = truth.sample_factors(2_000, np.random.default_rng(1))
@@ -142,61 +127,8 @@ def test_factors_are_drawn_over_their_whole_range_and_by_the_generator(drawn):
     np.testing.assert_array_equal(draws, truth.sample_factors(2_000, np.random.default_rng(1)))
 
 
-def packed_and_plain(n, seed):
-    """The same n random images twice: as bits and as bytes, 8 x 8 pixels of 2 colours."""
-    images = np.random.default_rng(seed).integers(2, size=(n, 8, 8, 2), dtype=np.uint8)
-    bits = pixels.PackedImages(np.packbits(images.reshape(n, -1), axis=1), images.shape[1:])
-    labels = np.arange(n)
-    return (Arrays(part, labels, DATASETS["dsprites"]) for part in (bits, 255 * images))
-
-
-def test_batches_of_bits_are_those_of_bytes():
-    """Training and evaluation, the last, filled-up batch included: same order, values and types."""
-    packed, plain = packed_and_plain(21, seed=0)
-    for batches in (
-        lambda arrays: pipeline.batches(arrays, 8, seed=3).take(6),
-        lambda a: pipeline.ordered(a, 8),
-    ):
-        assert batches(packed).element_spec[0].dtype == batches(plain).element_spec[0].dtype
-        pairs = list(
-            zip(batches(packed).as_numpy_iterator(), batches(plain).as_numpy_iterator(), strict=True)
-        )
-        assert len(pairs) >= 3
-        for one, other in pairs:
-            assert one[0].shape == (8, 8, 8, 2)
-            for column, same in zip(one, other, strict=True):
-                np.testing.assert_array_equal(column, same)
-
-
-def resident_bytes():
-    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="tells memory by Linux's /proc")
-def test_the_pipeline_holds_the_examples_once():
-    """tf.data copies what a function captures where it rewrites the graph: a second 377 MB of dSprites."""
-    arrays = Arrays(
-        pixels.PackedImages(np.ones((200_000, 512), np.uint8), (64, 64, 1)),
-        np.zeros(200_000, np.int64),
-        DATASETS["dsprites"],
-    )
-    before = resident_bytes()
-    batches = iter(pipeline.batches(arrays, 8, seed=0))
-    next(batches)
-    assert resident_bytes() - before < 1.5 * arrays.images.bits.nbytes
-
-
-def test_packed_images_are_indexed_like_an_array():
-    packed, plain = packed_and_plain(9, seed=1)
-    assert len(packed) == 9
-    for rows in (slice(2, 5), slice(20), slice(0, 0), np.array([8, 0, 0])):
-        found = packed.images[rows]
-        assert found.dtype == np.uint8
-        np.testing.assert_array_equal(found, plain.images[rows])
-
-
-def test_all_images_train_and_fixed_draws_of_them_are_judged(config):
-    """As published, nothing is held out; whatever the seed, everyone is judged on the same draws, by their shape."""
+def test_load_trains_on_all_and_evaluates_on_fixed_draws(config):
+    """As published, nothing is held out; the evaluated draws do not depend on the seed."""
     splits, other = data.load(config("dsprites")), data.load(config("dsprites", seed=1, train_examples=70))
     assert [len(part) for part in splits] == [737_280, 10_000, 10_000]
     assert len(other.train) == 70
@@ -207,11 +139,11 @@ def test_all_images_train_and_fixed_draws_of_them_are_judged(config):
         assert np.bincount(part.labels).min() > 3_000
     assert not np.array_equal(splits.validation.labels, splits.test.labels)
     assert {part.name for part in splits} == {"re-rendered dSprites"}
-    assert splits.train.images[:2].shape == (2, *DATASETS["dsprites"].image_shape)
+    assert splits.train.images[:2].shape == (2, *DSPRITES.image_shape)
 
 
 def official_file(numbers):
-    """An hdf5 as the official one with some of its images: image i has its first i + 1 pixels on."""
+    """An hdf5 like the official one with some of its images; image i has its first i + 1 pixels on."""
     images = (np.arange(64 * 64) <= np.arange(len(numbers))[:, None]).astype(np.uint8)
     classes = np.column_stack([np.zeros(len(numbers), np.int64), dsprites.factors_of(np.array(numbers))])
     file = io.BytesIO()
@@ -221,8 +153,8 @@ def official_file(numbers):
     return {FILE: file.getvalue()}
 
 
-def test_the_official_file_is_preferred_and_comes_in_its_order(config, put_in_cache, capfd):
-    """TFDS stores in the order of a hash, and pixels as 0 and 1."""
+def test_load_prefers_the_official_file(config, put_in_cache, capfd):
+    """In its own order: TFDS stores in the order of a hash, and pixels as 0 and 1."""
     numbers = list(range(0, dsprites.COUNT, 50_000))
     put_in_cache("dsprites", official_file(numbers))
     settings = config("dsprites")
@@ -238,15 +170,15 @@ def test_the_official_file_is_preferred_and_comes_in_its_order(config, put_in_ca
         data.ground_truth(settings)
 
 
-def test_a_raw_dir_without_the_official_file_is_an_error_and_nothing_is_drawn_for_it(config, tmp_path):
-    """Who names a folder wants the official images."""
+def test_raw_dir_without_the_official_file_is_an_error(config, tmp_path):
+    """Nothing is drawn instead."""
     settings = config("dsprites", raw_dir=str(tmp_path))
     for call in (data.check, data.load, data.ground_truth):
         with pytest.raises(DataError, match=rf"lacks {FILE} of dsprites"):
             call(settings)
 
 
-def test_without_the_official_file_check_passes_and_the_ground_truth_is_what_is_trained_on(config):
+def test_ground_truth_has_the_images_that_are_trained_on(config):
     settings = config("dsprites", train_examples=64)
     data.check(settings)
     truth, train = data.ground_truth(settings), data.load(settings).train
@@ -256,26 +188,12 @@ def test_without_the_official_file_check_passes_and_the_ground_truth_is_what_is_
     np.testing.assert_array_equal(truth.sample_images(factors, np.random.default_rng(0)), train.images[:])
 
 
-def test_a_run_trains_on_bits_and_says_what_they_are(config, tmp_path, capsys):
-    """Burgess's networks by default; the label stands on the terminal and in results.json."""
-    folder = experiment.run(
-        config(
-            "dsprites",
-            model="ae",
-            steps_per_epoch=2,
-            epochs=1,
-            batch_size=4,
-            smoke=True,
-            run_dir=str(tmp_path / "run"),
-        )
-    )
+def test_run_reports_re_rendered_images(config, tmp_path, capsys):
+    """On the terminal and in results.json; Burgess's networks are the default."""
+    short = {"model": "ae", "steps_per_epoch": 2, "epochs": 1, "batch_size": 4, "smoke": True}
+    folder = experiment.run(config("dsprites", **short, run_dir=str(tmp_path / "run")))
     results = json.loads((folder / "results.json").read_text())
     assert results["data"] == "re-rendered dSprites"
     assert results["config"]["arch"] == "burgess"
     assert np.isfinite(results["last"]["recon"])
     assert "re-rendered dSprites: 512 training, 512 validation, 512 test examples" in capsys.readouterr().out
-
-
-def test_published_settings_of_dsprites():
-    config = Config(dataset="dsprites")
-    assert (config.arch, config.latent, config.recon_loss, config.epochs) == ("burgess", 10, "bce_sum", 500)

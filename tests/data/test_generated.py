@@ -6,45 +6,44 @@ import pathlib
 import numpy as np
 import pytest
 
-from amr_tf.data import generated
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import LINES, SPIRAL, Places
+from amr_tf.data.sources import generated
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 
 
-@pytest.mark.parametrize("name", ["lines", "spiral"])
-def test_generated_sets_are_the_same_on_every_call_and_fit_their_spec(name):
-    """Every run is judged on the same examples, whatever its seed."""
-    first, second = generated.GENERATORS[name](), generated.GENERATORS[name]()
-    sizes = (50_000, 5_000, 5_000) if name == "lines" else (10_000, 1_000, 1_000)
-    for (images, labels), (again, labels_again), size in zip(first, second, sizes, strict=True):
-        np.testing.assert_array_equal(images, again)
-        np.testing.assert_array_equal(labels, labels_again)
-        assert images.shape == (size, *DATASETS[name].image_shape)
-        assert images.dtype == (np.uint8 if name == "lines" else np.float32)
-        assert labels.dtype == np.int64
-        assert np.bincount(labels).shape == (10,)
-        assert np.bincount(labels).min() > 0.08 * size
+def splits(spec):
+    return spec.read(Places())[1]
 
 
-@pytest.mark.parametrize("name", ["lines", "spiral"])
-def test_splits_of_generated_sets_are_drawn_apart(name):
-    points = [images.reshape(len(images), -1) for images, _ in generated.GENERATORS[name]()]
-    rows = [{row.tobytes() for row in part} for part in points]
-    # The lines have one degree of freedom and 8 bits: close angles draw the same bytes. Equal seeds would share all.
-    allowed = 0.4 if name == "lines" else 0.0
+@pytest.mark.parametrize("spec", [LINES, SPIRAL], ids=lambda spec: spec.name)
+def test_read_repeats_fits_the_spec_and_draws_splits_apart(spec):
+    """Every run is evaluated on the same examples, whatever its seed."""
+    sizes = (50_000, 5_000, 5_000) if spec is LINES else (10_000, 1_000, 1_000)
+    rows = []
+    for part, again, size in zip(splits(spec), splits(spec), sizes, strict=True):
+        np.testing.assert_array_equal(part.images, again.images)
+        np.testing.assert_array_equal(part.labels, again.labels)
+        assert part.images.shape == (size, *spec.image_shape)
+        assert part.images.dtype == (np.uint8 if spec is LINES else np.float32)
+        assert part.labels.dtype == np.int64
+        assert np.bincount(part.labels).shape == (10,)
+        assert np.bincount(part.labels).min() > 0.08 * size
+        rows.append({row.tobytes() for row in part.images})
+    # Lines have one degree of freedom and 8 bits: close angles draw the same bytes. Equal seeds would share all.
+    allowed = 0.4 if spec is LINES else 0.0
     for i, j in ((0, 1), (0, 2), (1, 2)):
         assert len(rows[i] & rows[j]) <= allowed * len(rows[j])
 
 
-def test_lines_are_those_of_acai():
-    """As its public code drew them, upright, level, at 45 degrees and in between, to the rounding of 8 bits."""
+def test_render_lines_equals_acais_recorded_lines():
+    """Upright, level, at 45 degrees and in between, to the rounding of 8 bits."""
     recorded = np.load(GOLDEN / "acai_lines.npz")
     images = generated.render_lines(recorded["angles"]) / 127.5 - 1
     np.testing.assert_allclose(images, recorded["images"], atol=0.5 / 127.5 + 1e-6)
 
 
-def test_a_line_to_the_right_covers_the_two_rows_at_the_centre():
+def test_render_lines_to_the_right_covers_two_central_rows():
     """Drawn from the centre to 1 pixel inside the border circle, 2 pixels wide, white on black."""
     image = generated.render_lines(np.array([0.0]))[0, :, :, 0]
     np.testing.assert_array_equal(np.flatnonzero(image.max(axis=1)), [15, 16])
@@ -52,17 +51,19 @@ def test_a_line_to_the_right_covers_the_two_rows_at_the_centre():
     assert (image[:, :16] == 0).all()
 
 
-def test_angles_turn_counter_clockwise():
+def test_render_lines_angles_turn_counter_clockwise():
     up = generated.render_lines(np.array([math.pi / 2]))[0, :, :, 0]
     assert up[:16].sum() > 20 * up[17:].sum()
     eighth = generated.render_lines(np.array([math.pi / 4]))[0, :, :, 0]
     assert eighth[:16, 16:].sum() > 0.9 * eighth.sum()
 
 
-def test_line_labels_are_sectors():
-    """The mean direction of the bright pixels lies in the sector that the label names, or 0.15 of one beside it: at the
-    place half a row before, a line is drawn up to 4 degrees aside."""
-    images, labels = (part[:300] for part in generated.lines()[1])
+def test_lines_labels_are_sectors():
+    """The mean direction of the bright pixels is in the label's sector, or 0.15 of a sector beside it.
+
+    Drawn at its position half a row before, a line is up to 4 degrees aside.
+    """
+    images, labels, _ = splits(LINES)[1].take(slice(300))
     offsets = np.arange(32) + 0.5 - 16
     x = (images[..., 0] * offsets[None, None, :]).sum(axis=(1, 2))
     y = (images[..., 0] * -offsets[None, :, None]).sum(axis=(1, 2))
@@ -71,8 +72,8 @@ def test_line_labels_are_sectors():
     assert distance.max() < 0.65
 
 
-def test_spiral_points_lie_on_the_curve_and_labels_rise_along_it():
-    points, labels = generated.spiral()[0]
+def test_spiral_points_are_on_the_curve_labelled_along_it():
+    points, labels, _ = splits(SPIRAL)[0]
     x, y = points.reshape(-1, 2).T.astype(float)
     radius = np.hypot(x, y)
     assert radius.max() <= 1 + 1e-6

@@ -1,6 +1,8 @@
 """Batches: a pure function of (seed, step), every example at most once in a pass."""
 
 import itertools
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -8,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr_tf.data import Arrays, pipeline, pixels
-from amr_tf.data.catalog import DATASETS
+from amr_tf.data.catalog import DSPRITES, LINES, SPIRAL, SVHN
 from amr_tf.runtime.errors import DataError
 
 
 def numbered(n):
-    """n examples of which label and pixels both tell the number."""
+    """n examples whose labels and pixels encode their numbers."""
     numbers = np.arange(n)
     images = np.zeros((n, 2, 2, 1), np.uint8)
     images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % 256, numbers // 256
-    return Arrays(images, numbers.astype(np.int64), DATASETS["lines"])
+    return Arrays(images, numbers.astype(np.int64), LINES)
 
 
 def take(dataset, count):
@@ -31,7 +33,7 @@ def labels(n, batch_size, count, **keywords):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(0, 2**31 - 1), st.integers(0, 10**6))
-def test_a_pass_holds_no_example_twice(n, batch_size, seed, passed):
+def test_batches_pass_has_no_example_twice(n, batch_size, seed, passed):
     """For any size, seed and pass: n // B batches, all distinct, all within the data."""
     batch_size = min(n, batch_size)
     per_pass = n // batch_size
@@ -42,38 +44,38 @@ def test_a_pass_holds_no_example_twice(n, batch_size, seed, passed):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 40))
-def test_starting_at_step_s_equals_leaving_out_s_batches(start):
-    """A resumed run sees what an unbroken one saw, in the middle of a pass too."""
+def test_batches_from_step_s_equal_skipping_s_batches(start):
+    """In the middle of a pass too."""
     whole = labels(50, 8, 50)
     np.testing.assert_array_equal(labels(50, 8, 10, start_step=start), whole[start : start + 10])
 
 
-def test_order_depends_on_seed_and_pass():
+def test_batches_order_depends_on_seed_and_pass():
     first, second = labels(64, 64, 2)
     assert not np.array_equal(first, second)
     assert not np.array_equal(first, labels(64, 64, 1, seed=1)[0])
     np.testing.assert_array_equal(first, labels(64, 64, 1)[0])
 
 
-def test_orders_of_passes_are_unrelated_and_do_not_repeat():
-    """index_shuffle as it comes repeats its orders every 256 passes, and at this size correlates passes by 0.7."""
+def test_batches_orders_of_passes_are_uncorrelated():
+    """By default index_shuffle repeats its orders every 256 passes, and at this size correlates passes by 0.7."""
     n = 50_000
     passes = [labels(n, n, 1, start_step=number)[0] for number in (0, 1, 2, 256)]
     assert np.abs(np.corrcoef(passes) - np.eye(4)).max() < 0.03
-    # The mean of a batch scatters as that of a random draw, not less, as if each batch were spread over the data.
+    # The mean of a batch scatters as that of a random draw, not less.
     means = passes[0][: n // 50 * 50].reshape(-1, 50).mean(axis=1)
     assert 0.9 < means.std() / (n / np.sqrt(12 * 50)) < 1.1
 
 
-def test_what_a_pass_leaves_over_changes():
+def test_batches_leftovers_change_between_passes():
     left_over = [
         set(range(10)) - set(labels(10, 4, 2, start_step=2 * number).ravel()) for number in range(30)
     ]
     assert set().union(*left_over) == set(range(10))
 
 
-def test_images_stay_with_their_labels_and_become_floats():
-    """x = uint8 / 127.5 - 1, float32, of the example that y names."""
+def test_batches_pair_float_images_with_their_labels():
+    """x = uint8 / 127.5 - 1 of the example y."""
     arrays = numbered(700)
     dataset = pipeline.batches(arrays, 64, seed=3)
     assert [tuple(spec.shape) for spec in dataset.element_spec] == [(64, 2, 2, 1), (64,)]
@@ -82,9 +84,9 @@ def test_images_stay_with_their_labels_and_become_floats():
     np.testing.assert_allclose(x, pixels.to_float(arrays.images[y]), atol=1e-7)
 
 
-def test_ordered_gives_every_example_once_in_order_and_fills_up_with_weight_0():
+def test_eval_batches_give_all_in_order_padded_with_weight_0():
     arrays = numbered(10)
-    dataset = pipeline.ordered(arrays, 4)
+    dataset = pipeline.eval_batches(arrays, 4)
     assert dataset.cardinality() == 3
     x, y, weights = (np.concatenate(part) for part in zip(*take(dataset, 5), strict=True))
     assert len(x) == len(y) == len(weights) == 12
@@ -93,39 +95,72 @@ def test_ordered_gives_every_example_once_in_order_and_fills_up_with_weight_0():
     np.testing.assert_allclose(x[weights == 1], pixels.to_float(arrays.images), atol=1e-7)
 
 
-def test_shares_of_the_batches_put_together_are_the_batches():
-    """Three replicas, two of them in one process: each reads its rows of the same batches, from any step on."""
+def test_shards_together_are_the_batches():
+    """Three replicas, two of them in one process."""
     arrays = numbered(50)
     makers = (
-        lambda share: pipeline.batches(arrays, 6, 3, 5, share=share),
-        lambda share: pipeline.ordered(arrays, 6, share),
+        lambda shard: pipeline.batches(arrays, 6, 3, 5, shard=shard),
+        lambda shard: pipeline.eval_batches(arrays, 6, shard),
     )
     for make in makers:
         whole = take(make(pipeline.WHOLE), 9)
-        two = take(make(pipeline.Share(first=0, here=2, all=3)), 18)
-        one = take(make(pipeline.Share(first=2, here=1, all=3)), 9)
+        two = take(make(pipeline.Shard(first=0, here=2, all=3)), 18)
+        one = take(make(pipeline.Shard(first=2, here=1, all=3)), 9)
         for number, batch in enumerate(whole):
             parts = (*two[2 * number : 2 * number + 2], one[number])
             for expected, *found in zip(batch, *parts, strict=True):
                 np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
-def test_points_pass_through_unchanged():
+def test_batches_of_points_are_unchanged():
     points = np.random.default_rng(0).uniform(-1, 1, (20, 1, 1, 2)).astype(np.float32)
-    arrays = Arrays(points, np.arange(20), DATASETS["spiral"])
-    np.testing.assert_array_equal(take(pipeline.ordered(arrays, 20), 1)[0][0], points)
+    arrays = Arrays(points, np.arange(20), SPIRAL)
+    np.testing.assert_array_equal(take(pipeline.eval_batches(arrays, 20), 1)[0][0], points)
     x, y = take(pipeline.batches(arrays, 5, seed=0), 1)[0]
     np.testing.assert_array_equal(x, points[y])
 
 
-def test_images_are_in_no_graph():
-    """A graph holds at most 2 GB: the images must be captured by reference."""
-    arrays = Arrays(np.zeros((100, 32, 32, 3), np.uint8), np.zeros(100, np.int64), DATASETS["svhn"])
-    for dataset in (pipeline.batches(arrays, 10, seed=0), pipeline.ordered(arrays, 10)):
+def test_batches_of_bits_are_those_of_bytes():
+    """In training and evaluation, the padded last batch included: same order, values and types."""
+    images = np.random.default_rng(0).integers(2, size=(21, 8, 8, 2), dtype=np.uint8)
+    bits = pixels.PackedImages(np.packbits(images.reshape(21, -1), axis=1), images.shape[1:])
+    packed, plain = (Arrays(part, np.arange(21), DSPRITES) for part in (bits, 255 * images))
+    for make in (
+        lambda arrays: pipeline.batches(arrays, 8, seed=3),
+        lambda arrays: pipeline.eval_batches(arrays, 8),
+    ):
+        assert make(packed).element_spec == make(plain).element_spec
+        for one, other in zip(take(make(packed), 3), take(make(plain), 3), strict=True):
+            for column, same in zip(one, other, strict=True):
+                np.testing.assert_array_equal(column, same)
+
+
+def resident_bytes():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads memory from Linux's /proc")
+def test_batches_copy_no_packed_images():
+    """Graph rewrites of tf.data copy captured tensors: another 377 MB of dSprites."""
+    arrays = Arrays(
+        pixels.PackedImages(np.ones((200_000, 512), np.uint8), (64, 64, 1)),
+        np.zeros(200_000, np.int64),
+        DSPRITES,
+    )
+    before = resident_bytes()
+    batches = iter(pipeline.batches(arrays, 8, seed=0))
+    next(batches)
+    assert resident_bytes() - before < 1.5 * arrays.images.bits.nbytes
+
+
+def test_batches_capture_images_outside_the_graph():
+    """A graph is limited to 2 GB."""
+    arrays = Arrays(np.zeros((100, 32, 32, 3), np.uint8), np.zeros(100, np.int64), SVHN)
+    for dataset in (pipeline.batches(arrays, 10, seed=0), pipeline.eval_batches(arrays, 10)):
         mapped = dataset._input_dataset._input_dataset
         assert mapped._map_func.function.graph.as_graph_def().ByteSize() < 50_000
 
 
-def test_a_batch_larger_than_the_data_is_refused():
+def test_batches_larger_than_the_data_are_refused():
     with pytest.raises(DataError, match=r"batch needs 9 examples, lines has 8.*--batch_size"):
         pipeline.batches(numbered(8), 9, seed=0)

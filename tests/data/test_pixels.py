@@ -1,4 +1,4 @@
-"""28 pixels to 32, and bytes to floats and back."""
+"""28 pixels to 32, bytes to floats and back, bits indexed as bytes."""
 
 import math
 
@@ -27,16 +27,16 @@ def slow_resize(image, width):
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_resize_equals_a_slow_implementation_byte_for_byte(seed):
-    """The vectorised resize is torchvision's rule, on images that hit every rounding case."""
+def test_resize_equals_a_slow_implementation(seed):
+    """Byte for byte, on images with every rounding case."""
     image = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
     np.testing.assert_array_equal(
         pixels.resize(image[None, :, :, None], 32)[0, :, :, 0], slow_resize(image, 32)
     )
 
 
-def test_resize_in_chunks_treats_every_image_alike():
-    """No image is lost or mixed up where one chunk ends and the next begins, colours included."""
+def test_resize_in_chunks_treats_images_alike():
+    """At the border of two chunks, in every colour."""
     images = np.random.default_rng(0).integers(0, 256, (pixels._CHUNK + 3, 7, 7, 3), dtype=np.uint8)
     resized = pixels.resize(images, 8)
     for i in (0, pixels._CHUNK - 1, pixels._CHUNK, pixels._CHUNK + 2):
@@ -44,7 +44,7 @@ def test_resize_in_chunks_treats_every_image_alike():
             np.testing.assert_array_equal(resized[i, :, :, colour], slow_resize(images[i, :, :, colour], 8))
 
 
-def test_pad_frames_the_image_with_black():
+def test_fit_pad_adds_a_black_frame():
     images = np.full((2, 28, 28, 1), 9, np.uint8)
     padded = pixels.fit(images, 32, "pad")
     assert padded.shape == (2, 32, 32, 1)
@@ -52,17 +52,27 @@ def test_pad_frames_the_image_with_black():
     assert padded.sum() == images.sum()
 
 
-def test_images_that_fit_are_left_alone_and_other_rules_refused():
+def test_fit_returns_images_that_fit_and_refuses_other_rules():
     images = np.ones((2, 32, 32, 3), np.uint8)
     assert pixels.fit(images, 32, "resize") is images
     with pytest.raises(ValueError, match="stretch"):
         pixels.fit(images, 40, "stretch")
 
 
-def test_bytes_survive_the_way_to_floats_and_back():
+def test_to_uint8_inverts_to_float():
     images = np.arange(256, dtype=np.uint8)
     x = pixels.to_float(images)
     assert x.dtype == np.float32
     assert (x.min(), x.max()) == (-1, 1)
     np.testing.assert_array_equal(pixels.to_uint8(x), images)
     np.testing.assert_array_equal(pixels.to_uint8(np.array([-7.0, 7.0])), [0, 255])
+
+
+def test_packed_images_are_indexed_like_an_array():
+    images = np.random.default_rng(1).integers(2, size=(9, 8, 8, 2), dtype=np.uint8)
+    packed = pixels.PackedImages(np.packbits(images.reshape(9, -1), axis=1), (8, 8, 2))
+    assert len(packed) == 9
+    for rows in (slice(2, 5), slice(20), slice(0, 0), np.array([8, 0, 0])):
+        assert packed[rows].dtype == np.uint8
+        np.testing.assert_array_equal(packed[rows], 255 * images[rows])
+        np.testing.assert_array_equal(packed.take(rows)[:], 255 * images[rows])

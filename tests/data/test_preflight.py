@@ -1,9 +1,10 @@
-"""Without a network: at once, and with all that is needed to go on."""
+"""Preparation without a network: refused at once, naming every file to provide."""
 
 import functools
 import hashlib
 import http.server
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,8 +17,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from amr_tf import data
-from amr_tf.data import preflight
-from amr_tf.data.svhn import SvhnTrainTest
+from amr_tf.data.sources import preflight
+from amr_tf.data.sources.svhn import SvhnTrainTest
 from amr_tf.runtime.errors import DataError
 
 REPO = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ LOAD = """
 import sys
 from amr_tf import data
 from amr_tf.config import Config
-from amr_tf.errors import DataError
+from amr_tf.runtime.errors import DataError
 try:
     data.load(Config(dataset=sys.argv[1], data_dir=sys.argv[2]))
 except DataError as error:
@@ -35,15 +36,21 @@ except DataError as error:
 """
 
 
+def load(dataset, data_dir, prefix=(), env=None):
+    """Loads a data set in a process."""
+    command = [*prefix, sys.executable, "-c", LOAD, dataset, data_dir]
+    return subprocess.run(command, env=env, cwd=REPO, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(autouse=True)
 def no_proxy_to_this_machine(monkeypatch):
-    """The servers of these tests are asked themselves, whatever proxy the machine goes through."""
+    """The servers of these tests are reached directly, whatever the machine's proxy."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 @pytest.fixture
 def closed_port():
-    """A port at which nobody listens."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -51,7 +58,7 @@ def closed_port():
 
 @pytest.fixture
 def silent_port():
-    """A port that takes connections and never says a word, as a network that drops packets seems to."""
+    """A port that accepts connections and never answers, as a network that drops packets."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(8)
@@ -60,21 +67,18 @@ def silent_port():
 
 @pytest.fixture
 def no_network(monkeypatch, closed_port):
-    """Every URL fails at once, wherever the test runs."""
+    """Every URL fails at once."""
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
 
 
 @pytest.mark.parametrize("port", ["closed_port", "silent_port"])
-def test_a_run_without_network_stops_within_15_seconds_naming_every_file(port, request, tmp_path):
-    """From the start of the process, imports included, whether connections are refused or never answered."""
+def test_load_without_network_names_every_file_within_15_seconds(port, request, tmp_path):
+    """Imports included, whether connections are refused or never answered."""
     proxy = f"http://127.0.0.1:{request.getfixturevalue(port)}"
     environment = {**os.environ, "http_proxy": proxy, "https_proxy": proxy, "no_proxy": ""}
     started = time.monotonic()
-    run = subprocess.run(
-        [sys.executable, "-c", LOAD, "svhn", tmp_path / "data"],
-        env=environment, cwd=REPO, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = load("svhn", tmp_path / "data", env=environment)
     assert time.monotonic() - started < 15
     assert run.returncode == 3, run.stderr
     infos = tfds.builder_cls("svhn_cropped").url_infos
@@ -89,21 +93,18 @@ def test_a_run_without_network_stops_within_15_seconds_naming_every_file(port, r
     assert not (tmp_path / "data").exists()
 
 
-def test_a_prepared_set_needs_no_network_at_all(config, tmp_path, put_in_cache, cifar_files):
-    """A GPU node without any network trains on a copied data_dir."""
+def test_load_prepared_set_needs_no_network(config, tmp_path, put_in_cache, cifar_files):
+    """A GPU node without a network trains on a copied data_dir."""
     if subprocess.run([*OFFLINE, "true"], check=False, capture_output=True).returncode:
         pytest.skip(f"this user may not make a network namespace ({' '.join(OFFLINE)})")
     put_in_cache("cifar10", cifar_files)
     data.load(config("cifar10"))
-    run = subprocess.run(
-        [*OFFLINE, sys.executable, "-c", LOAD, "cifar10", tmp_path / "data"],
-        cwd=REPO, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = load("cifar10", tmp_path / "data", OFFLINE)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Preparing" not in run.stdout
 
 
-def test_probe_keeps_its_deadline_and_tells_the_reasons(closed_port, silent_port):
+def test_probe_keeps_its_deadline_and_gives_reasons(closed_port, silent_port):
     """One deadline for all, not one each."""
     urls = [f"http://127.0.0.1:{silent_port}/{n}" for n in range(5)] + [f"http://127.0.0.1:{closed_port}/"]
     started = time.monotonic()
@@ -114,7 +115,7 @@ def test_probe_keeps_its_deadline_and_tells_the_reasons(closed_port, silent_port
 
 
 def answering(status):
-    """The URL of a server that gives one answer and is gone."""
+    """The URL of a server that answers once."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -128,7 +129,7 @@ def answering(status):
     return f"http://127.0.0.1:{server.getsockname()[1]}/file"
 
 
-def test_probe_takes_an_answer_as_reachable_and_an_http_error_as_not():
+def test_probe_http_error_is_a_failure():
     good, gone = answering("206 Partial Content"), answering("404 Not Found")
     assert preflight.probe([good, gone], seconds=3) == {gone: f"HTTP 404 from {gone}"}
 
@@ -152,28 +153,23 @@ def svhn_server(tmp_path, monkeypatch, svhn_files):
 
 
 @pytest.mark.usefixtures("svhn_server")
-def test_with_a_network_the_files_are_downloaded_and_used(config, capfd):
+def test_load_with_network_downloads_the_files(config, capfd):
     splits = data.load(config("svhn"))
     assert [len(part) for part in splits] == [27, 3, 12]
-    out = capfd.readouterr().out
-    assert out.count("\n") == 1
-    assert "Preparing svhn" in out
-    assert "MB to download" in out
+    assert re.fullmatch(r"Preparing svhn in .* MB to download\)\n", capfd.readouterr().out)
 
 
-def test_a_download_with_another_checksum_is_refused(config, svhn_server, tmp_path):
+def test_load_download_with_another_checksum_is_refused(config, svhn_server, tmp_path):
     """SVHN comes over plain http: only the sha256 protects."""
     path = svhn_server / "test_32x32.mat"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(
-        DataError, match=r"^svhn could not be prepared in [^\n]*test_32x32.mat[^\n]*wrong checksum"
-    ):
+    with pytest.raises(DataError, match=r"^svhn could not be prepared in .*test_32x32.mat.*wrong checksum"):
         data.load(config("svhn"))
     assert not (tmp_path / "data" / "svhn_cropped_train_test" / "3.1.0").exists()
 
 
-def test_raw_dir_that_lacks_a_file_names_it_and_leaves_no_trace(config, raw_folder, tmp_path):
-    """No network is tried: who names a folder means the folder."""
+def test_load_raw_dir_lacking_a_file_names_it_and_writes_nothing(config, raw_folder, tmp_path):
+    """The network is not tried."""
     folder = raw_folder("mnist")
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match=r"lacks t10k-labels-idx1-ubyte.gz of mnist") as error:
@@ -183,8 +179,8 @@ def test_raw_dir_that_lacks_a_file_names_it_and_leaves_no_trace(config, raw_fold
     assert not (tmp_path / "data").exists()
 
 
-def test_one_bad_file_among_good_ones_and_nothing_is_imported(config, raw_folder, tmp_path):
-    """The test images given as the training images: named, and none of the other three gets in."""
+def test_load_one_bad_file_imports_nothing(config, raw_folder, tmp_path):
+    """Test images given as training images are named, and the other three files are not imported."""
     folder = raw_folder("mnist")
     wrong = folder / "train-images-idx3-ubyte"
     wrong.write_bytes((folder / "t10k-images-idx3-ubyte").read_bytes())
@@ -194,8 +190,8 @@ def test_one_bad_file_among_good_ones_and_nothing_is_imported(config, raw_folder
 
 
 @pytest.mark.usefixtures("no_network")
-def test_the_manual_folder_is_checked_too(config, tmp_path):
-    """A file of the official size with other contents is an error; one of another size is another data set's."""
+def test_load_checks_files_of_the_right_size_in_manual_folder(config, tmp_path):
+    """A file of the official size with other contents is an error; one of another size belongs to another data set."""
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     path = manual / "train-labels-idx1-ubyte.gz"

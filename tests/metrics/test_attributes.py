@@ -25,7 +25,7 @@ def measured(known, requested, mixes, others, parameters=np.eye(3)):  # noqa: B0
     )
 
 
-def test_mixes_with_all_their_attributes_score_1_and_what_is_wrong_in_one_does_not(known):
+def test_score_is_the_share_of_mixes_with_all_attributes(known):
     """The first attribute missed in a third of the mixes; masks that give the first parent meet an eighth."""
     requested = np.random.default_rng(5).integers(2, size=known.shape)
     mixes = requested.copy()

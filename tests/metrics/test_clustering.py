@@ -17,7 +17,7 @@ def labels_of(rng, *sizes):
     return [rng.integers(0, 4, size) for size in sizes]
 
 
-def test_separated_blobs_are_found_whatever_the_classes_are_called():
+def test_separated_blobs_are_found_under_any_class_names():
     rng = np.random.default_rng(1)
     train, test = labels_of(rng, 400, 200)
     names = np.array([7, 3, 40, 5])
@@ -46,7 +46,7 @@ def test_a_constant_code_scores_the_chance_that_is_stated():
     assert result["score"] == result["chance"]
 
 
-def test_the_headline_matches_on_test_and_the_other_figure_on_train():
+def test_score_matches_on_test_and_the_other_figure_on_train():
     """Test labels with the names of the classes turned round: all right for one, all wrong for the other."""
     rng = np.random.default_rng(4)
     train, test = labels_of(rng, 400, 200)

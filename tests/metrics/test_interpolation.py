@@ -78,7 +78,7 @@ def test_a_pixel_distance_is_in_the_unit_of_pixels():
         assert result["real_pixel_distance"] == pytest.approx(1.0)
 
 
-def test_held_out_real_images_have_a_relative_distance_of_about_one():
+def test_held_out_images_have_a_relative_distance_of_about_one():
     """What makes the ratios readable: draws of the same distribution are as near as the real ones to one another."""
     rng = np.random.default_rng(5)
     given = arguments(rng, mixes=1000, real=1000)
@@ -105,5 +105,5 @@ def test_equal_real_images_leave_the_ratio_undefined():
 @pytest.mark.parametrize("name", ["mixes", "mix_codes", "recoded"])
 def test_arguments_of_different_lengths_are_refused(name):
     given = arguments(np.random.default_rng(8))
-    with pytest.raises(ValueError, match="must fit together"):
+    with pytest.raises(ValueError, match="must match"):
         interpolation.score(**given | {name: given[name][:1]})

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from amr_tf.data import generated, pixels
+from amr_tf.data import pixels
+from amr_tf.data.sources import generated
 from amr_tf.metrics import lines
 
 ANGLES = np.linspace(0, 2 * np.pi, 10_000, endpoint=False)
@@ -53,13 +54,13 @@ def test_pixel_blends_are_far_from_lines_and_turn_at_once(dictionary, ends):
     assert result["smoothness"] == pytest.approx(14 / 15, abs=0.01)
 
 
-def test_an_abrupt_switch_has_the_worst_smoothness_of_a_path_of_lines(dictionary, ends):
+def test_abrupt_switch_has_the_worst_smoothness(dictionary, ends):
     result = lines.score(blend(np.round(SHARES), ends), *dictionary)
     assert result["distance"] < 6e-7
     assert result["smoothness"] == pytest.approx(14 / 15, abs=1e-9)
 
 
-def test_lines_of_the_dictionary_are_at_distance_zero_as_bytes_and_as_floats(dictionary):
+def test_lines_of_the_dictionary_are_at_distance_zero(dictionary):
     angles = ANGLES[[[10, 30, 50], [9990, 10, 30]]]  # the second path passes through angle 0
     images = generated.render_lines(angles.reshape(-1)).reshape(2, 3, 32, 32, 1)
     for paths in (images, pixels.to_float(images)):
@@ -68,7 +69,7 @@ def test_lines_of_the_dictionary_are_at_distance_zero_as_bytes_and_as_floats(dic
         assert result["smoothness"] == pytest.approx(0, abs=1e-9)
 
 
-def test_distance_is_one_minus_the_cosine_of_images_in_minus_one_to_one():
+def test_distance_is_one_minus_the_cosine():
     """Two pixels: (1, 0) lies at 45 degrees from both lines; in [0, 1] the figure would be another."""
     dictionary = np.array([[1.0, -1.0], [1.0, 1.0]]).reshape(2, 1, 2, 1)
     paths = np.array([[[3.0, 0.0], [0.1, 0.1]]]).reshape(1, 2, 1, 2, 1)

@@ -45,7 +45,7 @@ def test_mig_by_a_loop():
     assert 0.05 < result["score"] < 0.9
 
 
-def test_the_ceiling_of_mig_is_what_the_best_code_of_dsprites_reaches():
+def test_mig_maximum_is_reached_by_the_best_code_of_dsprites():
     result = mig.score(World(DSPRITES_SIZES), known_codes.perfect, np.random.default_rng(0))
     # 20 pairs of orientations; 12 pairs of positions and 8 that stand alone.
     by_hand = [1, 1, np.log(20) / np.log(40)] + 2 * [1 - 24 / 32 * np.log(2) / np.log(32)]
@@ -71,7 +71,7 @@ def test_modularity_by_hand():
     np.testing.assert_allclose(modularity.modularities(information), [1, 0, 1 - 1 / 8, 0])
 
 
-def test_noise_looks_as_modular_on_dsprites_as_the_docstring_says():
+def test_modularity_of_noise_on_dsprites_is_that_of_the_docs():
     result = modularity.score(World(DSPRITES_SIZES), known_codes.noise(10), np.random.default_rng(0))
     assert result["chance"] == pytest.approx(0.68, abs=0.005)
     assert result["score"] == pytest.approx(result["chance"], abs=0.05)
@@ -129,7 +129,7 @@ def loop_concentration(rows):
     return weighted / np.sum(rows)
 
 
-def test_disentanglement_and_completeness_of_importances_by_a_loop():
+def test_concentration_of_importances_by_a_loop():
     importances = np.random.default_rng(0).dirichlet(np.full(5, 0.3), size=7) * np.arange(7)[:, None] + 1e-6
     assert dci.concentration(importances) == pytest.approx(loop_concentration(importances), abs=1e-6)
     assert dci.concentration(importances.T) == pytest.approx(loop_concentration(importances.T), abs=1e-6)
@@ -164,7 +164,7 @@ def test_dci_by_its_definition():
     assert result["score"] == result["disentanglement"]
 
 
-def test_completeness_falls_where_two_dimensions_share_a_factor_and_disentanglement_does_not():
+def test_completeness_alone_falls_when_dimensions_share_a_factor():
     def doubled(images):
         """Scale is told by two dimensions, each of which knows half of its values."""
         y = known_codes.perfect(images)

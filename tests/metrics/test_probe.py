@@ -43,7 +43,7 @@ def test_interval_is_wilsons():
     )
 
 
-def test_codes_without_the_label_score_at_chance_and_constant_codes_at_the_share_of_a_class():
+def test_codes_without_the_label_score_at_chance():
     rng = np.random.default_rng(2)
     noise = probe.score(*splits(rng, lambda y: rng.normal(size=(len(y), 8)), (2000, 1000, 2000)), RNG)
     assert noise["interval"][0] < 0.25 < noise["interval"][1]
@@ -74,7 +74,7 @@ def test_scale_and_offset_of_a_dimension_do_not_matter():
     assert probe.score(*stretched, RNG) == probe.score(*parts, RNG)
 
 
-def test_validation_and_test_are_standardised_with_the_train_split():
+def test_codes_are_standardised_with_the_train_split():
     """A test split of a single class, standardised by itself, would look like the middle of all classes."""
     rng = np.random.default_rng(5)
     parts = splits(rng, lambda y: 10.0 * np.eye(4)[y] + rng.normal(size=(len(y), 4)))

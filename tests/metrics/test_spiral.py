@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from amr_tf.data import generated
+from amr_tf.data.catalog import SPIRAL, Places
+from amr_tf.data.sources import generated
 from amr_tf.metrics import spiral
 
 LINE = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
@@ -39,9 +40,9 @@ def test_distances_to_the_spiral_are_the_minima_over_the_curve():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_examples_of_the_data_set_are_on_the_curve_and_points_moved_off_it_are_as_far_as_they_were_moved():
+def test_distance_of_examples_and_of_points_moved_off_the_curve():
     curve = generated.spiral_curve()
-    points = generated.spiral()[2][0].reshape(-1, 2)
+    points = generated.read_spiral(SPIRAL, Places())[1][2].images.reshape(-1, 2)
     found = spiral.score(points, curve)
     assert found["distance"] < 1e-6
     assert (found["off"], found["mixes"]) == (0, 1_000)

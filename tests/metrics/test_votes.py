@@ -121,7 +121,7 @@ def test_amr_dfv_says_what_is_wrong_with_it():
     assert amr_dfv.score(World(), one_dead, rng)["score"] == pytest.approx(0.8)
 
 
-def test_noise_in_ten_dimensions_has_the_amr_dfv_that_its_docstring_says():
+def test_amr_dfv_of_noise_is_that_of_the_docs():
     result = amr_dfv.score(World(), known_codes.noise(10), np.random.default_rng(7))
     assert result["chance"] == pytest.approx(0.08)
     assert result["score"] == pytest.approx(0.11, abs=0.01)

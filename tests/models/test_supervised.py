@@ -8,10 +8,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amr_tf.config import MASK_GRADIENTS, Config
 from amr_tf.mixing import draw_mask, labelled_partners, requested_attributes
 from amr_tf.models.build import build_model
+from amr_tf.registry import MASK_GRADIENTS
 from amr_tf.training import tensorboard
+from tests.support.config import tiny_config
 
 BATCH, ATTRIBUTES = 6, 3
 SEED = np.array([3, 7], np.int64)
@@ -20,8 +21,8 @@ POINTS = {"arch": "mlp", "dataset": "spiral"}
 
 def make(seed=0, **settings):
     """A small model, images or points, and what is known of them; two examples are not labelled."""
-    small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1, "update_g_every": 1}
-    config = Config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
+    small = {"arch": "acai", "latent": 8, "latent_width": 16, "depth": 1}
+    config = tiny_config(mixer="supervised", seed=seed, batch_size=BATCH, **small | settings)
     shape = (1, 1, 2) if config.arch == "mlp" else (32, 32, 3)
     model = build_model(config, shape, 8, ATTRIBUTES)
     model.run_eagerly = True
@@ -56,8 +57,8 @@ def class_mixer_by_hand(model, requested):
 def test_losses_are_those_of_the_definition():
     """Every term of both players from the draw, the networks' outputs and NumPy alone; D without spectral norm."""
     model, x, y = make(beta=1.5, attribute_weight=2.5, mask_eps=0.01, lambda_=4.0)
-    forward = model.forward_on(tf.constant(x), y)
-    made, w = forward.supervised, y["weight"]
+    forward = model.forward(tf.constant(x), y)
+    made, w = forward.extras["supervised"], y["weight"]
     partners = labelled_partners(forward.indices[:, 1], tf.constant(w > 0)).numpy()
     asked, mask = made.requested.numpy(), made.mask.numpy()
     assert np.all((asked == y["attributes"]) | (asked == y["attributes"][partners]))
@@ -69,7 +70,9 @@ def test_losses_are_those_of_the_definition():
     np.testing.assert_allclose(model.mask_parameters(asked), class_mixer_by_hand(model, asked), atol=1e-5)
 
     passes = [tf.constant(x), forward.recon, forward.mix, made.mix]
-    (real, recon, mixed, supervised), (c_real, _, _, c_mix) = model.discriminator.judge(passes)
+    (real, recon, mixed, supervised), (c_real, _, _, c_mix) = model.discriminator.scores_and_attributes(
+        passes
+    )
     np.testing.assert_allclose(real, model.discriminator(x), rtol=1e-5)
     generator = 4 * l1(x, forward.recon) + bce(recon, 1) + bce(mixed, 1)
     generator += 1.5 * l1(model.encode(forward.mix), forward.h_mix)
@@ -100,7 +103,7 @@ def test_each_player_learns_by_its_own_losses(gradient):
     model, x, y = make(mask_gradient=gradient, weight_decay=0.0, **POINTS)
     generator = (model.encoder, model.decoder, model.class_mixer)
     before, others = weights_of(*generator), weights_of(model.discriminator, model.probe)
-    forward = model.generator_step(lambda: model.forward_on(tf.constant(x), y))
+    forward = model.generator_step(tf.constant(x), y)
     assert all(moved(before, *generator))
     assert not any(moved(others, model.discriminator, model.probe))
 
@@ -111,7 +114,7 @@ def test_each_player_learns_by_its_own_losses(gradient):
 
 
 @pytest.mark.parametrize("gradient", MASK_GRADIENTS)
-def test_masks_are_bernoulli_draws_with_the_gradient_that_was_asked_for(gradient):
+def test_masks_are_bernoulli_draws_with_the_requested_gradient(gradient):
     logits = tf.constant(np.tile([[-2.0, 0.0, 1.0, 80.0, -80.0]], (20_000, 1)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -132,7 +135,7 @@ def test_masks_are_bernoulli_draws_with_the_gradient_that_was_asked_for(gradient
         np.testing.assert_allclose(slope[0], p * (1 - p), atol=1e-6)
 
 
-def test_half_of_the_attributes_are_asked_of_each_parent():
+def test_half_of_the_attributes_are_requested_of_each_parent():
     partners = np.roll(np.arange(4_000), 1)
     attributes = np.tile([[1.0, 0.0, 1.0]], (4_000, 1)).astype("float32")
     attributes[::2] = [0, 0, 1]
@@ -154,7 +157,7 @@ def test_labelled_examples_meet_each_other(labelled, random):
         np.testing.assert_array_equal(found, partners)
 
 
-def test_attributes_of_examples_that_are_not_labelled_change_nothing():
+def test_attributes_of_unlabelled_examples_change_nothing():
     """Two steps with other attributes where the weight is 0 end with the same weights, bit for bit."""
     results = []
     for flip in (False, True):
@@ -168,12 +171,12 @@ def test_attributes_of_examples_that_are_not_labelled_change_nothing():
         np.testing.assert_array_equal(one, other)
 
 
-def test_labels_alone_are_one_hot_attributes_and_refused_where_there_are_others():
-    config = Config(mixer="supervised", batch_size=4, depth=1, update_g_every=1, **POINTS)
+def test_labels_are_one_hot_attributes_unless_others_exist():
+    config = tiny_config(mixer="supervised", batch_size=4, depth=1, **POINTS)
     model = build_model(config, (1, 1, 2), 10)
     model.run_eagerly = True
     x, labels = np.zeros((4, 1, 1, 2), "float32"), np.array([3, 1, 4, 1])
-    made = model.forward_on(tf.constant(x), labels).supervised
+    made = model.forward(tf.constant(x), labels).extras["supervised"]
     np.testing.assert_array_equal(made.attributes, np.eye(10)[labels])
     assert np.isfinite(model.train_on_batch(x, labels, return_dict=True)["attributes"])
     model, x, y = make(**POINTS)
@@ -219,10 +222,9 @@ def test_power_vectors_move_once_a_pass(update_g_every):
 
 
 def test_without_labels_it_is_amr():
-    """The same weights and draws as --mixer=mixup: what supervised mixing adds stands beside, not in place."""
+    """The same weights and draws as AMR: supervised mixing adds to them and replaces nothing."""
     model, x, y = make(**POINTS)
-    plain = build_model(dataclasses.replace(model.config, mixer="mixup"), (1, 1, 2), 8)
-    for ours, theirs in zip(
-        model.forward_on(tf.constant(x), y)[:5], plain.forward(tf.constant(x))[:5], strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
+    plain = build_model(dataclasses.replace(model.config, model="amr"), (1, 1, 2), 8)
+    supervised, unsupervised = model.forward(tf.constant(x), y), plain.forward(tf.constant(x))
+    for name in ("x", "h", "recon", "h_mix", "mix", "indices", "weights"):
+        np.testing.assert_array_equal(getattr(supervised, name), getattr(unsupervised, name))

@@ -1,7 +1,6 @@
-"""Where the lines of a chart go."""
+"""Lines of charts are where their values are."""
 
 import itertools
-import math
 
 import pytest
 
@@ -10,80 +9,85 @@ from amr_tf.runs.folder import read_rows, write_rows
 from tests.reporting.run_folders import write_run
 
 
-def test_a_mean_is_taken_where_all_runs_have_a_point():
-    assert curves.mean_curve([[(10, 1.0), (20, 2.0), (30, 3.0)], [(10, 3.0), (20, 6.0)]]) == [
-        (10, 2.0),
-        (20, 4.0),
-    ]
-    assert curves.mean_curve([[(10, 1.0)], [(5, 3.0), (7, 6.0)]]) == [(5, 3.0), (7, 6.0)]
+@pytest.fixture
+def figures(monkeypatch):
+    """Returns the Matplotlib figures of the charts that a test draws."""
+    drawn, draw = [], curves.draw
+    monkeypatch.setattr(curves, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    return drawn
+
+
+def charts_of(*folders):
+    return curves.charts_of(groups.group([reading.read(folder) for folder in folders]))
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
+    ("runs", "mean"),
     [
-        (0, 2500, [0, 500, 1000, 1500, 2000, 2500]),
-        (87.9, 92.9, [87, 88, 89, 90, 91, 92, 93]),
-        (0.06, 0.14, [0.06, 0.08, 0.1, 0.12, 0.14]),
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (-3, 4, [-4, -2, 0, 2, 4]),
+        ([[(10, 1.0), (20, 2.0), (30, 3.0)], [(10, 3.0), (20, 6.0)]], [(10, 2.0), (20, 4.0)]),
+        ([[(10, 1.0)], [(5, 3.0), (7, 6.0)]], [(5, 3.0), (7, 6.0)]),
     ],
+    ids=["shared steps", "no shared step"],
 )
-def test_ticks_are_round_and_reach_both_ends(low, high, expected):
-    assert curves.ticks(low, high) == pytest.approx(expected)
+def test_mean_is_over_the_steps_of_all_runs(runs, mean):
+    assert curves.Line(1, "", "", (), runs).mean == mean
 
 
 def test_numbers_at_the_ends_do_not_cover_each_other():
-    placed = curves.spread([100.0, 101.0, 50.0, 267.0, 268.0])
-    assert placed[:3] == [100.0, 115.0, 50.0]
-    assert placed[3:] == [253.0, 268.0], "pushed up from the axis"
-    many = sorted(curves.spread([200.0] * 40))
-    assert many[0] >= curves.TOP
-    assert many[-1] <= curves.HEIGHT - curves.BOTTOM
-    assert min(b - a for a, b in itertools.pairwise(many)) > 5
+    assert curves.spread([0.5, 0.51, 0.2, 0.99, 1.0]) == pytest.approx([0.5, 0.56, 0.2, 0.94, 1.0])
+    many = sorted(curves.spread([0.3] * 40))
+    assert 0 <= many[0] < many[-1] <= 1
+    assert min(b - a for a, b in itertools.pairwise(many)) == pytest.approx(1 / 40)
 
 
-def test_lines_lie_where_their_values_are(tmp_path):
-    """Accuracy 50, 60 % at steps 10, 20: from the middle of the axis to its right end, from bottom to top."""
-    (group,) = groups.group([reading.read(write_run(tmp_path / "run", [0.5, 0.6]))])
-    accuracy, reconstruction = curves.charts([group])
+def test_lines_are_where_their_values_are(tmp_path, figures):
+    accuracy, reconstruction = charts_of(write_run(tmp_path / "run", [0.5, 0.6]))
     assert accuracy.title == "lines: validation accuracy of the probe"
-    assert [text for _, text in accuracy.x_ticks] == ["0", "5", "10", "15", "20"]
-    assert [text for _, text in accuracy.y_ticks] == ["50", "52", "54", "56", "58", "60"]
-    right, bottom = curves.WIDTH - curves.RIGHT, curves.HEIGHT - curves.BOTTOM
-    middle = (curves.LEFT + right) / 2
-    (line,) = accuracy.lines
-    assert line.path == f"M{middle:.1f} {bottom:.1f} L{right:.1f} {curves.TOP:.1f}"
-    assert line.runs == [], "one seed is its own mean"
     assert reconstruction.title == "lines: reconstruction of validation images (l1)"
+    for figure, values in zip(figures, ([50, 60], [1, 0.5]), strict=True):
+        (line,) = figure.axes[0].lines  # a single seed is its own mean
+        assert line.get_xydata().ravel().tolist() == pytest.approx([10, values[0], 20, values[1]])
+        assert figure.axes[0].get_xlim() == (0, 20)
 
 
-def test_seeds_are_drawn_each_and_groups_are_told_apart_without_colour(tmp_path):
+def test_svg_has_text_and_is_the_same_each_time(tmp_path):
+    folder = write_run(tmp_path / "run", [0.5, 0.6])
+    (first, *_), (again, *_) = charts_of(folder), charts_of(folder)
+    assert first.svg == again.svg
+    assert "training steps</text>" in first.svg
+    assert "<dc:date>" not in first.svg
+
+
+def test_groups_are_told_apart_without_colour(tmp_path, figures):
     folders = [
         write_run(tmp_path / f"{k}_{seed}", [0.5, 0.6 + seed / 10], k=k, seed=seed)
         for k in range(2, 22)
         for seed in (0, 1)
     ]
-    chart = curves.charts(groups.group([reading.read(folder) for folder in folders]))[0]
-    assert {len(line.runs) for line in chart.lines} == {2}
-    assert [line.number for line in chart.lines] == list(range(1, 21))
-    assert len({(line.colour, line.dash) for line in chart.lines}) == 20
-    assert len({line.dash for line in chart.lines[:4]}) == 4
+    lines = charts_of(*folders)[0].lines
+    assert [line.number for line in lines] == list(range(1, 21))
+    assert len({(line.colour, line.dash) for line in lines}) == 20
+    assert len({line.dash for line in lines[:4]}) == 4
+    axes = figures[0].axes[0]
+    assert [text.get_text() for text in axes.texts] == [str(number) for number in range(1, 21)]
+    widths = [line.get_linewidth() for line in axes.lines]
+    assert widths == [0.9, 0.9, 2.4] * 20, "two seeds and their mean"
 
 
-def test_losses_that_do_not_compare_have_charts_of_their_own(tmp_path):
-    folders = [write_run(tmp_path / loss, [0.5, 0.6], recon_loss=loss) for loss in ("l1", "l2")]
-    titles = [chart.title for chart in curves.charts(groups.group([reading.read(f) for f in folders]))]
-    assert titles[1:] == [f"lines: reconstruction of validation images ({loss})" for loss in ("l1", "l2")]
+def test_unlike_losses_have_charts_of_their_own(tmp_path):
+    found = charts_of(*(write_run(tmp_path / loss, [0.5, 0.6], recon_loss=loss) for loss in ("l1", "l2")))
+    titles = [f"lines: reconstruction of validation images ({loss})" for loss in ("l1", "l2")]
+    assert [chart.title for chart in found[1:]] == titles
 
 
-def test_a_long_run_is_thinned_and_a_flat_one_drawn(tmp_path):
-    long = write_run(tmp_path / "run", [0.5] * 2000)
-    path = curves.charts(groups.group([reading.read(long)]))[0].lines[0].path
-    assert path.count("L") < curves.POINTS
-    assert path.split("L")[-1].startswith(f"{curves.WIDTH - curves.RIGHT:.1f} ")
+def test_a_long_run_is_thinned_and_keeps_its_end(tmp_path, figures):
+    charts_of(write_run(tmp_path / "run", [0.5] * 2000))
+    steps = figures[0].axes[0].lines[0].get_xdata()
+    assert len(steps) <= curves.POINTS
+    assert steps[-1] == 20_000
 
 
-def test_points_that_are_no_numbers_are_left_out():
+def test_values_that_are_not_numbers_are_left_out():
     rows = [{"step": 1, "val_recon": float("nan")}, {"step": 2, "val_recon": 0.5}, {"step": 3}]
     assert curves._points(rows, "val_recon", 1) == [(2, 0.5)]
 
@@ -100,13 +104,11 @@ def test_points_that_are_no_numbers_are_left_out():
         ((1, 1e308), (5e-324, 9.0)),
     ],
 )
-def test_no_numbers_of_a_run_are_beyond_drawing(tmp_path, steps, values):
+def test_extreme_numbers_can_be_drawn(tmp_path, steps, values):
     folder = write_run(tmp_path / "run", [0.5, 0.6])
     rows = read_rows(folder / "metrics.csv")
     rows = [row | {"step": step, "val_recon": y} for row, step, y in zip(rows, steps, values, strict=True)]
     write_rows(folder / "metrics.csv", rows)
-    for chart in curves.charts(groups.group([reading.read(folder)])):
-        numbers = [x for x, _ in chart.x_ticks] + [y for y, _ in chart.y_ticks]
-        assert all(map(math.isfinite, numbers))
-        assert len({y for y, _ in chart.y_ticks}) >= 3
-        assert "nan" not in chart.lines[0].path
+    for chart in charts_of(folder):
+        assert "nan" not in chart.svg
+        assert "inf" not in chart.svg

@@ -1,4 +1,4 @@
-"""Runs that differ by their seed: statistics by hand, seeds that count once, names that tell groups apart."""
+"""Runs that differ by their seed: statistics by hand, seeds that count once, distinct names of groups."""
 
 import pytest
 
@@ -21,12 +21,10 @@ def test_mean_sd_and_interval_by_hand():
     assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
 
 
-def test_two_seeds_have_the_wide_interval_of_one_degree_of_freedom():
+def test_one_and_two_seeds_by_hand():
+    """Two seeds have the wide interval of one degree of freedom; a single run has no spread."""
     found = groups.summarise([93.83, 93.58])
     assert found.high - found.mean == pytest.approx(12.7062 * 0.1767767 / 2**0.5, rel=1e-5)
-
-
-def test_a_single_run_has_no_spread():
     assert groups.summarise([5.0]) == (1, 5.0, None, None, None)
 
 
@@ -40,8 +38,8 @@ def test_runs_that_differ_by_seed_only_are_one_group(three, tmp_path):
     assert found[0].summary(TEST_AT_BEST).mean == pytest.approx(92.0)
 
 
-def test_the_median_of_the_last_twenty_tests_is_acais_figure(tmp_path):
-    """25 evaluations whose last 20 are 0.06 .. 0.25: median 0.155, whatever the validation split says."""
+def test_acais_figure_is_the_median_of_the_last_twenty_tests(tmp_path):
+    """25 evaluations whose last 20 are 0.06 .. 0.25: median 0.155; the validation split has no influence."""
     tests = [number / 100 for number in range(1, 26)]
     run = reading.read(write_run(tmp_path / "run", [0.5] * 25, tests=tests))
     assert groups.figure(run, LAST_TESTS) == pytest.approx(15.5)
@@ -56,28 +54,23 @@ def test_the_same_seed_twice_counts_once_and_the_newest_is_kept(tmp_path):
     assert found.summary(BEST_VALIDATION) == (1, pytest.approx(70.0), None, None, None)
 
 
-def test_a_finished_run_is_kept_before_a_newer_one_in_progress(tmp_path):
+def test_a_finished_run_counts_before_a_newer_one_in_progress(tmp_path):
     finished = write_run(tmp_path / "finished", [0.5, 0.6], when=1_000)
     write_run(tmp_path / "again", [0.7], epochs=2, when=2_000)
     (found,) = grouped(*tmp_path.iterdir())
     assert [run.path for run in found.runs] == [finished]
 
 
-def test_runs_in_progress_do_not_count_beside_finished_ones(tmp_path):
-    write_run(tmp_path / "0", [0.5, 0.6], seed=0)
-    write_run(tmp_path / "1", [0.9], seed=1, epochs=2)
-    (found,) = grouped(*tmp_path.iterdir())
-    assert found.finished
-    assert found.summary(BEST_VALIDATION).mean == pytest.approx(60.0)
+def test_runs_in_progress_count_only_without_finished_ones(tmp_path):
+    begun = write_run(tmp_path / "1", [0.9], seed=1, epochs=2)
+    finished = write_run(tmp_path / "0", [0.5, 0.6], seed=0)
+    for folders, mean in (([begun], 90.0), ([begun, finished], 60.0)):
+        (found,) = grouped(*folders)
+        assert found.finished == (len(folders) == 2)
+        assert found.summary(BEST_VALIDATION).mean == pytest.approx(mean)
 
 
-def test_where_nothing_is_finished_the_numbers_so_far_are_there(tmp_path):
-    (found,) = grouped(write_run(tmp_path / "1", [0.9], epochs=2))
-    assert not found.finished
-    assert found.summary(BEST_VALIDATION).mean == pytest.approx(90.0)
-
-
-def test_every_group_has_a_name_of_its_own(tmp_path):
+def test_every_group_has_its_own_name(tmp_path):
     settings = [
         {}, {"k": 3}, {"lambda_": 3.0}, {"k": 3, "lambda_": 3.0}, {"mixer": "bernoulli"}, {"model": "aegan"},
         {"model": "aegan", "k": 3}, {"dataset": "svhn"}, {"batch_size": 8, "depth": 4},
@@ -111,7 +104,7 @@ def test_what_decides_the_cell_of_a_run(changed, same):
     assert (groups.cell_key(run) == groups.cell_key(published)) is same
 
 
-def test_mixer_and_k_do_not_move_a_run_that_does_not_mix_by_them():
+def test_an_unused_k_does_not_change_the_cell():
     assert groups.cell_key(Config(model="aegan", k=3)) == groups.cell_key(Config(model="aegan"))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, missing or another model's: never silently wrong, never silently gone."""
+"""Checkpoints that are damaged, missing or of another model: never restored silently, never deleted silently."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from amr_tf.runs.folder import RunError
 from amr_tf.runtime.errors import DivergedError
 
 SMALL = {"dataset": "spiral", "depth": 1, "update_g_every": 1, "batch_size": 8}
+ONE, TWO, THREE = (f"step_{step:010d}" for step in (1, 2, 3))
 
 
 def build(**settings):
@@ -27,11 +28,10 @@ def model():
 
 @pytest.fixture(scope="module")
 def originals(model, tmp_path_factory):
-    """Three checkpoints whose weights are their step's number, all of them."""
+    """Three checkpoints whose weights all equal their step."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for step in (1, 2, 3):
-        fill(model, step)
-        Checkpoints(folder, model, warn=pytest.fail).save()
+        save(folder, model, step)
     return folder
 
 
@@ -46,27 +46,30 @@ def fill(model, step: int) -> None:
     model.step.assign(step)
 
 
+def save(folder, model, step: int) -> None:
+    fill(model, step)
+    Checkpoints(folder, model, warn=pytest.fail).save()
+
+
 def restored(folder, model) -> tuple[int, list[str]]:
-    """Restores into other weights; returns the step whose weights are now there, and what was said."""
+    """Restores into other weights; returns the step whose weights the model then has, and the warnings."""
     fill(model, 99)
-    said = []
-    assert Checkpoints(folder, model, said.append).restore()
+    warnings = []
+    assert Checkpoints(folder, model, warnings.append).restore()
     values = {float(value) for variable in model.trainable_variables for value in np.unique(variable)}
     assert values == {float(model.step.numpy())}
-    return int(model.step.numpy()), said
+    return int(model.step.numpy()), warnings
 
 
-def assert_falls_back(folder, model, bad: str = "step_0000000003") -> None:
-    """The one before is restored, the bad one named and put aside, and its step can be saved again."""
-    step, said = restored(folder, model)
+def assert_falls_back(folder, model) -> None:
+    """Step 2 is restored, step 3 is named and renamed, and can be saved again."""
+    step, (warning,) = restored(folder, model)
     assert step == 2
-    assert len(said) == 1
-    assert said[0].startswith(f"warning: {folder / bad} is damaged (")
-    assert said[0].endswith("going on from step_0000000002")
-    assert "\n" not in said[0]
-    assert names(folder) == [f"damaged_{bad}", "step_0000000001", "step_0000000002"]
-    fill(model, 3)
-    Checkpoints(folder, model, pytest.fail).save()
+    assert warning.startswith(f"warning: {folder / THREE} is damaged (")
+    assert warning.endswith("resuming from step 2")
+    assert "\n" not in warning
+    assert names(folder) == [f"damaged_{THREE}", ONE, TWO]
+    save(folder, model, 3)
     assert restored(folder, model) == (3, [])
 
 
@@ -74,166 +77,152 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def files(folder, number: int = 3):
-    return sorted((folder / f"step_{number:010d}").iterdir())
+def contents(folder) -> dict:
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def files(folder, step: int = 3):
+    """The manifest, data and index of a checkpoint."""
+    return sorted((folder / f"step_{step:010d}").iterdir())
 
 
 def flip(path, rng) -> None:
-    """Turns one bit over."""
+    """Flips one bit."""
     data = bytearray(path.read_bytes())
     data[rng.integers(len(data))] ^= 1 << rng.integers(8)
     path.write_bytes(bytes(data))
 
 
-def test_the_newest_intact_checkpoint_is_restored(folder, model):
-    assert restored(folder, model) == (3, [])
-
-
-def test_an_empty_folder_has_nothing_to_restore(tmp_path, model):
+def test_restore_empty_folder_is_false(tmp_path, model):
     assert not Checkpoints(tmp_path, model, pytest.fail).restore()
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_flipped_bit_is_found(folder, model, seed):
-    rng = np.random.default_rng(seed)
-    flip(files(folder)[seed % 3], rng)
+def test_restore_flipped_bit_falls_back(folder, model, seed):
+    flip(files(folder)[seed % 3], np.random.default_rng(seed))
     assert_falls_back(folder, model)
 
 
 @pytest.mark.parametrize("file", range(3), ids=["manifest", "data", "index"])
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_cut_file_is_found(folder, model, file, share):
+@pytest.mark.parametrize("share", [None, 0.0, 0.5, 0.99])
+def test_restore_cut_or_missing_file_falls_back(folder, model, file, share):
     path = files(folder)[file]
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert_falls_back(folder, model)
-
-
-@pytest.mark.parametrize("file", range(3), ids=["manifest", "data", "index"])
-def test_a_missing_file_is_found(folder, model, file):
-    files(folder)[file].unlink()
-    assert_falls_back(folder, model)
-
-
-def test_an_empty_checkpoint_is_found(folder, model):
-    for path in files(folder):
-        path.unlink()
+    content = path.read_bytes()
+    path.unlink()
+    if share is not None:
+        path.write_bytes(content[: int(share * len(content))])
     assert_falls_back(folder, model)
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "3", '{"step": 3}', '{"step": 3, "sha256": {}}', '{"step": 3, "sha256": 1}']
 )
-def test_a_manifest_that_says_something_else_is_damage(folder, model, text):
-    (folder / "step_0000000003" / "manifest.json").write_text(text)
+def test_restore_invalid_manifest_falls_back(folder, model, text):
+    (folder / THREE / "manifest.json").write_text(text)
     assert_falls_back(folder, model)
 
 
-def test_a_checkpoint_under_another_step_s_name_is_damage(folder, model):
-    shutil.rmtree(folder / "step_0000000003")
-    shutil.copytree(folder / "step_0000000002", folder / "step_0000000003")
+@pytest.mark.parametrize("content", [None, TWO], ids=["empty", "of another step"])
+def test_restore_wrong_folder_falls_back(folder, model, content):
+    shutil.rmtree(folder / THREE)
+    shutil.copytree(folder / content, folder / THREE) if content else (folder / THREE).mkdir()
     assert_falls_back(folder, model)
 
 
-def test_two_damaged_ones_are_both_passed_over(folder, model):
-    for number in (2, 3):
-        files(folder, number)[1].unlink()
-    step, said = restored(folder, model)
+def test_restore_two_damaged_falls_back_over_both(folder, model):
+    for step in (2, 3):
+        files(folder, step)[1].unlink()
+    step, warnings = restored(folder, model)
     assert step == 1
-    assert [line.split(" is ")[0].rpartition("/")[2] for line in said] == [
-        "step_0000000003",
-        "step_0000000002",
-    ]
-    assert names(folder) == ["damaged_step_0000000002", "damaged_step_0000000003", "step_0000000001"]
+    assert [line.split(" is ")[0].rpartition("/")[2] for line in warnings] == [THREE, TWO]
+    assert names(folder) == [f"damaged_{TWO}", f"damaged_{THREE}", ONE]
 
 
-def test_where_all_are_damaged_nothing_is_restored_renamed_or_deleted(folder, model):
-    for number in (1, 2, 3):
-        flip(files(folder, number)[1], np.random.default_rng(number))
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def test_restore_all_damaged_changes_nothing(folder, model):
+    for step in (1, 2, 3):
+        flip(files(folder, step)[1], np.random.default_rng(step))
+    before = contents(folder)
     fill(model, 99)
-    with pytest.raises(RunError, match=r"intact: step_0000000003: .*step_0000000001: ") as error:
+    with pytest.raises(RunError, match=rf"intact. Received: {THREE}: .*{ONE}: ") as error:
         Checkpoints(folder, model, pytest.fail).restore()
     assert "\n" not in str(error.value)
     assert int(model.step.numpy()) == 99
-    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert contents(folder) == before
 
 
-def test_a_step_damaged_twice_is_put_aside_twice(folder, model):
+def test_restore_step_damaged_twice_keeps_both(folder, model):
     flip(files(folder)[1], np.random.default_rng(0))
     assert_falls_back(folder, model)
     flip(files(folder)[1], np.random.default_rng(0))
     assert restored(folder, model)[0] == 2
-    aside = ["damaged_step_0000000003", "damaged_step_0000000003.2"]
-    assert names(folder) == [*aside, "step_0000000001", "step_0000000002"]
+    assert names(folder) == [f"damaged_{THREE}", f"damaged_{THREE}.2", ONE, TWO]
 
 
 @pytest.mark.parametrize(
     "settings", [{"depth": 2}, {"latent": 3}, {"model": "ae"}, {"model": "acai"}], ids=str
 )
-def test_a_checkpoint_of_another_model_is_one_line(folder, settings):
-    before = names(folder)
-    with pytest.raises(RunError, match=r"^The checkpoint cannot be restored: .*step_0000000003") as error:
+def test_restore_other_model_is_one_line(folder, settings):
+    with pytest.raises(RunError, match=rf"^The checkpoint cannot be restored: .*{THREE}") as error:
         Checkpoints(folder, build(**settings), pytest.fail).restore()
     assert "\n" not in str(error.value)
-    assert names(folder) == before
+    assert names(folder) == [ONE, TWO, THREE]
 
 
-def test_a_step_is_saved_once(folder, model):
-    before = {path: path.stat().st_mtime_ns for path in files(folder)}
+def test_restore_uses_the_number_of_the_step(folder, model):
+    """Also beyond the ten digits of a name, and when a clock was set back."""
+    save(folder, model, 12_345_678_901)
+    os.utime(folder / "step_12345678901", (0, 0))
+    fill(model, 0)
+    assert Checkpoints(folder, model, pytest.fail).restore()
+    assert int(model.step.numpy()) == 12_345_678_901
+
+
+def test_save_existing_step_changes_nothing(folder, model):
+    before = contents(folder)
     fill(model, 7)
     model.step.assign(3)
     Checkpoints(folder, model, pytest.fail).save()
-    assert before == {path: path.stat().st_mtime_ns for path in files(folder)}
+    assert contents(folder) == before
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_weights_that_are_not_finite_are_not_saved(folder, model, value):
+def test_save_diverged_weights_are_refused(folder, model, value):
     fill(model, 4)
     weights = model.trainable_variables[-1]
     weights.assign(np.full(weights.shape, value, np.float32))
-    before = names(folder)
-    with pytest.raises(DivergedError, match="step 4: 1 weights are not finite") as error:
+    with pytest.raises(DivergedError, match=r"step 4\. Received: 1 weights that are not finite") as error:
         Checkpoints(folder, model, pytest.fail).save()
     assert "\n" not in str(error.value)
-    assert names(folder) == before
+    assert names(folder) == [ONE, TWO, THREE]
 
 
-def test_a_save_that_fails_leaves_nothing_and_can_be_tried_again(folder, model):
-    fill(model, 4)
+def test_save_that_fails_can_be_repeated(folder, model):
     in_the_way = folder / ".step_0000000004.tmp"
     in_the_way.write_text("")
-    with pytest.raises(RunError, match=r"^The checkpoint .*step_0000000004 cannot be written: .*File exists"):
-        Checkpoints(folder, model, pytest.fail).save()
+    with pytest.raises(RunError, match=r"step_0000000004 cannot be written\. Received: .*File exists"):
+        save(folder, model, 4)
+    assert names(folder) == [in_the_way.name, ONE, TWO, THREE]
     in_the_way.unlink()
-    Checkpoints(folder, model, pytest.fail).save()
+    save(folder, model, 4)
     assert restored(folder, model) == (4, [])
 
 
-def test_the_manifest_names_every_file_that_tensorflow_wrote(folder):
-    path = folder / "step_0000000003"
-    manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["step"] == 3
-    assert sorted(manifest["sha256"]) == [file.name for file in files(folder) if file.name != "manifest.json"]
-    assert damage(path) == ""
+def test_save_manifest_lists_every_file(folder):
+    manifest, *others = files(folder)
+    assert damage(folder / THREE) == ""
+    content = json.loads(manifest.read_text())
+    assert (content["step"], sorted(content["sha256"])) == (3, [file.name for file in others])
 
 
 @pytest.mark.parametrize(
     ("best", "kept"), [(1, [1, 4, 5, 6]), (3, [3, 4, 5, 6]), (6, [4, 5, 6]), (99, [4, 5, 6])]
 )
-def test_the_newest_three_and_the_best_are_kept(folder, model, best, kept):
+def test_save_keeps_the_newest_three_and_the_best(folder, model, best, kept):
     checkpoints = Checkpoints(folder, model, pytest.fail)
     checkpoints.best_step = best
     for step in (4, 5, 6):
         fill(model, step)
         checkpoints.save()
     assert names(folder) == [f"step_{step:010d}" for step in kept]
-
-
-def test_steps_are_ordered_as_numbers_and_not_by_the_time_of_their_files(folder, model):
-    """Also beyond the ten digits of a name, and when a clock was set back."""
-    fill(model, 12_345_678_901)
-    Checkpoints(folder, model, pytest.fail).save()
-    os.utime(folder / "step_12345678901", (0, 0))
-    fill(model, 0)
-    assert Checkpoints(folder, model, pytest.fail).restore()
-    assert int(model.step.numpy()) == 12_345_678_901

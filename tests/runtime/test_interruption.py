@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish: when it is granted at once, when it waits, and whose handlers are there afterwards."""
+"""SIGTERM, SIGHUP and Ctrl-C: when they end a run at once, when they wait, and whose handlers remain afterwards."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def send(number: signal.Signals) -> None:
 
 @pytest.fixture(autouse=True)
 def _same_handlers_afterwards():
-    at_first = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # with nohup they would not listen to it
+    at_first = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have it ignored
     before = [signal.getsignal(number) for number in SIGNALS]
     yield
     assert [signal.getsignal(number) for number in SIGNALS] == before
@@ -27,7 +27,7 @@ def _same_handlers_afterwards():
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_before_the_first_step_ends_the_run_at_once(number):
+def test_signal_before_the_first_step_ends_the_run(number):
     with pytest.raises(Interrupted) as raised, Interruption():
         send(number)
     assert str(raised.value).startswith(f"Interrupted by {number.name} before its first step. ")
@@ -35,33 +35,20 @@ def test_a_signal_before_the_first_step_ends_the_run_at_once(number):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_between_steps_the_first_signal_is_kept_and_later_ones_change_nothing(number):
+def test_signal_between_steps_waits_and_later_ones_are_ignored(number):
     with Interruption() as interruption:
         interruption.stepping = True
         assert not interruption.wanted(3)
-        send(number)
-        for other in SIGNALS * 2:
-            send(other)
+        for each in (number, *SIGNALS * 2):
+            send(each)
         assert interruption.wanted(3)
         assert interruption.signal is number
         raised = interruption.interrupted("at step 3")
-    assert str(raised) == f"Interrupted by {number.name} at step 3. The same command goes on from there"
+    assert str(raised).startswith(f"Interrupted by {number.name} at step 3. ")
     assert raised.exit_code == EXIT_CODES[number]
 
 
-def test_a_second_signal_does_not_cut_off_what_the_first_one_started():
-    def send_while_leaving():
-        try:
-            send(signal.SIGTERM)
-        finally:
-            send(signal.SIGTERM)
-            send(signal.SIGINT)
-
-    with pytest.raises(Interrupted, match="by SIGTERM before its first step"), Interruption():
-        send_while_leaving()
-
-
-def test_with_nohup_a_closed_terminal_changes_nothing():
+def test_sighup_ignored_by_nohup_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with Interruption() as interruption:
         send(signal.SIGHUP)
@@ -69,28 +56,39 @@ def test_with_nohup_a_closed_terminal_changes_nothing():
     assert signal.signal(signal.SIGHUP, signal.SIG_DFL) is signal.SIG_IGN
 
 
-def test_libraries_that_catch_every_exception_do_not_catch_this_one():
-    """AutoGraph would go on with code that it could not convert, Keras would make another exception of it."""
+def test_interrupted_is_not_an_exception():
+    """AutoGraph would continue with code that it could not convert, Keras would raise another exception."""
     assert not issubclass(Interrupted, Exception)
 
 
-@pytest.mark.parametrize(
-    "made_of_it", [None, SystemError("returned a result with an exception set")], ids=str
-)
-def test_a_signal_counts_whatever_the_code_in_which_it_arrives_makes_of_it(made_of_it):
-    """C code reports an error of its own; what runs while an object is deleted drops it."""
+def ends() -> None:
+    """Receives more signals while the first one ends the run."""
+    try:
+        send(signal.SIGTERM)
+    finally:
+        send(signal.SIGTERM)
+        send(signal.SIGINT)
 
-    def library():
-        with contextlib.suppress(Interrupted):
-            send(signal.SIGTERM)
-        if made_of_it:
-            raise made_of_it
 
+def drops() -> None:
+    """Drops the exception, as a finalizer does."""
+    with contextlib.suppress(Interrupted):
+        send(signal.SIGTERM)
+
+
+def replaces() -> None:
+    """Replaces the exception, as C code does."""
+    drops()
+    raise SystemError("returned a result with an exception set")
+
+
+@pytest.mark.parametrize("library", [ends, drops, replaces])
+def test_first_signal_counts_in_any_library(library):
     with pytest.raises(Interrupted, match="by SIGTERM before its first step"), Interruption():
         library()
 
 
-def test_handlers_are_given_back_also_after_an_error():
+def test_handlers_are_restored_after_an_error():
     received = []
     before = signal.signal(signal.SIGTERM, lambda *_: received.append("outer"))
     try:
@@ -102,47 +100,43 @@ def test_handlers_are_given_back_also_after_an_error():
     assert received == ["outer"]
 
 
-def test_a_step_to_stop_at_needs_no_signal():
+def test_stop_at_needs_no_signal():
     with Interruption(stop_at=2) as interruption:
         assert [interruption.wanted(step) for step in (1, 2, 3)] == [False, True, False]
         raised = interruption.interrupted("at step 2")
     assert (raised.number, raised.exit_code) == (None, 0)
-    assert str(raised).startswith("Stopped as asked at step 2.")
+    assert str(raised).startswith("Stopped as requested at step 2.")
 
 
-def test_a_thread_trains_without_signals():
-    """Python hands signals to the main thread, so a run in another one leaves the handlers as they are."""
-    found = []
+def test_thread_leaves_the_handlers_alone():
+    """Python runs signal handlers in the main thread only."""
+    before, found = [signal.getsignal(number) for number in SIGNALS], []
 
     def train():
-        before = [signal.getsignal(number) for number in SIGNALS]
         with Interruption(stop_at=1) as interruption:
-            found.append([signal.getsignal(number) for number in SIGNALS] == before)
-            found.append(interruption.wanted(1))
+            found.extend([[signal.getsignal(number) for number in SIGNALS], interruption.wanted(1)])
 
     thread = threading.Thread(target=train)
     thread.start()
     thread.join()
-    assert found == [True, True]
+    assert found == [before, True]
 
 
-def test_a_signal_that_a_run_at_its_end_did_not_grant_reaches_what_the_run_is_part_of():
-    def run_at_its_end():
-        with Interruption() as interruption:
-            interruption.stepping = True
-            send(signal.SIGTERM)
+def at_its_end(error: Exception | None = None) -> None:
+    """Receives a signal after the last step of a run."""
+    with Interruption() as interruption:
+        interruption.stepping = True
+        send(signal.SIGTERM)
+        if error:
+            raise error
 
+
+def test_signal_at_the_end_reaches_the_enclosing_runs():
     with pytest.raises(Interrupted, match="by SIGTERM"), Interruption():
-        run_at_its_end()
-    run_at_its_end()  # one that is part of nothing just ends
+        at_its_end()
+    at_its_end()
 
 
-def test_a_signal_does_not_hide_an_error_that_the_user_can_mend():
-    def run_on_a_full_disk():
-        with Interruption() as interruption:
-            interruption.stepping = True
-            send(signal.SIGTERM)
-            raise UserError("disk full")
-
+def test_signal_does_not_hide_a_user_error():
     with pytest.raises(UserError, match="disk full"), Interruption():
-        run_on_a_full_disk()
+        at_its_end(UserError("disk full"))

@@ -71,6 +71,20 @@ def test_client_closed_port_is_refused_without_tensorflow(closed_port):
     assert "Connection refused" in done.stderr
 
 
+def test_client_status_replaces_control_characters(answering):
+    """The whole command: what a terminal would obey is replaced in the streams of the process."""
+    url, _ = answering(
+        200, states({"version": 1, "state": "\x1b]0;x\x07", "status": {"error_message": "\x1b[2J"}})
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "amr_tf.serving.client", "status", f"--url={url}"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "version 1: ?]0;x? ?[2J\n"
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize(
     "beginning",
     [

@@ -136,7 +136,7 @@ def test_keras_archives_load_with_keras_alone(tmp_path, model):
 
 def test_mix_attributes_takes_the_most_probable_mask():
     """Nothing is drawn, so that the same request has the same answer."""
-    config = Config(dataset="shapes", mixer="supervised", arch="acai", depth=2, latent_width=8)
+    config = Config(dataset="shapes", model="amr_supervised", arch="acai", depth=2, latent_width=8)
     model = build_model(config, (32, 32, 3), 16, 4)
     mix = signatures.signatures(model)["mix_attributes"]
     rng = np.random.default_rng(0)

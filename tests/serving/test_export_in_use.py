@@ -51,9 +51,10 @@ def resident(pid: int) -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("mnist", marks=pytest.mark.slow), pytest.param("dsprites", marks=pytest.mark.soak)],
+)
 def test_full_size_export_under_load_answers_as_keras(name, tmp_path):
     """1,000 calls from 8 threads all equal single calls, and memory stays."""
     experiment.run(Config(run_dir=str(tmp_path / "run"), model="amr", **FULL[name], **SHORT))
@@ -117,11 +118,13 @@ def end_while_writing(run_dir: pathlib.Path, export_dir: pathlib.Path, number: s
     return process.returncode, err
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_killed_exports_leave_whole_versions_only(run_dir, tmp_path, poller):
-    """Twice killed while it writes, then twice to the end: versions 1 and 2, and no rest of the killed ones."""
-    for delay in (0.0, 0.3):
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.soak)],
+)
+def test_killed_exports_leave_whole_versions_only(run_dir, poller, kills):
+    """Killed while they write, then twice to the end: versions 1 and 2, and no rest of the killed ones."""
+    for delay in np.linspace(0, 0.3, kills):
         assert end_while_writing(run_dir, poller.folder, signal.SIGKILL, delay)[0] == -signal.SIGKILL
         assert not list(poller.folder.glob("[0-9]*"))
     for _ in range(2):
@@ -132,7 +135,6 @@ def test_killed_exports_leave_whole_versions_only(run_dir, tmp_path, poller):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_concurrent_exports_are_two_versions_and_sigterm_none(run_dir, tmp_path):
     export_dir = tmp_path / "export"
     both = [subprocess.Popen(export_command(run_dir, export_dir), cwd=ROOT) for _ in range(2)]
@@ -143,8 +145,7 @@ def test_concurrent_exports_are_two_versions_and_sigterm_none(run_dir, tmp_path)
     assert sorted(path.name for path in export_dir.iterdir()) == [".export.lock", "1", "2"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.soak
 def test_run_still_training_exports_its_newest_checkpoint(tmp_path):
     """And training continues."""
     settings = TINY | {"steps_per_epoch": 50, "epochs": 100, "dataset": "lines"}

@@ -3,6 +3,7 @@
 `make test-slurm` makes a cluster of this machine for them.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -43,7 +44,7 @@ def test_a_sweep_that_is_killed_and_interrupted_finds_its_jobs_again(tmp_path, o
     assert not any(line.startswith("one/s1 queued") for line in sweep.lines)
     sweep.process.send_signal(signal.SIGTERM)
     assert sweep.end() == 128 + signal.SIGTERM
-    assert sweep.lines[-2].startswith("The jobs that are queued or running stay with the cluster")
+    assert sweep.lines[-2].startswith("The jobs that are queued or running continue on the cluster")
     assert slurm("squeue", "--me", "--noheader")
 
     sweep = Sweep(out, *words)
@@ -51,6 +52,7 @@ def test_a_sweep_that_is_killed_and_interrupted_finds_its_jobs_again(tmp_path, o
     assert "6 jobs: 6 done" in sweep.lines
     assert starts(out) == dict.fromkeys(JOBS, 1)
     assert (out / "report.md").exists()
+    assert all(os.stat(folder).st_mode & 0o077 == 0 for folder in (out / ".sweep").glob("submitted_*"))
 
 
 def test_a_job_whose_time_is_up_saves_and_is_queued_again(tmp_path, out):
@@ -83,6 +85,6 @@ def test_what_slurm_refuses_is_one_line(tmp_path, out):
     recipe = write_presets(tmp_path / "recipes") / "one.flags"
     sweep = Sweep(out, str(recipe), *SLURM, "--slurm_partition=nowhere")
     assert sweep.end() == 2
-    assert sweep.lines[-1].startswith("amr_tf.sweep: Slurm did not take the jobs: ")
+    assert sweep.lines[-1].startswith("amr_tf.sweep: Slurm did not accept the jobs: ")
     assert "nowhere" in sweep.lines[-1] or "partition" in sweep.lines[-1]
     assert len(sweep.lines) == 2

@@ -29,7 +29,7 @@ def main(folder: pathlib.Path, name: str, flags: list[str]) -> None:
     startup.import_tensorflow()
     import keras
 
-    from amr_tf.distributed.coordination import Agreement
+    from amr_tf.distributed.coordination import Coordinator
     from amr_tf.distributed.strategy import make_strategy
     from amr_tf.models.build import build_model
     from amr_tf.runs.checkpoints import Checkpoints
@@ -38,7 +38,7 @@ def main(folder: pathlib.Path, name: str, flags: list[str]) -> None:
     from tests.support.shares import Shares
 
     strategy = make_strategy(config)
-    agreement = Agreement(strategy, cluster.this_task(config))
+    coordinator = Coordinator(strategy, cluster.this_task(config))
     splits = data.load(config)
     spec = splits.train.spec
     with strategy.scope():
@@ -55,8 +55,8 @@ def main(folder: pathlib.Path, name: str, flags: list[str]) -> None:
     for number, drawn in enumerate(own_draws(model)):
         found[f"drawn/{number}"] = drawn
     model.mixer = Shares(BATCH, WIDEST, np.random.default_rng(0))
-    saved = Checkpoints(folder, model, print, agreement)
-    loop.Loop(model, splits, saved, [Notes()], Interruption(), agreement).run(loop.Position(0, 0))
+    saved = Checkpoints(folder, model, print, coordinator)
+    loop.Loop(model, splits, saved, [Notes()], Interruption(), coordinator).run(loop.Position(0, 0))
     found |= {"rows": np.array(rows)} | {f"weights/{v.path}": v.numpy() for v in model.weights}
     np.savez(folder / f"{name}.npz", **found)
 

@@ -1,4 +1,4 @@
-"""Sweeps of short runs by the real command, which a test kills, and which leave no process behind."""
+"""Real sweeps of short runs that a test kills, and their processes."""
 
 import contextlib
 import os

@@ -14,7 +14,7 @@ def out(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_killed_and_interrupted_ends_complete(tmp_path, out):
+def test_sweep_killed_and_interrupted_ends_complete(tmp_path, out):
     """Beside them, one job that cannot run, as somebody else's files lie where its runs should."""
     recipes = write_presets(tmp_path / "recipes")
     foreign = tmp_path / "recipes" / "foreign.flags"
@@ -36,7 +36,7 @@ def test_a_sweep_that_is_killed_and_interrupted_ends_complete(tmp_path, out):
     sweep.process.send_signal(signal.SIGTERM)
     assert sweep.end() == 128 + signal.SIGTERM
     assert sweep.lines[-1].startswith("amr_tf.sweep: Interrupted by SIGTERM with ")
-    assert sweep.lines[-1].endswith(" of 8 jobs done. The same command goes on from there")
+    assert sweep.lines[-1].endswith(" of 8 jobs done. The same command resumes from there")
     assert any(
         line.startswith("three/s1 interrupted amr_tf.train: Interrupted by SIGTERM") for line in sweep.lines
     )

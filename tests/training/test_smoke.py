@@ -1,4 +1,4 @@
-"""--smoke: the whole way of a run, by the same code, in little time and without a trace."""
+"""--smoke: all parts of a run, by the same code, in little time and without a trace."""
 
 import pathlib
 import signal
@@ -8,65 +8,56 @@ import pytest
 
 from amr_tf import data, train
 from amr_tf.config import Config, command_line
-from amr_tf.config.rules import GENERATED
 from amr_tf.runtime.errors import Interrupted, UserError
 from amr_tf.training import smoke
 
 PRESETS = sorted((command_line.PACKAGE.parent / "flags").rglob("*.flags"))
-# Data of the others would have to be downloaded; `test_presets.py` takes steps of each of them on noise.
+# The data of the others would have to be downloaded; `test_presets.py` trains each of them on noise.
 ON_GENERATED_DATA = [
-    path for path in PRESETS if command_line.parse([f"--flagfile={path}"])[0].dataset in GENERATED
+    path for path in PRESETS if command_line.parse([f"--flagfile={path}"])[0].dataset_spec.generated
 ]
+IN_CI = ("demo", "shapes")
 SMALL = ["--dataset=spiral", "--depth=2", "--epochs=7", "--steps_per_execution=5"]
 
 
-def test_a_run_is_trained_stopped_resumed_and_evaluated_and_nothing_is_kept(tmp_path, monkeypatch, capsys):
+def test_smoke_trains_resumes_and_leaves_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     assert train.main([*SMALL, "--smoke", f"--run_dir={tmp_path / 'run'}"]) == 0
-    said = capsys.readouterr().out
+    out = capsys.readouterr().out
     for part in ("at step 2 of 4, which is saved", "resuming after step 2, in epoch 1", "probe accuracy:"):
-        assert part in said
-    assert said.splitlines()[-1].startswith("smoke: trained, saved, resumed and evaluated in ")
+        assert part in out
+    assert out.splitlines()[-1].startswith("smoke: trained, saved, resumed and evaluated in ")
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
     assert list((tmp_path / "temporary").glob("amr_tf*")) == []
+    lines = [line.split() for line in out.splitlines() if line.startswith("--")]
+    shortened = {words[0] for words in lines if words[-1] == "--smoke"}
+    assert shortened == {"--epochs", "--steps_per_epoch", "--run_dir"}
 
 
-def test_what_was_shortened_is_said_to_be(capsys):
-    train.main([*SMALL, "--smoke"])
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("--")]
-    sources = {words[0]: words[-1] for words in lines}
-    assert [flag for flag, source in sources.items() if source == "--smoke"] == [
-        "--epochs",
-        "--steps_per_epoch",
-        "--run_dir",
-    ]
+@pytest.mark.parametrize(("settings", "count"), [({}, 512), ({"batch_size": 600}, 600)])
+def test_smoke_loads_few_examples_and_a_whole_batch(settings, count):
+    assert [len(part) for part in data.load(Config(smoke=True, **settings))] == [count] * 3
 
 
-def test_a_few_examples_of_each_split_are_enough_and_a_batch_is_whole():
-    assert [len(part) for part in data.load(Config(smoke=True))] == [512] * 3
-    assert [len(part) for part in data.load(Config(smoke=True, batch_size=600))] == [600] * 3
-
-
-def test_a_signal_ends_it_and_an_error_shows(tmp_path):
-    def interrupted(config, sources, stop_at=None):
-        raise Interrupted("by a signal", signal.SIGTERM)
-
-    def wrong(config, sources, stop_at=None):
-        raise UserError("wrong")
+@pytest.mark.parametrize("error", [Interrupted("by a signal", signal.SIGTERM), UserError("wrong")])
+def test_smoke_signal_and_error_end_it(error):
+    def fail(config, sources, stop_at=None):
+        raise error
 
     config = Config(dataset="spiral", smoke=True)
-    sources = dict.fromkeys(vars(config), "flag")
-    with pytest.raises(Interrupted, match="by a signal"):
-        smoke.run(interrupted, config, sources)
-    with pytest.raises(UserError, match="wrong"):
-        smoke.run(wrong, config, sources)
+    with pytest.raises(type(error)) as raised:
+        smoke.run(fail, config, dict.fromkeys(vars(config), "flag"))
+    assert raised.value is error
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ON_GENERATED_DATA, ids=lambda path: path.stem)
-def test_every_preset_on_generated_data_passes(preset: pathlib.Path, capsys):
-    # A walk is five runs: of points, then, which are the quickest.
-    others = SMALL if preset.stem == "lambda_walk" else []
-    assert train.main([*others, f"--flagfile={preset}", "--smoke"]) == 0, capsys.readouterr().err
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in IN_CI else pytest.mark.soak)
+        for path in ON_GENERATED_DATA
+    ],
+)
+def test_smoke_passes_with_every_preset(preset: pathlib.Path, capsys):
+    assert train.main([f"--flagfile={preset}", "--smoke"]) == 0, capsys.readouterr().err

@@ -15,7 +15,7 @@ from amr_tf.config import Config
 from amr_tf.runtime.errors import DataError
 from tests.reliability.attacks.generated import picture
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 TAR, ZIP = "cifar-10-binary.tar.gz", "ut-zap50k-images-square.zip"
 BEFORE = "kept as it is"
 
@@ -87,8 +87,15 @@ def test_a_hostile_tar_is_not_unpacked(place, name):
     assert_nothing_got_out(place)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TARS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.slow if name.startswith(("a name", "a symb")) else pytest.mark.soak
+        )
+        for name in TARS
+    ],
+)
 def test_a_hostile_tar_in_the_cache_of_downloads_stays_in_it(place, name):
     """There TFDS takes it for what it had fetched, and unpacks it."""
     import tensorflow_datasets as tfds

@@ -16,7 +16,7 @@ from amr_tf.runs.checkpoints import MANIFEST, Checkpoints, damage
 from amr_tf.runs.folder import RunError
 from tests.runs.test_checkpoints import build, fill
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

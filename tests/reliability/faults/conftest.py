@@ -1,4 +1,4 @@
-"""Starts runs and sees to it that none outlives its test."""
+"""Fixtures that start runs and end them with their test."""
 
 import functools
 
@@ -9,7 +9,7 @@ from tests.reliability.faults.harness import Run, outcome
 
 @pytest.fixture
 def launch(tmp_path_factory):
-    """Starts the command: launch(folder, settings, prefix=())."""
+    """launch(folder, settings, prefix=()): starts the command."""
     started = []
 
     def start(folder, settings, prefix=()):
@@ -24,10 +24,7 @@ def launch(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def unbroken(tmp_path_factory):
-    """What a run of these settings ends with when nothing happens to it: unbroken(settings).
-
-    It takes as many steps a call as fit, the interrupted ones take single steps: that must not show either.
-    """
+    """unbroken(settings): the outcome of an uninterrupted run, with several steps per call instead of single ones."""
 
     @functools.cache
     def end(settings):

@@ -1,4 +1,4 @@
-"""Runs of the real command that a test interrupts, and what has to be the same in the end."""
+"""Runs of the real command that tests interrupt, and the comparison of their results."""
 
 import contextlib
 import json
@@ -20,12 +20,12 @@ from amr_tf.runs.folder import read_rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 EPOCH_LENGTH = 12
-# Single steps and a save after each, so that most fall inside an epoch and a test can meet any of them.
+# Single steps and a save after each, so that most saves are inside an epoch.
 COMMON = {"batch_size": 8, "update_g_every": 1, "checkpoint_minutes": 0.00001, "steps_per_execution": 1}
 # The run that starts fastest.
 POINTS = COMMON | {"dataset": "spiral", "depth": 2, "steps_per_epoch": EPOCH_LENGTH, "epochs": 3}
 LONGER = POINTS | {"steps_per_epoch": 40, "epochs": 6}  # for many interruptions of one run
-# The paper's convolutional networks. Most of such a run is its evaluation, so there is one epoch.
+# The paper's convolutional networks; one epoch, because most of the time is its evaluation.
 IMAGES = COMMON | {
     "dataset": "lines",
     "depth": 2,
@@ -35,7 +35,7 @@ IMAGES = COMMON | {
     "epochs": 1,
 }
 TWO_REPLICAS = {"strategy": "mirrored", "cpu_devices": 2}
-TIMEOUT = 200.0
+TIMEOUT = 600.0
 
 
 class End(NamedTuple):
@@ -52,8 +52,8 @@ class Run:
     Args:
         folder: the run folder.
         settings: flags by name.
-        logs: an existing folder for what it prints.
-        prefix: a command that starts it, such as one that changes the user.
+        logs: an existing folder for its output.
+        prefix: a command that starts the process, such as one that changes the user.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Run:
     start = staticmethod(subprocess.Popen)
 
     def wait_for(self, condition: Callable[[], bool], pause: float = 0.005) -> bool:
-        """Waits until `condition` holds; False where the run ended before that."""
+        """Waits until `condition` is true; False if the run ended before that."""
         limit = time.monotonic() + TIMEOUT
         while time.monotonic() < limit:
             if condition():
@@ -85,7 +85,7 @@ class Run:
         )
 
     def wait_for_steps(self, count: int) -> None:
-        """Waits until `count` steps more than before this start are done and saved."""
+        """Waits until this start has saved `count` steps."""
         assert self.wait_for(lambda: newest(self.folder) >= self.before + count), (
             "ended before it was interrupted"
         )
@@ -94,17 +94,17 @@ class Run:
         return text in self.out.read_text()
 
     def imports_tensorflow(self) -> bool:
-        """Whether it has begun to: by then it is ready for signals."""
+        """True once TensorFlow is being imported: by then signals are handled."""
         return b"tensorflow" in pathlib.Path(f"/proc/{self.process.pid}/maps").read_bytes()
 
     def stop(self) -> None:
-        """Holds it where it is."""
+        """Suspends the process."""
         self.process.send_signal(signal.SIGSTOP)
         # Left waitable: the end of the process is for `Popen` to see.
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def end(self) -> End:
-        """Waits for the end. Where it trained it must have begun at what was saved before."""
+        """Waits for the end. A run that trained must have resumed from the last checkpoint."""
         try:
             code = self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -123,14 +123,14 @@ class Run:
 
 
 class Outcome(NamedTuple):
-    """What a run leaves that has to be the same however often it was broken off."""
+    """Results of a run that do not depend on interruptions."""
 
     state: dict[str, np.ndarray]
     rows: list[dict[str, float]]
 
 
 def tf_configs(count: int) -> list[str]:
-    """What TF_CONFIG says to each of so many workers on this machine, at ports that were free a moment ago."""
+    """TF_CONFIG of each of `count` workers on this machine, at free ports."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -150,7 +150,7 @@ def outcome(folder: pathlib.Path) -> Outcome:
 
 
 def assert_ends_like(run: Run, unbroken: Outcome) -> None:
-    """The run, started for the last time, ends well and with the very numbers of one that was never broken off."""
+    """Asserts that a run ends well, with exactly the numbers of an uninterrupted one."""
     code, _, err = run.end()
     assert (code, err) == (0, "")
     assert_same(run.folder, unbroken, run.replicas)
@@ -159,7 +159,7 @@ def assert_ends_like(run: Run, unbroken: Outcome) -> None:
 
 
 def assert_same(folder: pathlib.Path, unbroken: Outcome, replicas: int = 1) -> None:
-    """What a run left is what the unbroken one left."""
+    """Asserts that the state and metrics of a run equal those of an uninterrupted one."""
     found = outcome(folder)
     # An epoch's means are sums over the replicas and are saved as one sum: interrupted, they add up in another order.
     tolerance = 1e-6 if replicas > 1 else 0
@@ -171,24 +171,24 @@ def assert_same(folder: pathlib.Path, unbroken: Outcome, replicas: int = 1) -> N
 
 
 def assert_one_line(err: str) -> None:
-    """What a user sees of a failure: one line of ours."""
+    """Asserts that stderr is one line of this program."""
     assert err.startswith("amr_tf.train: "), err
     assert err.count("\n") == 1, err
     assert err.endswith("\n"), err
 
 
 def saved_steps(folder: pathlib.Path) -> list[int]:
-    """The steps of which there are checkpoints, ascending."""
+    """Steps of the checkpoints, ascending."""
     return sorted(int(path.name.removeprefix("step_")) for path in (folder / "checkpoints").glob("step_*"))
 
 
 def newest(folder: pathlib.Path) -> int:
-    """The last step that is saved, 0 before the first."""
+    """The last saved step, 0 before the first."""
     return max(saved_steps(folder), default=0)
 
 
 def being_saved(folder: pathlib.Path) -> int:
-    """The step that is being saved, or 0. (A checkpoint that is being deleted has such a name, too.)"""
+    """The step that is being saved, or 0; a checkpoint that is being deleted has such a name, too."""
     unfinished = [path.name for path in (folder / "checkpoints").glob(".step_*.tmp")]
     steps = [int(name.removeprefix(".step_").removesuffix(".tmp")) for name in unfinished]
     return max((step for step in steps if step > newest(folder)), default=0)

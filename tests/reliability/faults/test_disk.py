@@ -1,7 +1,6 @@
-"""A disk that fills up under each of the writers: one line, nothing lost, and the same command goes on.
+"""A disk that fills up under each of the writers: reported on one line, nothing lost, and the same command resumes.
 
-The run folder, or one folder in it, is a small file system of its own, so that it is that part's writer which finds
-it full. It is in memory and in a mount namespace that only the run and `mount` enter.
+The run folder, or one folder in it, is a small file system in memory, in a mount namespace of the run.
 """
 
 import os
@@ -14,14 +13,13 @@ import pytest
 from amr_tf.runs.checkpoints import damage
 from tests.reliability.faults.harness import POINTS, ROOT, assert_ends_like, assert_one_line
 
-pytestmark = pytest.mark.slow
 PAGE = 4096
 PARTS = ("checkpoints", "images", "tensorboard")
 LARGE = "64m"
 
 
 class Namespace:
-    """A mount namespace that lives as long as a sleeping process."""
+    """A mount namespace, kept by a sleeping process."""
 
     def __init__(self):
         self.keeper = subprocess.Popen(["unshare", "--mount", "sleep", "infinity"], stderr=subprocess.PIPE)  # noqa: S607
@@ -40,7 +38,7 @@ class Namespace:
             pytest.skip(f"no small file system here: {done.stderr.strip()}")
 
     def seen(self, folder: pathlib.Path) -> pathlib.Path:
-        """Where processes outside find a folder of the namespace."""
+        """The path of a folder of the namespace for processes outside."""
         return pathlib.Path(f"/proc/{self.keeper.pid}/root{folder}")
 
 
@@ -52,20 +50,39 @@ def namespace():
     made.keeper.communicate()
 
 
-@pytest.fixture
-def start(launch, namespace, tmp_path):
-    """Starts the command within the namespace."""
+# The folder that is small, its size in pages, and the folders in it that have room. One checkpoint has 18 pages. The
+# files beside the parts (data.json, flags.txt, metrics.csv, results.json) have a page each.
+CASES = {
+    "checkpoints": ("checkpoints", 28, ()),
+    "images": ("images", 1, ()),
+    "tensorboard": ("tensorboard", 8, ()),
+    "files_1": (".", 1, PARTS),
+    "files_2": (".", 2, PARTS),
+    "files_4": (".", 4, PARTS),
+    "all": (".", 2, ()),
+}
+IN_CI = ("checkpoints", "files_2")
 
-    def started():
+
+@pytest.mark.parametrize(
+    ("part", "pages", "roomy"),
+    [
+        pytest.param(*case, id=name, marks=pytest.mark.slow if name in IN_CI else pytest.mark.soak)
+        for name, case in CASES.items()
+    ],
+)
+def test_full_disk_is_reported_and_loses_nothing(launch, unbroken, tmp_path, namespace, part, pages, roomy):
+    """Full: one line with the reason, and every checkpoint is intact. With room, the same command resumes."""
+
+    def start():
         run = launch(tmp_path / "run", POINTS | {"checkpoint_minutes": 10}, namespace.enter)
         run.folder = namespace.seen(run.folder)
         return run
 
-    return started
-
-
-def assert_fails_and_goes_on(start, namespace, unbroken, disk: pathlib.Path) -> None:
-    """Full: one line with its reason, and what was saved is intact. With room: ends as if nothing had happened."""
+    disk = tmp_path / "run" / part
+    namespace.mount(disk, pages * PAGE)
+    for other in roomy:
+        namespace.mount(tmp_path / "run" / other, LARGE)
     run = start()
     code, _, err = run.end()
     assert code == 2, err
@@ -76,32 +93,3 @@ def assert_fails_and_goes_on(start, namespace, unbroken, disk: pathlib.Path) -> 
     assert not list(run.folder.rglob("*.tmp"))
     namespace.mount(disk, LARGE, "remount")
     assert_ends_like(start(), unbroken(POINTS))
-
-
-def test_a_disk_full_of_checkpoints(start, namespace, unbroken, tmp_path):
-    disk = tmp_path / "run" / "checkpoints"
-    namespace.mount(disk, 28 * PAGE)  # one of them is 18
-    assert_fails_and_goes_on(start, namespace, unbroken, disk)
-
-
-@pytest.mark.parametrize(("part", "pages"), [("images", 1), ("tensorboard", 8)], ids=str)
-def test_a_disk_full_in_one_part(start, namespace, unbroken, tmp_path, part, pages):
-    disk = tmp_path / "run" / part
-    namespace.mount(disk, pages * PAGE)
-    assert_fails_and_goes_on(start, namespace, unbroken, disk)
-
-
-@pytest.mark.parametrize("pages", [1, 2, 4])
-def test_a_disk_full_of_the_files_beside_those_parts(start, namespace, unbroken, tmp_path, pages):
-    """What holds the folder, flags.txt, data.json, results.json, metrics.csv: each has a page, the parts have room."""
-    disk = tmp_path / "run"
-    namespace.mount(disk, pages * PAGE)
-    for part in PARTS:
-        namespace.mount(disk / part, LARGE)
-    assert_fails_and_goes_on(start, namespace, unbroken, disk)
-
-
-@pytest.mark.parametrize("pages", [2])
-def test_a_full_disk(start, namespace, unbroken, tmp_path, pages):
-    namespace.mount(tmp_path / "run", pages * PAGE)
-    assert_fails_and_goes_on(start, namespace, unbroken, tmp_path / "run")

@@ -6,7 +6,7 @@ import socket
 from tests.reliability.faults.harness import POINTS, assert_one_line
 
 
-def test_a_second_process_is_told_who_holds_the_folder_until_that_is_killed(launch, tmp_path):
+def test_second_process_is_refused_until_the_first_is_killed(launch, tmp_path):
     holder = launch(tmp_path / "run", POINTS)
     assert holder.wait_for((tmp_path / "run" / ".process.json").exists)
     code, out, err = launch(tmp_path / "run", POINTS).end()

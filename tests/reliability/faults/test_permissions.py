@@ -1,6 +1,6 @@
-"""Files and folders that a user may not read or write: refused in one line, before the first step.
+"""Files and folders without permissions: reported on one line before the first step.
 
-Root may do everything, so the command runs as nobody.
+The command runs as nobody, because root may read and write everything.
 """
 
 import os
@@ -22,7 +22,7 @@ ONE_EPOCH, MORE = POINTS | {"epochs": 1}, POINTS | {"epochs": 2}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of one epoch that belongs to nobody."""
+    """A run of one epoch, owned by nobody."""
     probe = [*AS_NOBODY, sys.executable, "-c", "import amr_tf.train"]
     try:
         able = subprocess.run(probe, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -41,7 +41,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def run_folder(finished):
-    """A copy of that run, also nobody's."""
+    """A copy of that run with the same owner."""
     copy = shutil.copytree(finished, finished.with_name(f"copy_{len(os.listdir(finished.parent))}"))
     for path in (copy, *copy.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
@@ -50,7 +50,7 @@ def run_folder(finished):
 
 @pytest.fixture
 def refused(launch, run_folder):
-    """Takes permissions from a path, tries to go on, gives them back: refused(path, mode) -> what was printed."""
+    """refused(path, mode): resumes the run while the path has that mode; returns what it printed."""
 
     def tried(path: pathlib.Path, mode: int) -> str:
         before, contents = os.stat(path).st_mode, listing(run_folder)
@@ -69,24 +69,22 @@ def refused(launch, run_folder):
 
 
 def listing(folder: pathlib.Path) -> dict[pathlib.Path, int]:
-    """The files of a run and their sizes, but for those that say who holds it and how it was last started."""
-    paths = [
-        path for path in folder.rglob("*") if not (path.name.startswith(".") or path.name == "flags.txt")
-    ]
-    return {path: path.stat().st_size for path in paths}
+    """Files and their sizes, except those that record the process and the last start."""
+    kept = [path for path in folder.rglob("*") if path.name[0] != "." and path.name != "flags.txt"]
+    return {path: path.stat().st_size for path in kept}
 
 
-@pytest.mark.parametrize("name", [".", "checkpoints", "images", "tensorboard"])
-def test_a_folder_that_cannot_be_written_is_refused_before_tensorflow_is_imported(refused, run_folder, name):
-    assert refused(run_folder / name, 0o555) == ""
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [(name, 0o555) for name in (".", "checkpoints", "images", "tensorboard")]
+    + [(name, 0o000) for name in (".", "checkpoints", "flags.txt", "metrics.csv")],
+    ids=lambda value: oct(value) if isinstance(value, int) else value,
+)
+def test_closed_path_is_refused_before_tensorflow_loads(refused, run_folder, name, mode):
+    assert refused(run_folder / name, mode) == ""
 
 
-@pytest.mark.parametrize("name", [".", "checkpoints", "flags.txt", "metrics.csv"])
-def test_what_cannot_be_read_is_refused_before_tensorflow_is_imported(refused, run_folder, name):
-    assert refused(run_folder / name, 0o000) == ""
-
-
-def test_a_folder_in_which_no_run_can_be_made_is_refused(launch, finished):
+def test_unwritable_parent_of_a_new_run_is_refused(launch, finished):
     os.chmod(finished.parent, 0o500)
     try:
         code, _, err = launch(finished.parent / "other", MORE, AS_NOBODY).end()
@@ -97,5 +95,5 @@ def test_a_folder_in_which_no_run_can_be_made_is_refused(launch, finished):
     assert "ermission" in err
 
 
-def test_a_checkpoint_that_cannot_be_read_is_not_taken_for_damaged(refused, run_folder):
+def test_unreadable_checkpoint_is_refused_not_set_aside(refused, run_folder):
     refused(run_folder / "checkpoints" / "step_0000000012", 0o000)

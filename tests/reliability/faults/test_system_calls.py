@@ -1,4 +1,4 @@
-"""A share of `make soak BAR=syscalls` and `BAR=io_errors`: a save whose system calls fail, or at which it is killed."""
+"""Part of `make soak BAR=syscalls` and `BAR=io_errors`: saves whose system calls fail, or are killed at one."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from tests.reliability.soak.saves import FailedSaves, KilledSaves
 from tests.reliability.soak.tally import Skipped
 
 pytestmark = pytest.mark.slow
-SHARE = 8  # one call in so many
+SHARE = 16  # one call in 16
 
 
 @pytest.mark.parametrize("bar", [KilledSaves, FailedSaves])
-def test_a_save_is_whole_or_said_to_be_none(bar, tmp_path):
+def test_interrupted_save_is_whole_or_reported(bar, tmp_path):
     try:
         tried = bar(tmp_path)
     except Skipped as reason:

@@ -1,50 +1,50 @@
-"""The bars of reliability, tried for as long as is asked: python -m tests.reliability.soak kills --minutes=10
+"""Reliability bars, tried for a given time: python -m tests.reliability.soak kills --minutes=10
 
-It stands among the tests because it tries what they try, by their harness, only far more often. Counts add up in
-build/soak/tally.json over calls: whatever ends one, Ctrl-C too, the same command goes on. `table` shows where all bars
-stand; without a name every bar that is not complete is tried.
+Counts add up in build/soak/tally.json over calls: the same command resumes an interrupted bar. `table` shows the state
+of all bars; without a name every bar that is not complete is tried.
 """
 
 import argparse
 import importlib
 import os
-import pathlib
 import sys
 import time
 
 import rich.console
 
+from tests.reliability.faults.harness import ROOT
 from tests.reliability.soak.tally import Tally
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "build" / "soak"
-# Name: number, what is asked, where it is.
+# Name: claim, class.
 BARS = {
-    "kills": (1, "kill -9, half of them while saving; ends as if unbroken", "processes.Kills"),
-    "syscalls": (2, "kill -9 at each system call of a save", "saves.KilledSaves"),
-    "io_errors": (3, "ENOSPC, EIO, EACCES at each of them", "saves.FailedSaves"),
-    "damage": (4, "bit flips, cuts, empty and missing files fall back", "saves.Damage"),
-    "signals": (5, "SIGTERM at random times: saved, no step lost", "processes.Signals"),
-    "resume": (6, "resumed at 10 steps with 1 and 2 replicas, exact", "long_runs.Resume"),
-    "nan": (7, "NaN at step n stops there, names the loss", "long_runs.NotFinite"),
-    "disk": (8, "a disk full under each of the writers", "suites.Disk"),
-    "permissions": (9, "what may not be read or written is refused", "suites.Permissions"),
-    "lock": (10, "20 starts on one run folder: one runs", "processes.Lock"),
-    "clock": (11, "the clock moved by a day and 10 years", "long_runs.Clock"),
-    "endurance": (12, "20,000 steps: memory, descriptors, threads, retraces", "long_runs.Endurance"),
-    "parsers": (13, "generated flags, presets, results, manifests; mutated files", "parsers.Parsers"),
-    "attacks": (14, "hostile archives, model files and names", "suites.Attacks"),
-    "offline": (15, "the README's commands without a network", "offline.Readme"),
-    "export_kills": (16, "kill -9 of exports: no incomplete version is seen", "processes.ExportKills"),
-    "sweep": (17, "50 jobs, 10 killed, 5 failing", "sweeps.Sweeps"),
+    "kills": ("kill -9, half of them while saving; ends as if unbroken", "processes.Kills"),
+    "syscalls": ("kill -9 at each system call of a save", "saves.KilledSaves"),
+    "io_errors": ("ENOSPC, EIO, EACCES at each of them", "saves.FailedSaves"),
+    "signals": ("SIGTERM at random times: saved, no step lost", "processes.Signals"),
+    "disk": ("a disk full under each of the writers", "suites.Disk"),
+    "permissions": ("what may not be read or written is refused", "suites.Permissions"),
+    "lock": ("20 starts on one run folder: one runs", "processes.Lock"),
+    "clock": ("the clock moved by a day and 10 years", "processes.Clock"),
+    "endurance": ("20,000 steps: memory, descriptors, threads, retraces", "long_runs.Endurance"),
+    "parsers": ("generated results and manifests, mutated files", "suites.Parsers"),
+    "attacks": ("hostile archives, model files and names", "suites.Attacks"),
+    "offline": ("commands of every binary without a network", "offline.Offline"),
+    "export_kills": ("kill -9 of exports: no incomplete version is seen", "processes.ExportKills"),
+    "sweep": ("50 jobs, 10 killed, 5 failing", "sweeps.Sweeps"),
 }
+
+
+def bar_class(name: str) -> type:
+    module, kind = BARS[name][1].split(".")
+    return getattr(importlib.import_module(f"tests.reliability.soak.{module}"), kind)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.reliability.soak", description=__doc__)
     parser.add_argument("bar", nargs="?", choices=[*BARS, "table"], help="one bar, or the table of all")
-    parser.add_argument("--minutes", type=float, default=45.0, help="after which no trial is begun")
-    parser.add_argument("--again", action="store_true", help="forget what the bar came to before")
+    parser.add_argument("--minutes", type=float, default=45.0, help="time after which no trial begins")
+    parser.add_argument("--again", action="store_true", help="forget the earlier results of the bar")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tally = Tally(FOLDER / "tally.json")
@@ -55,19 +55,16 @@ def main() -> int:
         for name in names:
             if options.again:
                 tally.records.pop(name, None)
-            record = tally.records.get(name)
-            if record and record.complete:
+            if name in tally.records and tally.records[name].complete:
                 continue
-            module, kind = BARS[name][2].split(".")
-            folder = FOLDER / name
-            folder.mkdir(parents=True, exist_ok=True)
-            make = getattr(importlib.import_module(f"tests.reliability.soak.{module}"), kind)
-            record = tally.run(name, lambda make=make, folder=folder: make(folder), time.monotonic, until)
+            (FOLDER / name).mkdir(parents=True, exist_ok=True)
+            make = bar_class(name)
+            record = tally.run(name, lambda make=make, name=name: make(FOLDER / name), time.monotonic, until)
             for failure in record.failures:
                 console.print(f"{name}, {failure}", markup=False, soft_wrap=True)
     except KeyboardInterrupt:
-        console.print("broken off; the same command goes on")
-    console.print(tally.table({name: (number, meaning) for name, (number, meaning, _) in BARS.items()}))
+        console.print("interrupted; the same command resumes")
+    console.print(tally.table({name: claim for name, (claim, _) in BARS.items()}))
     return 1 if any(record.failed for record in tally.records.values()) else 0
 
 

@@ -1,18 +1,20 @@
-"""Bars about runs and exports that are killed, told to end, or started many times at once: real commands."""
+"""Bars of real commands that are killed, terminated or started many times at once."""
 
-import contextlib
+import datetime
 import pathlib
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import numpy as np
+import psutil
 
 from amr_tf.runs.checkpoints import damage
-from tests.reliability.faults import harness, test_signals
+from tests.reliability.faults import harness
 from tests.reliability.faults.harness import (
     LONGER,
     POINTS,
@@ -25,32 +27,29 @@ from tests.reliability.faults.harness import (
     saved_steps,
 )
 from tests.reliability.faults.test_kills import kill_at_random, kill_in_a_save
-from tests.reliability.soak.tally import Outcome
-from tests.reliability.soak.warm import WarmRun
+from tests.reliability.faults.test_signals import assert_saved_and_left
+from tests.reliability.soak.tally import Bar, Outcome, Skipped
 from tests.serving.test_export_in_use import Poller, export_command
 
-PER_RUN = 20  # interruptions of one run, before its end is compared with that of the unbroken one
+PER_RUN = 20  # interruptions of one run before its end is compared with that of the uninterrupted one
 
 
-class Runs:
-    """Runs in a folder that are started often and compared with one that never was interrupted."""
+class Runs(Bar):
+    """Runs that are started repeatedly and compared with an uninterrupted run of the same settings."""
 
-    def __init__(self, folder: pathlib.Path, settings: dict = LONGER):
-        self.folder, self.run_folder, self.settings = folder, folder / "run", settings
+    settings = LONGER
+
+    def __init__(self, folder: pathlib.Path):
+        super().__init__(folder)
+        self.run_folder = folder / "run"
         self.started: list[Run] = []
-        self.kind: type[Run] = Run
         self._unbroken: harness.Outcome | None = None
 
     def launch(self, folder: pathlib.Path, settings: dict, prefix: tuple[str, ...] = ()) -> Run:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
-        self.started.append(self.kind(folder, settings, logs, prefix))
+        self.started.append(Run(folder, settings, logs, prefix))
         return self.started[-1]
-
-    def choose(self, number: int) -> str:
-        """Every fifth trial begins with a real start; what kind this one does."""
-        self.kind = WarmRun if number % 5 else Run
-        return "starts forked" if number % 5 else "real starts"
 
     @property
     def unbroken(self) -> harness.Outcome:
@@ -80,19 +79,17 @@ class Kills(Runs):
     asked = 200
 
     def trial(self, number: int) -> Outcome:
-        rng, before, kind = np.random.default_rng((1, number)), newest(self.run_folder), self.choose(number)
+        rng, before = np.random.default_rng((1, number)), newest(self.run_folder)
+        arguments = self.launch, self.run_folder, self.settings, rng
         if number % 2:
-            kill_in_a_save(self.launch, self.run_folder, self.settings, rng)
+            kill_in_a_save(*arguments)
         else:
-            kill_at_random(
-                self.launch, self.run_folder, self.settings, rng, while_starting=number % PER_RUN == 10
-            )
-        kept = [
-            self.run_folder / "checkpoints" / f"step_{step:010d}" for step in saved_steps(self.run_folder)
-        ]
-        assert [damage(path) for path in kept] == [""] * len(kept)
+            kill_at_random(*arguments, while_starting=number % PER_RUN == 10)
+        checkpoints = self.run_folder / "checkpoints"
+        found = [damage(checkpoints / f"step_{step:010d}") for step in saved_steps(self.run_folder)]
+        assert found == [""] * len(found)
         assert newest(self.run_folder) >= before
-        counts = {"in a save" if number % 2 else "at random": 1, kind: 1}
+        counts = {"in a save" if number % 2 else "at random": 1}
         if number % PER_RUN == PER_RUN - 1:
             self.compare()
             counts["ends bit for bit the unbroken run's"] = 1
@@ -100,29 +97,23 @@ class Kills(Runs):
 
 
 class Signals(Runs):
-    """SIGTERM at a random time after the first step, another while it saves."""
+    """SIGTERM at a random time after the first step, and again while the run saves."""
 
     asked = 50
 
     def trial(self, number: int) -> Outcome:
-        rng, kind = np.random.default_rng((5, number)), self.choose(number)
+        rng = np.random.default_rng((5, number))
         run = self.launch(self.run_folder, self.settings)
         run.wait_for_steps(1)
         time.sleep(rng.uniform(0, 0.3))
         begin = time.monotonic()
-        run.process.send_signal(signal.SIGTERM)
-        time.sleep(rng.uniform(0, 0.2))
-        with contextlib.suppress(ProcessLookupError):
+        for _ in range(2):
             run.process.send_signal(signal.SIGTERM)
-        run.process.wait(300)
+            time.sleep(rng.uniform(0, 0.2))
+        assert_saved_and_left(run, signal.SIGTERM)
         seconds = time.monotonic() - begin
-        code, _, err = run.end()
-        assert code == test_signals.EXIT_CODES[signal.SIGTERM], (code, err)
-        assert_one_line(err)
-        said = re.search(r"Interrupted by SIGTERM at step (\d+) of \d+, which is saved", err)
-        assert int(said[1]) == newest(run.folder), (err, newest(run.folder))
         assert seconds < 30, f"saved and left, after {seconds:.0f} s"
-        counts = {"saved and left": 1, kind: 1}
+        counts = {"saved and left": 1}
         if number % PER_RUN == PER_RUN // 2 - 1:
             self.compare()
             counts["ends bit for bit the unbroken run's"] = 1
@@ -130,12 +121,10 @@ class Signals(Runs):
 
 
 class Lock(Runs):
-    """One holds the folder, 19 come at once; then it is killed, and of 4 that come at once again one works."""
+    """One process uses the folder, 19 are refused; after it is killed, one of 4 simultaneous starts works."""
 
     asked = 20
-
-    def __init__(self, folder: pathlib.Path):
-        super().__init__(folder, POINTS | {"epochs": 200})
+    settings = POINTS | {"epochs": 200}
 
     def trial(self, number: int) -> Outcome:
         shutil.rmtree(self.run_folder, ignore_errors=True)
@@ -156,7 +145,7 @@ class Lock(Runs):
         while sum(run.process.poll() is None for run in racing) > 1:
             time.sleep(0.1)
         (winner,) = [run for run in racing if run.process.poll() is None]
-        winner.before = 0  # it may go on from what the holder saved
+        winner.before = 0  # it may resume from a checkpoint of the holder
         assert winner.wait_for(lambda: winner.printed("run folder: "))
         for run in racing:
             if run is not winner:
@@ -169,13 +158,54 @@ class Lock(Runs):
         return Outcome({"refused": len(late) + 3, "ran": 2}, figures, size=self.asked)
 
 
+class Clock(Runs):
+    """The system clock jumps between two starts of a run or during training: saves and results are the same."""
+
+    jumps = tuple(datetime.timedelta(days=sign * days) for days in (1, 3653) for sign in (1, -1))
+    asked = 2 * len(jumps)
+    library = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+    # A terminal, on which the time left is shown.
+    terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+    def trial(self, number: int) -> Outcome:
+        if not self.library.exists():
+            raise Skipped("no libfaketime here (Debian: apt install libfaketime)")
+        while_it_trains, which = divmod(number, len(self.jumps))
+        offset = self.folder / "offset"
+        offset.write_text("+0")
+        moved = f"{int(self.jumps[which].total_seconds()):+d}"
+        prefix = (
+            "env", f"LD_PRELOAD={self.library}", f"FAKETIME_TIMESTAMP_FILE={offset}", "FAKETIME_NO_CACHE=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1", "COLUMNS=200", "TERM=xterm", sys.executable, "-c", self.terminal,
+        )  # fmt: skip
+        shutil.rmtree(self.run_folder, ignore_errors=True)
+        run = self.launch(self.run_folder, self.settings, prefix)
+        run.wait_for_steps(20)
+        if while_it_trains:
+            offset.write_text(moved)
+            before = newest(run.folder)
+            assert run.wait_for(lambda: newest(run.folder) > before + 20), "no save after the jump"
+        else:
+            for child in psutil.Process(run.process.pid).children(recursive=True):
+                child.kill()
+            run.process.wait()
+            offset.write_text(moved)
+            run = self.launch(self.run_folder, self.settings, prefix)
+        assert_ends_like(run, self.unbroken)
+        shown = re.findall(r"(\S+) .{0,9}left", run.out.read_text())
+        assert shown
+        assert not [text for text in shown if "-" in text.replace("-:--:--", "")], shown
+        return Outcome({"while it trains" if while_it_trains else "between two starts": 1})
+
+
 class ExportKills(Runs):
-    """Exports that are killed while they write, beside one who looks at the folder all the time."""
+    """Exports that are killed while they write, while a thread polls the folder."""
 
     asked = 20
+    settings = POINTS
 
     def __init__(self, folder: pathlib.Path):
-        super().__init__(folder, POINTS)
+        super().__init__(folder)
         self.export_dir = folder / "export"
         shutil.rmtree(self.export_dir, ignore_errors=True)
         self.export_dir.mkdir()

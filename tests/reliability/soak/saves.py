@@ -1,4 +1,4 @@
-"""Bars about a single save: killed or refused by the system at each of its calls, and damaged afterwards."""
+"""Bars of single saves: killed or refused by the system at each system call."""
 
 import collections
 import contextlib
@@ -10,12 +10,10 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-import numpy as np
-
 from amr_tf.runs.checkpoints import damage
 from amr_tf.runs.folder import LEFTOVERS, checkpoints_in
 from tests.reliability.faults.harness import ROOT
-from tests.reliability.soak.tally import Outcome, Skipped
+from tests.reliability.soak.tally import Bar, Outcome, Skipped
 from tests.reliability.soak.victim import REFUSED, SAVED
 from tests.runs import test_checkpoints as known
 
@@ -119,11 +117,12 @@ class Victim:
         self.process.communicate()
 
 
-class _Saves:
+class _Saves(Bar):
     """A victim, and a model of the driver's own to restore what the victim leaves."""
 
     def __init__(self, folder: pathlib.Path):
-        self.folder, self.model = folder, known.build()
+        super().__init__(folder)
+        self.model = known.build()
         self.victim = Victim(folder / "checkpoints")
 
     def assert_restores(self, *steps: int) -> int:
@@ -183,47 +182,3 @@ class FailedSaves(_Saves):
         finally:
             # The next trial begins with a checkpoint of the step before it.
             assert self.victim.save() == SAVED
-
-
-class Damage:
-    """300 flipped bits, 60 cuts, 3 empty and 3 missing files: the checkpoint before is restored, with a warning.
-
-    Every tenth is restored by a process of its own.
-    """
-
-    asked = 366
-
-    def __init__(self, folder: pathlib.Path):
-        self.folder, self.model = folder, known.build()
-        self.originals = folder / "originals"
-        shutil.rmtree(self.originals, ignore_errors=True)
-        self.originals.mkdir()
-        for step in (1, 2, 3):
-            known.fill(self.model, step)
-            known.Checkpoints(self.originals, self.model, print).save()
-
-    def trial(self, number: int) -> Outcome:
-        rng, copy = np.random.default_rng((4, number)), self.folder / "checkpoints"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.originals, copy)
-        file = known.files(copy)[number % 3]
-        kind = (
-            "flipped" if number < 300 else "cut" if number < 360 else "empty" if number < 363 else "missing"
-        )
-        if kind == "flipped":
-            known.flip(file, rng)
-        elif kind == "missing":
-            file.unlink()
-        else:
-            size = rng.integers(1, file.stat().st_size) if kind == "cut" else 0
-            file.write_bytes(file.read_bytes()[:size])
-        if number % 10:
-            known.assert_falls_back(copy, self.model)
-            return Outcome({kind: 1})
-        command = [sys.executable, "-m", "tests.reliability.soak.restorer", str(copy)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-600:]
-        return Outcome({kind: 1, "of them in a child": 1})
-
-    def close(self) -> None:
-        """Nothing runs on."""

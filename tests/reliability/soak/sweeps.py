@@ -8,7 +8,7 @@ import time
 import psutil
 
 from tests.reliability.faults.harness import POINTS
-from tests.reliability.soak.tally import Outcome
+from tests.reliability.soak.tally import Bar, Outcome
 from tests.sweeping.real import Sweep, end_all, starts
 
 RECIPES, SEEDS = 10, 5
@@ -16,7 +16,7 @@ TO_KILL, TO_FAIL = 10, 5
 LIMIT = 2700.0  # seconds for all jobs
 
 
-class Sweeps:
+class Sweeps(Bar):
     """50 jobs, two at a time: 5 find somebody's files where their run should be, 10 are killed as they train.
 
     The same command again trains the killed ones and no other; once more, and nothing is trained.
@@ -25,7 +25,8 @@ class Sweeps:
     asked = RECIPES * SEEDS
 
     def __init__(self, folder: pathlib.Path):
-        self.folder, self.out = folder, folder / "out"
+        super().__init__(folder)
+        self.out = folder / "out"
 
     def trial(self, number: int) -> Outcome:
         shutil.rmtree(self.folder)

@@ -1,12 +1,10 @@
-"""What the bars have come to so far: one JSON file that adds up over calls, and the table made of it."""
+"""Results of the bars so far: one JSON file that adds up over calls, and the table made from it."""
 
 import dataclasses
 import json
 import pathlib
-import signal
-import types
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import rich.table
 
@@ -17,47 +15,52 @@ KEPT_FAILURES = 20
 
 
 class Outcome(NamedTuple):
-    """What one trial came to, where it did not fail.
+    """The result of a trial that did not fail.
 
     Attributes:
         counts: numbers that are added up over all trials, by name.
         most: numbers of which the largest is kept.
-        size: how many of what is asked for the trial was, such as 500 generated inputs.
+        size: share of the bar that the trial covers, such as 500 generated inputs.
     """
 
-    counts: Mapping[str, int] = types.MappingProxyType({})
-    most: Mapping[str, float] = types.MappingProxyType({})
+    counts: Mapping[str, int] = {}
+    most: Mapping[str, float] = {}
     size: int = 1
 
 
-class Bar(Protocol):
-    """One of the bars. It is made with a folder of its own, which stays from call to call.
+class Skipped(Exception):
+    """This machine cannot try the bar; the message gives the reason."""
+
+
+class Bar:
+    """A claim about reliability that is tried repeatedly.
 
     Attributes:
-        asked: how many trials there are.
+        asked: number of trials.
+        folder: files of the bar, which stay from call to call.
     """
 
     asked: int
 
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+
     def trial(self, number: int) -> Outcome:
-        """The trial of that number, counted from 0.
+        """Makes the trial with that number, counted from 0.
 
         Raises:
-            Exception: it failed.
-            Skipped: it cannot be made here.
+            Exception: the trial failed.
+            Skipped: this machine cannot try the bar.
         """
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Ends what still runs."""
-
-
-class Skipped(Exception):
-    """A bar that this machine cannot try, and why."""
+        """Ends the processes of the bar."""
 
 
 @dataclasses.dataclass
 class Record:
-    """How far a bar is."""
+    """The progress of a bar."""
 
     asked: int
     done: int = 0
@@ -84,26 +87,25 @@ class Record:
         counts = [f"{value:,} {name}" for name, value in self.counts.items()]
         return "; ".join(counts + [f"{name} <= {value:.3g}" for name, value in self.most.items()])
 
-    def add(self, outcome: Outcome, seconds: float) -> None:
+    def add(self, outcome: Outcome) -> None:
         self.done += outcome.size
-        self.seconds += seconds
         for name, value in outcome.counts.items():
             self.counts[name] = self.counts.get(name, 0) + value
         for name, value in outcome.most.items():
             self.most[name] = max(self.most.get(name, value), value)
 
-    def fail(self, error: Exception, seconds: float) -> None:
+    def fail(self, error: Exception) -> None:
         self.failed += 1
         self.failures.append(f"trial {self.done}: {type(error).__name__}: {one_line(error, 600)}")
         del self.failures[KEPT_FAILURES:]
-        self.add(Outcome(), seconds)
+        self.add(Outcome())
 
 
 class Tally:
     """The records of all bars by name.
 
     Args:
-        path: of the file. It is written after every trial, whole.
+        path: the JSON file, written after every trial.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -116,49 +118,33 @@ class Tally:
         files.write_json(self.path, {name: dataclasses.asdict(one) for name, one in self.records.items()})
 
     def run(self, name: str, make: Callable[[], Bar], clock: Callable[[], float], until: float) -> Record:
-        """Tries a bar from where it stands until it is complete or the clock is at `until`; returns its record.
-
-        A trial that failed while the process was held (SIGSTOP and SIGCONT) is made again.
-        """
+        """Resumes a bar until it is complete or the clock is at `until`; returns its record."""
         bar = make()
         record = self.records.setdefault(name, Record(bar.asked))
         record.asked, record.skipped = bar.asked, ""
-        held = {}
-        signal.signal(signal.SIGCONT, lambda number, frame: held.update(signal=number))
         try:
             while not record.complete and (begin := clock()) < until:
                 try:
-                    held.clear()
-                    record.add(bar.trial(record.done), clock() - begin)
+                    record.add(bar.trial(record.done))
                 except Skipped as skipped:
                     record.skipped = str(skipped)
                     break
                 except Exception as error:
-                    if held:  # whoever stopped this process stopped those that it waited for
-                        continue
-                    record.fail(error, clock() - begin)
+                    record.fail(error)
+                record.seconds += clock() - begin
                 self.write()
         finally:
             bar.close()
             self.write()
         return record
 
-    def table(self, bars: dict[str, tuple[int, str]]) -> rich.table.Table:
-        """All bars, also those that were never tried.
-
-        Args:
-            bars: number and meaning by name.
-        """
-        table = rich.table.Table(
-            "#", "bar", "asked", "done", "failed", "figure", "minutes", "passed", box=None
-        )
-        for name, (number, meaning) in bars.items():
-            record = self.records.get(name)
-            if record is None:
-                table.add_row(str(number), f"{name}: {meaning}", "", "0", "", "", "", "not run")
-                continue
-            table.add_row(
-                str(number), f"{name}: {meaning}", f"{record.asked:,}", f"{record.done:,}", str(record.failed),
-                record.figure, f"{record.seconds / 60:.1f}", record.verdict,
-            )  # fmt: skip
+    def table(self, bars: Mapping[str, str]) -> rich.table.Table:
+        """All bars with their claim, including those that were never tried."""
+        table = rich.table.Table("bar", "asked", "done", "failed", "figure", "minutes", "passed", box=None)
+        for name, claim in bars.items():
+            cells = ["", "0", "", "", "", "not run"]
+            if record := self.records.get(name):
+                cells = [f"{record.asked:,}", f"{record.done:,}", str(record.failed), record.figure]
+                cells += [f"{record.seconds / 60:.1f}", record.verdict]
+            table.add_row(f"{name}: {claim}", *cells)
         return table

@@ -1,10 +1,8 @@
-"""A process that saves a tiny model when it is told to, for those who make its system calls fail or kill it at them.
+"""A process that saves a tiny model on request, so that a bar can fail or kill it at any of its system calls.
 
-python -m tests.reliability.soak.victim FOLDER; each line of its input is a step to save, each line of its output what
-came of it.
-After "fork" a child of it, whose number is the answer, does so until it is gone, which is answered, too: a start takes
-many seconds and a kill takes one process. (A save with one thread between operations needs no other, which a child does
-not have.)
+python -m tests.reliability.soak.victim FOLDER reads the steps to save, one a line, and answers each with its result.
+After "fork" it answers with the number of a child that takes over, and with the child's exit code once that was killed:
+a kill takes one process, and a start takes seconds. The child saves with one thread between operations.
 """
 
 import os

@@ -1,0 +1,110 @@
+"""One setting of a Config: its default, its help, its limits, and the check of a value against them."""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+from amr_tf.runtime.errors import UserError
+
+# TensorFlow's integers have 32 bits.
+LARGEST_INT = 2**31 - 1
+
+
+class ConfigError(UserError):
+    """An invalid setting, or settings that cannot be combined."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: Collection[Any] | None = None,
+    prefix: str | None = None,
+    low: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    methods: tuple[str, ...] = (),
+    runtime: bool = False,
+) -> Any:
+    """Declares a field of Config. The field is None until the published default is filled in.
+
+    Args:
+        default: the value where no published default applies.
+        help: the text of `--help`, docs and TensorBoard.
+        choices: the accepted values; a registry's table is read anew at each check.
+        prefix: text that accepted values outside of `choices` begin with.
+        low: inclusive lower bound.
+        above: exclusive lower bound.
+        below: exclusive upper bound.
+        methods: the values of `--model` that read the setting; all of them by default. Others accept its default only.
+        runtime: the setting says where and how a run is executed. It changes no result and may differ on resume.
+    """
+    if methods:
+        help = f"{help} (--model={', '.join(methods)})"
+    high = LARGEST_INT if type(default) is int else None
+    limits = {"low": low, "high": high, "above": above, "below": below}
+    return dataclasses.field(
+        default=None,
+        metadata={
+            "default": default, "help": help, "choices": choices, "prefix": prefix, "limits": limits,
+            "methods": methods, "runtime": runtime,
+        },
+    )  # fmt: skip
+
+
+def flag_name(field_name: str) -> str:
+    """Returns the flag of a field: `lambda_` has an underscore because `lambda` is a keyword of Python."""
+    return field_name.rstrip("_")
+
+
+def checked(field: dataclasses.Field, value: Any) -> Any:
+    """Returns the value in its field's type.
+
+    Raises:
+        ConfigError: the value has another type, is not finite, exceeds a limit or is not among the choices.
+    """
+    flag, kind = f"--{flag_name(field.name)}", field.type
+    received = f"Received: {flag}={_shown(value)}"
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < sys.float_info.max else math.inf
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
+        raise ConfigError(f"{flag} takes {_KIND_NAMES[kind]}. {received}")
+    # flags.txt has one value per line and is read without the spaces at a line's ends.
+    if kind is str and (not value.isprintable() or value != value.strip()):
+        raise ConfigError(f"{flag} takes printable text on one line without spaces at its ends. {received}")
+    _check_choice(field, value, received)
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{flag} takes a finite number. {received}")
+    for name, (accepts, words) in _LIMITS.items():
+        limit = field.metadata["limits"][name]
+        if limit is not None and not accepts(value, limit):
+            raise ConfigError(f"{flag} must be {words} {limit}. {received}")
+    return value
+
+
+def _check_choice(field: dataclasses.Field, value: Any, received: str) -> None:
+    choices, prefix = field.metadata["choices"], field.metadata["prefix"]
+    if not choices or value in choices or (prefix and value.startswith(prefix) and value != prefix):
+        return
+    names = [*map(str, choices), *([f"{prefix}PATH"] if prefix else [])]
+    raise ConfigError(f"--{flag_name(field.name)} takes one of {', '.join(names)}. {received}")
+
+
+def _shown(value: Any) -> str:
+    """Formats any value on one short line."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python refuses to print integers of thousands of digits.
+        text = "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+_KIND_NAMES: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "low": (lambda value, limit: value >= limit, "at least"),
+    "high": (lambda value, limit: value <= limit, "at most"),
+    "above": (lambda value, limit: value > limit, "greater than"),
+    "below": (lambda value, limit: value < limit, "less than"),
+}

@@ -1,0 +1,32 @@
+"""Readers of the data sets: each gives the examples of the three splits, in a fixed order."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from amr_tf.data.pixels import PackedImages
+
+
+class Examples(NamedTuple):
+    """Examples of one split.
+
+    Attributes:
+        images: uint8 [N, S, S, C]; for points, float32 [N, 1, 1, 2] in [-1, 1].
+        labels: int64 [N].
+        attributes: uint8 [N, A], 0 or 1; None where the data set has no attributes.
+    """
+
+    images: np.ndarray | PackedImages
+    labels: np.ndarray
+    attributes: np.ndarray | None = None
+
+    def take(self, rows: slice | np.ndarray) -> "Examples":
+        """Selects examples; packed images stay packed."""
+        images = self.images.take(rows) if isinstance(self.images, PackedImages) else self.images[rows]
+        attributes = self.attributes if self.attributes is None else self.attributes[rows]
+        return Examples(images, self.labels[rows], attributes)
+
+
+def labels_of(attributes: np.ndarray) -> np.ndarray:
+    """Numbers the combinations of attributes: uint8 [N, A] -> int64 [N], the first attribute the highest bit."""
+    return attributes.astype(np.int64) @ (1 << np.arange(attributes.shape[1])[::-1])

@@ -1,0 +1,158 @@
+"""Official files of a data set: checked by their sha256 and imported into TFDS's download cache.
+
+TFDS trusts its cache, so a file is imported whole and checked or not at all. Only IDX files are unpacked here, in
+memory and up to their known size.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import hashlib
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from amr_tf.runtime import files
+from amr_tf.runtime.errors import DataError
+
+# The largest file of the MNIST family: a header and 60,000 images of 28 x 28.
+MAX_IDX_BYTES = 16 + 60_000 * 28 * 28
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """One official file of a data set.
+
+    Attributes:
+        filename, url, size, sha256: as recorded in TFDS.
+        cache_path: path in TFDS's download cache.
+        content_sha256: sha256 of the unpacked file; None where it is unknown.
+    """
+
+    filename: str
+    url: str
+    size: int
+    sha256: str
+    cache_path: Path
+    content_sha256: str | None = None
+
+    @property
+    def info_path(self) -> Path:
+        """TFDS's note next to a cached file; TFDS ignores a file without it."""
+        return self.cache_path.with_name(self.cache_path.name + ".INFO")
+
+    @property
+    def cached(self) -> bool:
+        return os.path.exists(self.cache_path) and os.path.exists(self.info_path)
+
+    def find(self, folder: Path) -> Path | None:
+        """Finds the file in a folder under any of its usual names; None if it is missing."""
+        names = [self.filename]
+        if self.content_sha256:
+            plain = self.filename.removesuffix(".gz")
+            dotted = plain.replace("-idx", ".idx")
+            names += [plain, dotted, dotted + ".gz"]
+        return next((folder / name for name in names if os.path.lexists(folder / name)), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """A file on disk that equals an archive, or has the same `content` once unpacked."""
+
+    archive: Archive
+    path: Path
+    content: bytes | None = None
+
+
+def check(archive: Archive, path: Path) -> Checked:
+    """Checks that a file is the archive.
+
+    Raises:
+        DataError: the file is not regular, unreadable, damaged or another file. The message is one line.
+    """
+    with _open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == archive.size and _sha256(file) == archive.sha256:
+            return Checked(archive, path)
+        if archive.content_sha256:
+            content = _unpacked(file, path)
+            if hashlib.sha256(content).hexdigest() == archive.content_sha256:
+                return Checked(archive, path, content)
+    raise DataError(
+        f"{path} is not the official {archive.filename}: expected {archive.size} bytes with sha256 "
+        f"{archive.sha256}, received {size} bytes with other contents. Fetch it again from {archive.url}"
+    )
+
+
+def store(found: Iterable[Checked]) -> None:
+    """Copies checked files into TFDS's download cache, atomically.
+
+    Raises:
+        DataError: a file changed after it was checked.
+        OSError: the cache cannot be written.
+    """
+    for checked in found:
+        archive = checked.archive
+        archive.cache_path.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_file(archive.cache_path) as target:
+            if checked.content is None:
+                _copy(checked, target)
+            else:
+                # mtime 0 makes the packed bytes independent of the time.
+                target.write(gzip.compress(checked.content, compresslevel=1, mtime=0))
+        note = {"urls": [archive.url], "original_fname": archive.filename}
+        files.write(archive.info_path, json.dumps(note))
+
+
+def _copy(checked: Checked, target: BinaryIO) -> None:
+    """Copies while hashing, so that the copy is what was hashed even if the file changes meanwhile."""
+    digest = hashlib.sha256()
+    with _open_regular(checked.path) as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            target.write(block)
+    if digest.hexdigest() != checked.archive.sha256:
+        raise DataError(f"{checked.path} changed while it was being read. Run again once it is whole")
+
+
+def _sha256(file: BufferedReader) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unpacked(file: BufferedReader, path: Path) -> bytes:
+    """Reads an IDX file, packed or not, at most MAX_IDX_BYTES of it."""
+    file.seek(0)
+    packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
+    try:
+        content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_IDX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged and cannot be unpacked ({error}). Fetch it again") from error
+    if len(content) > MAX_IDX_BYTES:
+        raise DataError(
+            f"{path} is another file: it has more than the {MAX_IDX_BYTES} bytes of the largest IDX file. Fetch "
+            "it again"
+        )
+    return content
+
+
+@contextlib.contextmanager
+def _open_regular(path: Path) -> Iterator[BufferedReader]:
+    """Opens a regular file for reading: no link, no pipe that would block, no device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        reason = "it is a symbolic link" if os.path.islink(path) else error.strerror
+        raise DataError(f"{path} cannot be read: {reason}. Put the file itself there, readable") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(f"{path} is not a regular file. Put the file itself there")
+    with open(descriptor, "rb") as file:
+        yield file

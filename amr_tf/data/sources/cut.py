@@ -1,0 +1,86 @@
+"""CelebA and UT Zappos50K, cut to size while they are read: 200,000 faces at 64 px take 2.5 GB, whole ones 24 GB."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from amr_tf.data.catalog import DatasetSpec, Places
+from amr_tf.data.sources import Examples, folder, labels_of, prepared
+from amr_tf.data.sources.progress import counted
+
+
+def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
+    """Reads the middle square of each face, in the official splits. The label numbers the attributes' combination.
+
+    Raises:
+        DataError: see `prepared.opened`.
+    """
+
+    def change(example: dict) -> dict:
+        attributes = tf.stack([example["attributes"][name] for name in spec.attributes])
+        return {"image": square(example["image"], spec.width), "attributes": tf.cast(attributes, tf.uint8)}
+
+    splits = []
+    with prepared.opened(spec, places) as builder:
+        for split in ("train", "validation", "test"):
+            columns = _columns(builder, split, change)
+            attributes = columns["attributes"]
+            splits.append(Examples(columns["image"], labels_of(attributes), attributes))
+    return spec, splits
+
+
+def read_zappos(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
+    """Reads each shoe as a square on white. A hash of the file name divides the pictures, as for `folder:`.
+
+    Raises:
+        DataError: see `prepared.opened`.
+    """
+
+    def change(example: dict) -> dict:
+        return example | {"image": square(on_white(example["image"]), spec.width)}
+
+    with prepared.opened(spec, places) as builder:
+        columns = _columns(builder, "train", change)
+    keys = [folder.key_of(name.decode()) for name in columns["name"]]
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
+    part = np.array([folder.split_of(key) for key in keys])[order]
+    shoes = Examples(columns["image"], columns["label"])
+    return spec, [shoes.take(order[part == number]) for number in range(3)]
+
+
+def _columns(builder: tfds.core.DatasetBuilder, split: str, change: Callable) -> dict[str, np.ndarray]:
+    """Reads a split, each example transformed by `change`, into arrays of their final size."""
+    total = builder.info.splits[split].num_examples
+    columns: dict[str, np.ndarray] = {}
+    done = 0
+    parts = prepared.stored(
+        builder, split, lambda examples: examples.map(change, num_parallel_calls=tf.data.AUTOTUNE)
+    )
+    batches = -(-total // prepared.READ_BATCH)
+    for part in counted(parts, batches, f"reading {builder.name} {split}, thousands"):
+        for name, values in part.items():
+            column = columns.setdefault(name, np.empty((total, *values.shape[1:]), values.dtype))
+            column[done : done + len(values)] = values
+        done += len(part["image"])
+    return columns
+
+
+def on_white(image: tf.Tensor) -> tf.Tensor:
+    """uint8 [H, W, 3] -> [S, S, 3], S the longer side: white above and below, or left and right."""
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.maximum(height, width)
+    # Padding is black.
+    return 255 - tf.image.pad_to_bounding_box(
+        255 - image, (side - height) // 2, (side - width) // 2, side, side
+    )
+
+
+def square(image: tf.Tensor, size: int) -> tf.Tensor:
+    """uint8 [H, W, 3] -> uint8 [size, size, 3]: the middle of the longer side, bilinear, antialiased."""
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    middle = tf.image.crop_to_bounding_box(image, (height - side) // 2, (width - side) // 2, side, side)
+    resized = tf.image.resize(middle, (size, size), antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

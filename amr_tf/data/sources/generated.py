@@ -1,0 +1,109 @@
+"""Drawn data sets: the lines of ACAI and the spiral of AMR's Figure 12. NumPy only.
+
+The seeds are constants: every run trains and is evaluated on the same examples.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from amr_tf.data.catalog import DatasetSpec, Places
+from amr_tf.data.sources import Examples
+
+WIDTH = 32
+LINE_WIDTH = 2.0
+SPIRAL_TURNS = 2.0
+LABELS = 10
+CURVE_VERTICES = 20_001
+
+_LINES_SEED = 20180718
+_SPIRAL_SEED = 20190306
+# Images drawn at a time: bounds the float copies to some 10 MB.
+_CHUNK = 1_000
+
+
+def read_lines(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
+    """Draws ACAI's lines: uint8 [N, 32, 32, 1] for 50,000 / 5,000 / 5,000 examples.
+
+    The angle is uniform in [0, 2 pi); the label is its sector of 10 equal ones.
+    """
+    return spec, _splits(lambda share: render_lines(2 * np.pi * share), _LINES_SEED, (50_000, 5_000, 5_000))
+
+
+def read_spiral(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
+    """Draws points of a 2-D spiral: float32 [N, 1, 1, 2] in [-1, 1], 10,000 / 1,000 / 1,000 of them.
+
+    Points are on the curve without noise; the label is the stretch of the curve, of 10 equally long ones.
+    """
+    return spec, _splits(spiral_points, _SPIRAL_SEED, (10_000, 1_000, 1_000))
+
+
+def _splits(
+    draw: Callable[[np.ndarray], np.ndarray], seed: int, sizes: tuple[int, int, int]
+) -> list[Examples]:
+    """Examples drawn from shares uniform in [0, 1), labelled by the tenth of their share."""
+    splits = []
+    for number, size in enumerate(sizes):
+        share = np.random.default_rng((seed, number)).random(size)
+        splits.append(Examples(draw(share), np.floor(LABELS * share).astype(np.int64)))
+    return splits
+
+
+def render_lines(angles: np.ndarray) -> np.ndarray:
+    """Draws one white line on black per angle as ACAI's reference implementation does.
+
+    A line runs from the centre to 1 pixel inside the largest circle in the image. It covers 2 pixels of every row that
+    it passes (of every column where it is closer to horizontal), at its position half a row (column) before, which
+    makes slanted lines thinner. The covered share of a pixel is its brightness.
+
+    Args:
+        angles: float [N] in radians, counter-clockwise from the right.
+
+    Returns:
+        uint8 [N, 32, 32, 1].
+    """
+    images = np.empty((len(angles), WIDTH, WIDTH, 1), np.uint8)
+    for start in range(0, len(angles), _CHUNK):
+        covered = _covered(np.asarray(angles[start : start + _CHUNK], np.float64))
+        images[start : start + _CHUNK, :, :, 0] = np.rint(255 * covered)
+    return images
+
+
+def _covered(angles: np.ndarray) -> np.ndarray:
+    """Covered share of each pixel: float64 [N, 32, 32] in [0, 1] for angles [N]."""
+    centre, length = WIDTH / 2, WIDTH / 2 - 1
+    row, column = centre - length * np.sin(angles), centre + length * np.cos(angles)
+    level = np.abs(row - centre) < np.abs(column - centre)
+    # Coordinates of the end of the line, along its main axis and across it.
+    along, across = np.where(level, column, row), np.where(level, row, column)
+    backwards = along < centre
+    first, last = np.minimum(along, centre)[:, None], np.maximum(along, centre)[:, None]
+    slope = ((across - centre) / (along - centre))[:, None]
+    steps = np.arange(WIDTH)
+    left = np.where(backwards, across, centre)[:, None] - LINE_WIDTH / 2 + (steps - first - 0.5) * slope
+    # The first row is drawn in part, as far as the line reaches into it, the last one whole.
+    share = np.clip(steps + 1 - first, 0, 1) * (steps < last)
+    overlap = np.minimum(steps + 1, left[..., None] + LINE_WIDTH) - np.maximum(steps, left[..., None])
+    covered = share[..., None] * np.clip(overlap, 0, 1)
+    return np.where(level[:, None, None], covered.transpose(0, 2, 1), covered)
+
+
+def spiral_points(share: np.ndarray) -> np.ndarray:
+    """Points of an Archimedean spiral (radius proportional to angle) of 2 turns, from the centre to radius 1.
+
+    Args:
+        share: float [N] in [0, 1], the share of the curve before the point. The length of the curve is taken as
+            proportional to the squared radius, which neglects a correction near the centre.
+
+    Returns:
+        float32 [N, 1, 1, 2] in [-1, 1].
+    """
+    radius = np.sqrt(share)
+    angle = 2 * np.pi * SPIRAL_TURNS * radius
+    points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    return points[:, None, None, :].astype(np.float32)
+
+
+def spiral_curve() -> np.ndarray:
+    """The spiral as a polyline, float32 [20,001, 2] from the centre; at most 1e-7 off the curve."""
+    return spiral_points(np.linspace(0, 1, CURVE_VERTICES) ** 2).reshape(-1, 2)

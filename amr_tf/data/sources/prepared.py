@@ -1,0 +1,268 @@
+"""Data sets through TFDS, read into memory in the order of their official files.
+
+A prepared data_dir is read without a network. Otherwise TFDS's builder prepares the data set, from files at hand (see
+`preflight`) or from the network; TFDS checks the sha256 of all downloads.
+"""
+
+import contextlib
+import io
+import os
+import pkgutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import hashing
+from tensorflow_datasets.core.download import downloader, resource
+
+from amr_tf.data.catalog import DatasetSpec, Places
+from amr_tf.data.sources import Examples, archives, preflight
+from amr_tf.data.sources.archives import Archive
+from amr_tf.runtime import files
+from amr_tf.runtime.errors import DataError
+
+# TFDS's default of 10 retries doubles its pause up to 100 s; `preflight` found the network working just before.
+_DOWNLOAD_RETRIES = 3
+READ_BATCH = 1_000
+
+
+def check(spec: DatasetSpec, places: Places) -> None:
+    """Checks within seconds, and without TensorFlow, that `read` will have its files.
+
+    Raises:
+        DataError: see `preflight.gather`.
+    """
+    if _prepared_builder(spec, places) is None:
+        _gather(spec, places)
+
+
+def at_hand(spec: DatasetSpec, places: Places) -> bool:
+    """True where data_dir has all that `read` needs: the prepared set, or its archives."""
+    if _prepared_builder(spec, places) is not None:
+        return True
+    missing = [archive for archive in _archives(spec, places) if not archive.cached]
+    return len(preflight.of_right_size(missing, _downloads(places) / "manual")) == len(missing)
+
+
+def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
+    """Reads a data set with official training and test splits; the former is divided by `hold_out`.
+
+    Raises:
+        DataError: see `opened`.
+    """
+    train, test = official(spec, places)
+    return spec, [*hold_out(train, spec.validation), test]
+
+
+def official(spec: DatasetSpec, places: Places) -> tuple[Examples, Examples]:
+    """Reads the official training and test split, in the order of the official files.
+
+    Images are uint8 [N, H, W, C] as stored (MNIST: 28 x 28).
+
+    Raises:
+        DataError: see `opened`.
+    """
+    with opened(spec, places) as builder:
+        return _read_split(builder, "train"), _read_split(builder, "test")
+
+
+def hold_out(examples: Examples, share: float) -> tuple[Examples, Examples]:
+    """Divides a training split in raw order as AMR's reference implementation does.
+
+    `RandomState(0)` shuffles the examples; the last `share` of them, at least 1, is the validation split.
+
+    Returns:
+        The training and the validation part.
+    """
+    order = np.arange(len(examples.labels))
+    np.random.RandomState(0).shuffle(order)
+    train = len(order) - max(1, round(share * len(order)))
+    return examples.take(order[:train]), examples.take(order[train:])
+
+
+@contextlib.contextmanager
+def opened(spec: DatasetSpec, places: Places) -> Iterator[tfds.core.DatasetBuilder]:
+    """A builder to read from; the data set is prepared first where necessary.
+
+    Raises:
+        DataError: see `preflight.gather`; also when data_dir cannot be written, or the prepared set is damaged.
+    """
+    if _prepared_builder(spec, places) is None:
+        _prepare(spec, places)
+    cls = _prepared_builder(spec, places) or _builder_classes(spec)[-1]
+    # The remedy is the same for whatever TensorFlow, protobuf or TFDS raise.
+    try:
+        yield cls(data_dir=files.user_path(places.data_dir))
+    except Exception as error:
+        raise DataError(
+            f"The prepared data set in {_folder(cls, places)} cannot be read ({_brief(error)}). Remove that folder and "
+            "run again"
+        ) from error
+
+
+def stored(
+    builder: tfds.core.DatasetBuilder, split: str, change: Callable | None = None, **keywords
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the examples of a split in stored order, READ_BATCH at a time, as columns by name.
+
+    Args:
+        builder: the opened data set.
+        split: name of the split.
+        change: transforms the `tf.data.Dataset` of single examples.
+        keywords: more for `as_dataset`.
+    """
+    # Interleaved files would make positions depend on the number of files.
+    reading = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1, skip_prefetch=True)
+    examples = builder.as_dataset(split=split, read_config=reading, **keywords)
+    if change:
+        examples = change(examples)
+    return examples.batch(READ_BATCH).as_numpy_iterator()
+
+
+def _builder_classes(spec: DatasetSpec) -> list[type[tfds.core.DatasetBuilder]]:
+    return [pkgutil.resolve_name(name) if ":" in name else tfds.builder_cls(name) for name in spec.builders]
+
+
+def _prepared_builder(spec: DatasetSpec, places: Places) -> type[tfds.core.DatasetBuilder] | None:
+    """The first builder that has its data in data_dir, or None.
+
+    An unfinished copy leaves a folder without dataset_info.json; a killed preparation leaves a folder of another name.
+
+    Raises:
+        DataError: data_dir cannot be read.
+    """
+    classes = _builder_classes(spec)
+    try:
+        return next((cls for cls in classes if (_folder(cls, places) / "dataset_info.json").exists()), None)
+    except OSError as error:
+        raise DataError(
+            f"data_dir {files.user_path(places.data_dir)} cannot be read ({error.strerror}): give another one with "
+            "--data_dir"
+        ) from error
+
+
+def _folder(cls: type[tfds.core.DatasetBuilder], places: Places) -> Path:
+    return files.user_path(places.data_dir) / cls.name / str(cls.VERSION)
+
+
+def _downloads(places: Places) -> Path:
+    return files.user_path(places.data_dir) / "downloads"
+
+
+def _gather(spec: DatasetSpec, places: Places) -> tuple[list[archives.Checked], list[Archive], Path | None]:
+    """Finds the files to prepare from: to import, to download, and the folder of an archive that is read in place.
+
+    A builder class with `find_archive` reads an archive in place, which TFDS knows nothing of.
+    """
+    classes, manual = _builder_classes(spec), _downloads(places) / "manual"
+    folders = [_folder(cls, places) for cls in classes]
+    target = preflight.Target(spec.name, folders, manual, _raw_folder(places.raw_dir))
+    if find := getattr(classes[-1], "find_archive", None):
+        return [], [], find(target).parent
+    return *preflight.gather(target, _archives(spec, places)), None
+
+
+def _raw_folder(raw_dir: str) -> Path | None:
+    folder = files.user_path(raw_dir) if raw_dir else None
+    # os.path.isdir takes any text for a name: too long, or where access is denied.
+    if folder and not (os.path.isdir(folder) and os.access(folder, os.X_OK)):
+        raise DataError(
+            f"raw_dir is not a readable folder. Received: {raw_dir}. Give the folder that contains the archives"
+        )
+    return folder
+
+
+def _prepare(spec: DatasetSpec, places: Places) -> None:
+    root = files.user_path(places.data_dir)
+    found, missing, manual_dir = _gather(spec, places)
+    size = sum(archive.size for archive in missing)
+    download = f", {size / 1e6:.1f} MB to download" if missing else ""
+    print(f"Preparing {spec.name} in {root} (once{download})", flush=True)
+    with _workspace(_downloads(places)) as extract_dir:
+        try:
+            archives.store(found)
+            # Manual downloads were imported above, hence an empty folder will do.
+            _build(_builder_classes(spec)[-1](data_dir=root), extract_dir, str(manual_dir or extract_dir))
+        # Disk, network, archive readers and TFDS each raise their own errors.
+        except Exception as error:
+            # Another process may have prepared the same set meanwhile.
+            if _prepared_builder(spec, places) is None:
+                hint = ". Files fetched by other means are imported with --raw_dir" if missing else ""
+                raise DataError(
+                    f"{spec.name} could not be prepared in {root}: {_brief(error)}{hint}"
+                ) from error
+
+
+def _archives(spec: DatasetSpec, places: Places) -> list[Archive]:
+    """The official files of the builder that gets prepared."""
+    classes = _builder_classes(spec)
+    cache = _downloads(places) / classes[0].name
+    return [
+        Archive(
+            filename=info.filename,
+            url=url,
+            size=int(info.size),
+            sha256=info.checksum,
+            cache_path=cache / resource.get_dl_fname(url, info.checksum),
+            content_sha256=spec.idx_sha256.get(info.filename),
+        )
+        for url, info in classes[-1].url_infos.items()
+    ]
+
+
+def _build(builder: tfds.core.DatasetBuilder, extract_dir: str, manual_dir: str) -> None:
+    tfds.disable_progress_bar()
+    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES
+    config = tfds.download.DownloadConfig(
+        extract_dir=extract_dir,
+        manual_dir=manual_dir,
+        force_checksums_validation=True,
+        try_download_gcs=False,
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_config=config)
+
+
+@contextlib.contextmanager
+def _workspace(downloads: Path) -> Iterator[str]:
+    """An empty folder to unpack archives in, removed afterwards.
+
+    TFDS reuses what is unpacked under an archive's file name. In a folder shared by data sets or concurrent runs, that
+    can be another set's file or half a file.
+
+    Raises:
+        DataError: data_dir cannot be written.
+    """
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="unpacked-", dir=downloads)
+    except OSError as error:
+        raise DataError(
+            f"data_dir {downloads.parent} cannot be written ({error.strerror}): give another one with --data_dir"
+        ) from error
+    with folder as path:
+        yield path
+
+
+def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> Examples:
+    """Reads a split in raw order.
+
+    TFDS stores examples in the order of a hash of their number, salted with the name of the split.
+    """
+    parts = list(stored(builder, split))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if "id" in columns:
+        raw_numbers = np.array([int(name.rpartition(b"_")[2]) for name in columns["id"]])
+    else:
+        hasher = hashing.Hasher(split)
+        hashes = [hasher.hash_key(number) for number in range(len(columns["label"]))]
+        raw_numbers = np.argsort(hashes, kind="stable")
+    order = np.argsort(raw_numbers)
+    return Examples(columns["image"][order], columns["label"][order])
+
+
+def _brief(error: Exception) -> str:
+    """The first line of an error's message, or its kind where the message is empty."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,166 @@
+"""AMR with supervised mixing (paper 2.2, Figure 6): a network chooses feature maps for requested attributes."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from amr_tf import losses
+from amr_tf.mixing import draw_mask, labelled_partners, mix, requested_attributes
+from amr_tf.models.amr import AMR
+from amr_tf.models.autoencoder import ForwardPass, Loss
+from amr_tf.networks import Networks
+from amr_tf.networks.class_mixer import class_mixer
+from amr_tf.networks.layers import Seeds
+
+
+class SupervisedMix(NamedTuple):
+    """Mixes with requested attributes, one for each example of a batch."""
+
+    attributes: tf.Tensor  # y of the examples themselves [B, A]
+    weight: tf.Tensor  # of each example in the losses that need labels [B]
+    requested: tf.Tensor  # y~ of the mixes [B, A]
+    mask: tf.Tensor  # m, the share of the first parent in each feature map [B, C]
+    h_mix: tf.Tensor  # h_s = m h1 + (1 - m) h2 [B, ...]
+    mix: tf.Tensor  # x_s = g(h_s) [B, H, W, C]
+
+
+CONSISTENCY = Loss(
+    "consistency_supervised", "rec(f(x_s), h_s)", "A supervised mix keeps its code, before beta."
+)
+
+
+class SupervisedAMR(AMR):
+    """AMR and mixes with requested attributes (`--model=amr_supervised`).
+
+    A mix shall have y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) for each attribute. `class_mixer` makes Bernoulli
+    parameters of y~, of which a mask m is drawn: h_s = m h1 + (1 - m) h2. The mix must look real, keep its code (beta)
+    and show y~ to a head of the discriminator, which learns attributes from real images only. The class mixer learns
+    with encoder and decoder. The losses of Eq. 3 stay, on mixes of mixup, as in the reference implementation.
+
+    In training, y is a dict: `label` int [B], `attributes` float32 [B, A] and `weight` float32 [B], which is 0 for
+    examples whose labels must not be learnt from and has the mean 1. Or labels int [B], taken as one-hot attributes.
+    """
+
+    description = "Adversarial Mixup Resynthesis with supervised mixing"
+    needs_attributes = True
+    generator_terms = (
+        *AMR.generator_terms,
+        Loss(
+            "gan_supervised",
+            "l(D(x_s), 1)",
+            "Supervised mixes x_s = g(m h_1 + (1 - m) h_2) should look real.",
+        ),
+        Loss("attributes", "cross-entropy of C(x_s) and y~", "Their attributes, before attribute_weight."),
+        Loss(
+            "mask_balance", "(sum of m - C/2)^2", "Sum over the C feature maps of a mask m, before mask_eps."
+        ),
+    )
+    discriminator_terms = (
+        *AMR.discriminator_terms,
+        Loss("disc_supervised", "l(D(x_s), 0)", "Supervised mixes."),
+        Loss(
+            "disc_attributes", "cross-entropy of C(x) and y", "Attributes of real images; C is a head of D."
+        ),
+    )
+    generator_passes = AMR.generator_passes + 1
+
+    def _build_players(self, arch: Networks, seeds: Seeds) -> None:
+        super()._build_players(arch, seeds)
+        self.discriminator.add_attribute_head(self.attributes, seeds)
+        self.class_mixer = class_mixer(self.attributes, self.code_shape[-1], seeds)
+
+    @property
+    def active_generator_terms(self) -> tuple[Loss, ...]:
+        terms = super().active_generator_terms
+        return (*terms, CONSISTENCY) if self.config.beta else terms
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        return super().networks | {"class_mixer": self.class_mixer}
+
+    @property
+    def generator_variables(self) -> list:
+        """Encoder, decoder and class mixer."""
+        return super().generator_variables + self.class_mixer.trainable_variables
+
+    def mask_parameters(self, requested: tf.Tensor) -> tf.Tensor:
+        """p of each feature map for attributes [B, A]: float32 [B, C] in [0, 1]."""
+        return tf.sigmoid(self._mask_logits(requested))
+
+    def _mask_logits(self, requested: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.class_mixer(requested), tf.float32)
+
+    def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
+        """Adds a `SupervisedMix` to `extras` where labels or attributes are given."""
+        forward = super().forward(x, y)
+        if y is None:
+            return forward
+        made = self._supervised_mix(forward, **self._targets(y))
+        return dataclasses.replace(forward, extras={"supervised": made})
+
+    def _targets(self, y: Any) -> dict[str, tf.Tensor]:
+        """Attributes [B, A] and weights [B].
+
+        Raises:
+            ValueError: labels alone, where attributes are more than the labels.
+        """
+        if isinstance(y, dict):
+            return {"attributes": y["attributes"], "weight": y["weight"]}
+        if self.attributes != self.classes:
+            raise ValueError(
+                f"Labels do not say which of {self.attributes} attributes an example has: y takes a dict of label, "
+                "attributes and weight"
+            )
+        attributes = tf.one_hot(y, self.attributes)
+        return {"attributes": attributes, "weight": tf.ones_like(attributes[:, 0])}
+
+    def _supervised_mix(
+        self, forward: ForwardPass, attributes: tf.Tensor, weight: tf.Tensor
+    ) -> SupervisedMix:
+        """The second parent is that of the unsupervised mix, but for examples without labels: they have no part."""
+        seed = self.seeds()
+        partners = labelled_partners(forward.indices[:, 1], weight > 0)
+        requested = requested_attributes(attributes, partners, seed)
+        mask = draw_mask(self._mask_logits(requested), self.config.mask_gradient, seed)
+        own = tf.range(tf.shape(partners)[0])
+        shares = tf.stack([mask, 1 - mask], axis=1)
+        shape = [-1, 2, *(1,) * (len(self.code_shape) - 1), self.code_shape[-1]]
+        h_mix = mix(forward.h, tf.stack([own, partners], axis=1), tf.reshape(shares, shape))
+        return SupervisedMix(attributes, weight, requested, mask, h_mix, self.generate(h_mix))
+
+    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
+        terms, made = super().generator_losses(forward), forward.extras["supervised"]
+        (score,), (logits,) = self.discriminator.scores_and_attributes([made.mix], training=True)
+        supervised = {
+            "gan_supervised": self.gan_loss(score, 1.0),
+            "attributes": losses.attribute_bce(made.requested, logits),
+            "mask_balance": losses.mask_balance(made.mask),
+        }
+        if self.config.beta:
+            supervised[CONSISTENCY.name] = self.consistency_loss(made.h_mix, self.code(made.mix))
+        return terms | {name: made.weight * loss for name, loss in supervised.items()}
+
+    def loss_weights(self) -> dict[str, float]:
+        return super().loss_weights() | {
+            "attributes": self.config.attribute_weight,
+            "mask_balance": self.config.mask_eps,
+            "consistency_supervised": self.config.beta,
+        }
+
+    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
+        made = forward.extras["supervised"]
+        images = [forward.x, forward.recon, forward.mix, made.mix]
+        scores, (logits, *_) = self.discriminator.scores_and_attributes(images, training=True)
+        real, recon, mixed, supervised = scores
+        return {
+            "disc_real": self.gan_loss(real, 1.0),
+            "disc_recon": self.gan_loss(recon, 0.0),
+            "disc_mix": self.gan_loss(mixed, 0.0),
+            "disc_supervised": made.weight * self.gan_loss(supervised, 0.0),
+            "disc_attributes": made.weight * losses.attribute_bce(made.attributes, logits),
+        }
+
+    def probe_step(self, h: tf.Tensor, y: Any) -> None:
+        super().probe_step(h, y["label"] if isinstance(y, dict) else y)

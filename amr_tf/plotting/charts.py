@@ -1,0 +1,133 @@
+"""Charts drawn with Matplotlib: labels beside images, masks, clouds of points.
+
+Matplotlib is imported when the first chart is drawn, and neither pyplot nor its global settings are used.
+"""
+
+import itertools
+import logging
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+DPI = 128  # a power of two: sizes in pixels are exact in inches
+PANELS_A_ROW, PANEL = 4, 400  # pixels of a panel's width and height
+REACH = 1.2  # limits of both axes of points in 2-D, which are in [-1, 1]
+# Names and colours of real points and mixes, by the number of dimensions: data as in the paper's Figure 12, codes as on
+# its poster.
+POINTS = {
+    2: {"real points": "#1f77b4", "decoded mixes": "#ff7f0e"},
+    3: {"codes of real examples": "#d62728", "mixed codes": "#1f77b4"},
+}
+LABEL_POINTS, LABEL_MARGIN = 7.5, 8  # size of the letters beside images; pixels on both sides of a label
+MASK_WIDTH, MASK_ROW, MASK_MARGIN = 1_200, 20, 80  # pixels
+
+
+class Cloud(NamedTuple):
+    """A panel of `clouds`: points [N, 2] and [M, 2] in [-1, 1], or codes [N, 3] and [M, 3]."""
+
+    title: str
+    real: np.ndarray
+    mixed: np.ndarray
+
+
+class Mask(NamedTuple):
+    """A panel of `masks`: values [K, n] in [0, 1] of K rows and n feature maps, the first of which has a number."""
+
+    title: str
+    first: int
+    values: np.ndarray
+
+
+def figure(width: float, height: float, **options) -> Any:
+    """Returns an empty Matplotlib figure of this size in pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Remarks about caches and fonts would be taken for the output of a command.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    made = Figure((width / DPI, height / DPI), dpi=DPI, **options)
+    FigureCanvasAgg(made)
+    return made
+
+
+def picture(drawn) -> np.ndarray:
+    """Renders a figure: uint8 [H, W, 3]."""
+    drawn.canvas.draw()
+    return np.array(drawn.canvas.buffer_rgba())[..., :3]
+
+
+def labelled(image: np.ndarray, labels: list[str]) -> np.ndarray:
+    """Writes a label left of each of the rows of equal height in a picture.
+
+    Args:
+        image: uint8 [H, W, 3]; its pixels are unchanged in the right part of the result.
+        labels: one for each row, from the top.
+
+    Returns:
+        uint8 [H, W', 3], as wide as the longest label needs.
+    """
+    height, width = image.shape[:2]
+    drawn = figure(width, height)
+    middles = 1 - (np.arange(len(labels)) + 0.5) / len(labels)
+    texts = [
+        drawn.text(0, middle, label, va="center", fontsize=LABEL_POINTS, linespacing=1.1)
+        for middle, label in zip(middles, labels, strict=True)
+    ]
+    column = 2 * LABEL_MARGIN + math.ceil(max(text.get_window_extent().width for text in texts))
+    drawn.set_size_inches((column + width) / DPI, height / DPI)
+    for text in texts:
+        text.set_x(LABEL_MARGIN / (column + width))
+    drawn.figimage(image, column, 0, origin="upper")
+    return picture(drawn)
+
+
+def masks(panels: list[Mask], labels: list[str]) -> Any:
+    """Draws masks below each other, a labelled row for each combination and a column for each feature map."""
+    height = len(panels) * (MASK_ROW * len(labels) + MASK_MARGIN)
+    drawn = figure(MASK_WIDTH, height, layout="constrained")
+    grid = drawn.subplots(len(panels), squeeze=False)[:, 0]
+    for axes, (title, first, values) in zip(grid, panels, strict=True):
+        rows, columns = values.shape
+        extent = (first - 0.5, first + columns - 0.5, rows - 0.5, -0.5)
+        shown = axes.imshow(
+            values, "viridis", aspect="auto", interpolation="nearest", vmin=0, vmax=1, extent=extent
+        )
+        axes.set_yticks(range(rows), labels, fontsize=LABEL_POINTS)
+        axes.tick_params(axis="x", labelsize=LABEL_POINTS)
+        axes.set_title(title, loc="left", fontsize="medium")
+    grid[-1].set_xlabel("feature map")
+    drawn.colorbar(shown, ax=grid, fraction=0.02, pad=0.01, label="share of the first parent")
+    return drawn
+
+
+def clouds(panels: list[Cloud]) -> Any:
+    """Draws real points and mixes over them, PANELS_A_ROW panels in a row; all have as many dimensions."""
+    from matplotlib.lines import Line2D
+
+    columns = min(PANELS_A_ROW, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    spatial = panels[0].real.shape[1] == 3
+    colours = POINTS[3 if spatial else 2]
+    drawn = figure(PANEL * columns, (PANEL + 40) * rows + 40, layout="compressed")
+    kind = {"projection": "3d"} if spatial else {}
+    grid = drawn.subplots(rows, columns, squeeze=False, subplot_kw=kind)
+    for axes, panel in itertools.zip_longest(grid.flat, panels):
+        if panel is None:
+            axes.remove()
+            continue
+        # One collection of both, in which Matplotlib sorts the points of 3-D plots by depth.
+        shown = np.repeat([*colours.values()], [len(panel.real), len(panel.mixed)])
+        axes.scatter(*np.concatenate([panel.real, panel.mixed]).T, c=shown, s=4, linewidths=0)
+        axes.set_title(panel.title, fontsize="medium")
+        axes.tick_params(labelsize=LABEL_POINTS)
+        if spatial:
+            axes.set(xticklabels=[], yticklabels=[], zticks=[])
+            axes.set_box_aspect(np.ptp(np.reshape(axes.get_w_lims(), (3, 2)), axis=1), zoom=0.9)
+        else:
+            axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
+    handles = [
+        Line2D([], [], color=colour, marker="o", linestyle="", label=name) for name, colour in colours.items()
+    ]
+    drawn.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=LABEL_POINTS)
+    return drawn

@@ -1,0 +1,64 @@
+"""Course of a report: reads the runs, writes the files and prints the table."""
+
+import pathlib
+import sys
+
+from amr_tf.reporting import groups, page, reading, tables, text
+from amr_tf.reporting.published import TABLES
+from amr_tf.runtime import files
+from amr_tf.runtime.console import Console
+from amr_tf.runtime.errors import KEPT, UserError, printable
+
+PIPE_WIDTH = 200  # columns where the output is not a terminal
+
+
+def run(words: list[str], table: str | None, out: str | None) -> None:
+    """Prints the report on the runs that `words` name; with `out` also writes it there.
+
+    Args:
+        words: run folders, folders that contain some, or patterns of such folders.
+        table: name of a table of the paper; None for all runs by their settings.
+        out: folder for report.md, report.csv and report.html.
+
+    Raises:
+        UserError: a file cannot be read or written.
+    """
+    found = groups.group([reading.read(folder) for folder in _begun(reading.find(words))])
+    report = tables.paper_table(TABLES[table], found) if table else tables.all_groups(found)
+    console = Console(PIPE_WIDTH, soft_wrap=False)
+    try:
+        pages = {
+            "report.md": text.markdown(report),
+            "report.csv": text.csv_text(report),
+            "report.html": page.html(report),
+        }
+    except OSError as error:
+        raise UserError(f"The report cannot be made: {error}") from error
+    if out:
+        _write(files.user_path(out), pages)
+    text.show(report, console)
+    if out:
+        console.print(f"\nwritten: {', '.join(pages)} in {out}")
+
+
+def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
+    """Leaves out runs that ended before metrics.csv, the last file of an epoch, was first written."""
+    begun = [folder for folder in folders if (folder / "metrics.csv").exists()]
+    for folder in folders:
+        if folder not in begun:
+            line = f"amr_tf.report: left out, no metrics.csv yet: {folder}"
+            print(printable(line, KEPT), file=sys.stderr)
+    if not begun:
+        raise UserError(
+            f"No run there has a metrics.csv. Received: {len(folders)} runs. Train one to the end of an epoch"
+        )
+    return begun
+
+
+def _write(folder: pathlib.Path, pages: dict[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in pages.items():
+            files.write(folder / name, content)
+    except OSError as error:
+        raise UserError(f"The report cannot be written: {error}. Choose another --out") from error

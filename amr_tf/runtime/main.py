@@ -1,0 +1,72 @@
+"""The one `main` of all commands: help, --debug, errors on one line, signals and exit codes."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
+
+from amr_tf.runtime import errors, process
+from amr_tf.runtime.errors import Interrupted, UserError
+from amr_tf.runtime.interruption import ignore_signals
+
+DEBUG = "--debug"
+DEBUG_HELP = "--debug\n    Show the traceback of an error that is reported on one line."
+HELP_FLAGS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+Request = TypeVar("Request")
+
+
+@dataclasses.dataclass(frozen=True)
+class Command(Generic[Request]):
+    """A command-line program. An instance is the `main` function of its module.
+
+    Attributes:
+        program: name of the module, which begins the command's messages.
+        purpose: what the command does, for the list of commands.
+        help_text: returns usage and flags for `--help`.
+        parse: makes a request of the words of the command line.
+        work: fulfils the request; returns the exit code, None for 0.
+        interrupted: message after a signal, in place of the exception's.
+    """
+
+    program: str
+    purpose: str
+    help_text: Callable[[], str]
+    parse: Callable[[list[str]], Request]
+    work: Callable[[Request], int | None]
+    interrupted: str = ""
+
+    def __call__(self, arguments: list[str]) -> int:
+        """Runs the command with the words of a command line, without the program's name; returns the exit code."""
+        errors.tracebacks = DEBUG in arguments
+        arguments = [word for word in arguments if word != DEBUG]
+        if HELP_FLAGS.intersection(arguments):
+            print(f"{self.program}: {self.purpose}\n\n{self.help_text()}\n{DEBUG_HELP}")
+            return 0
+        try:
+            return self.work(self.parse(arguments)) or 0
+        except UserError as error:
+            return errors.report(self.program, error)
+        except Interrupted as interrupted:
+            ignore_signals()
+            print(f"{self.program}: {self.interrupted or interrupted}", file=sys.stderr)
+            return interrupted.exit_code
+        except KeyboardInterrupt:
+            print(f"{self.program}: interrupted before the work began", file=sys.stderr)
+            return 130
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            refusal = UserError(
+                f"Out of memory. Received: {errors.one_line(error)}. Lower --batch_size or --depth."
+            )
+            refusal.__cause__ = error
+            return errors.report(self.program, refusal)
+
+    def run(self) -> NoReturn:
+        """Runs the command as the process's only work."""
+        process.run(self.program, self)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    tf: Any = sys.modules.get("tensorflow")
+    return isinstance(error, MemoryError) or bool(tf and isinstance(error, tf.errors.ResourceExhaustedError))
