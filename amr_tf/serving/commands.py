@@ -161,8 +161,9 @@ def _signature(
 def _read(paths: list[str], signature: Signature, name: str) -> np.ndarray:
     """Reads pictures as the signature's input `name` requires them: uint8 [N, H, W, C]."""
     shape = signature.inputs[name].shape
-    height, width, channels = shape[-3:] if shape and len(shape) > 3 else (0, 0, 0)
-    if height != width or channels not in (1, 3) or not 0 < (width or 0) <= WIDEST:
+    sizes = [size or 0 for size in (shape or ())[-3:]]
+    height, width, channels = sizes if len(sizes) == 3 else (0, 0, 0)
+    if height != width or channels not in (1, 3) or not 0 < width <= WIDEST:
         raise ServingError(
             f"The model must take square pictures. Received: its input {name!r} is {shown(shape)}"
         )
