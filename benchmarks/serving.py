@@ -1,4 +1,4 @@
-"""BINARY. How fast an exported model codes images, beside the Keras model: python -m benchmarks.serving"""
+"""BINARY. Speed of an exported model's encoder beside the Keras model's: python -m benchmarks.serving"""
 
 import pathlib
 import sys
@@ -26,7 +26,7 @@ def arguments_parser():
 
 
 def seconds(encode, images: np.ndarray, batch: int) -> float:
-    """Time to code all images in calls of one batch each."""
+    """Time to encode all images in calls of one batch each."""
     import tensorflow as tf
 
     batches = [tf.constant(images[first : first + batch]) for first in range(0, len(images), batch)]
@@ -38,7 +38,7 @@ def seconds(encode, images: np.ndarray, batch: int) -> float:
 
 
 def measure_all(folder: pathlib.Path, args) -> dict[str, Any]:
-    """An export of the default networks, timed, and what it codes beside the model it was made of."""
+    """Times an export of the default networks, and its encoder beside that of the Keras model."""
     import tensorflow as tf
 
     from amr_tf.runs.trained import TrainedRun

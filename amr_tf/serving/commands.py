@@ -10,7 +10,7 @@ import numpy as np
 from amr_tf.data import decoding, pixels
 from amr_tf.plotting import canvas
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import UserError, printable
+from amr_tf.runtime.errors import UserError
 from amr_tf.serving.transport import AVAILABLE, Server, ServingError, Signature, brief, shown
 
 SHOWN_WIDTH = 64  # smallest width in pixels of an image in a picture of results
@@ -33,7 +33,7 @@ def status(server: Server, request: Request) -> None:
     """Prints the versions and, if one answers, its signatures."""
     versions = server.versions()
     for version in versions:
-        _print(f"version {version.number}: {version.state} {version.message}")
+        print(" ".join(f"version {version.number}: {version.state} {version.message}".split()))
     if not any(version.state == AVAILABLE for version in versions):
         raise ServingError("No version of the model answers")
     for name, signature in sorted(server.signatures().items()):
@@ -42,12 +42,7 @@ def status(server: Server, request: Request) -> None:
                 ", ".join(f"{key} {shown(tensor.shape)}" for key, tensor in sorted(side.items()))
                 for side in (signature.inputs, signature.outputs)
             )
-            _print(f"{name}: {taken} -> {given}")
-
-
-def _print(text: str) -> None:
-    """Prints what a server says, on one line."""
-    print(printable(" ".join(text.split())))
+            print(" ".join(f"{name}: {taken} -> {given}".split()))
 
 
 def reconstruct(server: Server, request: Request) -> None:
@@ -166,14 +161,13 @@ def _signature(
 def _read(paths: list[str], signature: Signature, name: str) -> np.ndarray:
     """Reads pictures as the signature's input `name` requires them: uint8 [N, H, W, C]."""
     shape = signature.inputs[name].shape
-    image_shape = tuple(size for size in (shape or ())[-3:] if size is not None)
-    if (
-        len(image_shape) != 3
-        or image_shape[2] not in (1, 3)
-        or not 0 < min(image_shape) <= max(image_shape) <= WIDEST
-    ):
-        raise ServingError(f"The model must take pictures. Received: its input {name!r} is {shown(shape)}")
-    return np.stack([decoding.read(path, image_shape) for path in paths])
+    sizes = [size or 0 for size in (shape or ())[-3:]]
+    height, width, channels = sizes if len(sizes) == 3 else (0, 0, 0)
+    if height != width or channels not in (1, 3) or not 0 < width <= WIDEST:
+        raise ServingError(
+            f"The model must take square pictures. Received: its input {name!r} is {shown(shape)}"
+        )
+    return np.stack([decoding.read(path, (width, width, channels)) for path in paths])
 
 
 def _write_picture(request: Request, rows: list[np.ndarray]) -> None:

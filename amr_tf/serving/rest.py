@@ -1,6 +1,7 @@
 """TensorFlow Serving over REST, with the standard library: the client starts at once and needs no TensorFlow."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import threading
@@ -65,16 +66,12 @@ class RestServer(Server):
         address = urllib.parse.urlsplit(self.url)
         connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         base = f"{address.path.rstrip('/')}/v1/models/{urllib.parse.quote(self.model, safe='')}"
+        headers = {"Content-Type": "application/json"} if body else {}
         try:
-            connection = connect(address.netloc, timeout=self.timeout)
-            try:
-                connection.request(
-                    method, base + path, body, {"Content-Type": "application/json"} if body else {}
-                )
-                response = connection.getresponse()
-                exchange.set_result((response.status, response.read()))
-            finally:
-                connection.close()
+            with contextlib.closing(connect(address.netloc, timeout=self.timeout)) as connection:
+                connection.request(method, base + path, body, headers)
+                with connection.getresponse() as response:
+                    exchange.set_result((response.status, response.read()))
         except Exception as error:
             exchange.set_exception(error)
 

@@ -44,8 +44,17 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 shutil.rmtree(left)
             versions = (int(path.name) for path in export_dir.iterdir() if path.name.isdecimal())
             path = export_dir / str(1 + max(versions, default=0))
+            found = signatures(run.model, run.attribute_names)
+            archive, outputs = _archive(run.model, found)
+            described = {name: one.describe(outputs[name]) for name, one in found.items()}
             with files.atomic_folder(path) as folder:
-                _write(run, folder, int(path.name), also)
+                archive.write_out(str(folder), verbose=False)
+                _write_warm_up(folder, found, run.model.image_shape)
+                archives.write(folder, run.model)
+                conversion.write(folder, also, run.model)
+                everything = {"serving_default": described["reconstruct"], **described}
+                files.write_json(folder / SIGNATURES, everything)
+                files.write(folder / CARD, card.model_card(run, int(path.name), described))
     except filelock.Timeout as error:
         raise UserError(
             f"Another export into this folder does not end. Received: {export_dir}. Stop it, or choose another "
@@ -58,30 +67,21 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
     return path
 
 
-def _write(run: TrainedRun, folder: pathlib.Path, version: int, also: Sequence[str]) -> None:
-    found = signatures(run.model, run.attribute_names)
-    outputs = _write_archive(run.model, found, folder)
-    inputs = {name: one.input_specs() for name, one in found.items()}
-    height, width, channels = run.model.image_shape
-    image = tf.io.encode_png(tf.zeros([height, width, channels], tf.uint8)).numpy() if height > 1 else b""
-    warmup.write(folder, {"serving_default": inputs["reconstruct"], **inputs}, image)
-    archives.write(folder, run.model)
-    conversion.write(folder, also, run.model)
-    described = {name: one.describe(outputs[name]) for name, one in found.items()}
-    files.write_json(folder / SIGNATURES, {"serving_default": described["reconstruct"], **described})
-    files.write(folder / CARD, card.model_card(run, version, described))
-
-
-def _write_archive(
-    model, found: dict[str, Signature], folder: pathlib.Path
-) -> dict[str, dict[str, tf.TensorSpec]]:
-    """Writes the SavedModel; returns the outputs of each signature."""
+def _archive(
+    model, found: dict[str, Signature]
+) -> tuple[keras.export.ExportArchive, dict[str, dict[str, tf.TensorSpec]]]:
+    """Traces the signatures; returns the archive to write and the outputs of each signature."""
     archive, outputs = keras.export.ExportArchive(), {}
-    for name in ("encoder", "decoder", "probe", "discriminator", "class_mixer"):
-        if hasattr(model, name):
-            archive.track(getattr(model, name))
+    for network in model.networks.values():
+        archive.track(network)
     for name, one in found.items():
         function = archive.add_endpoint(name, one.__call__, list(one.input_specs().values()))
         outputs[name] = function.get_concrete_function().structured_outputs
-    archive.write_out(str(folder), verbose=False)
-    return outputs
+    return archive, outputs
+
+
+def _write_warm_up(folder: pathlib.Path, found: dict[str, Signature], image_shape: tuple[int, ...]) -> None:
+    inputs = {name: one.input_specs() for name, one in found.items()}
+    height, _, channels = image_shape
+    image = b"" if height == 1 else tf.io.encode_png(tf.zeros([height, height, channels], tf.uint8)).numpy()
+    warmup.write(folder, {"serving_default": inputs["reconstruct"], **inputs}, image)

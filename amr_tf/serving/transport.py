@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amr_tf.runtime.errors import UserError, one_line, printable
+from amr_tf.runtime.errors import UserError, one_line
 
 AVAILABLE = "AVAILABLE"  # the state of a version that answers
 # Types of the outputs that the client uses.
@@ -172,6 +172,6 @@ def shown(shape: tuple[int | None, ...] | None) -> str:
 
 
 def brief(message: object) -> str:
-    """Puts text of a server or a library on one short line, without anything that a terminal would obey."""
+    """Puts text of a server or a library on one short line."""
     error = message if isinstance(message, BaseException) else ServingError(message)
-    return printable(one_line(error, longest=200)).rstrip(".")
+    return one_line(error, longest=200).rstrip(".")

@@ -1,7 +1,4 @@
-"""Requests that a server sends to itself before it serves: the first ones are slow, and so nobody waits for them.
-
-TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` of a version when it loads it.
-"""
+"""Warm-up requests: TensorFlow Serving replays those of a version when it loads it, since first requests are slow."""
 
 import pathlib
 
@@ -10,7 +7,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 FILE = "assets.extra/tf_serving_warmup_requests"
-PARENTS = 2  # where a signature takes any number of images to a mix
+PARENTS = 2  # images for each mix, of any number
 
 
 def write(folder: pathlib.Path, inputs: dict[str, dict[str, tf.TensorSpec]], image: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A tiny run and its export, for tests that only read them; ports at which something is no model server."""
+"""A tiny run, its export and a server of it, for tests that only read them; ports without a model server."""
 
 import contextlib
 import socket
@@ -34,7 +34,7 @@ def run_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(run_dir, tmp_path_factory):
-    """Exported into a folder in which there is an older version and what a kill left."""
+    """An export into a folder with an older version and the remains of a killed export."""
     from amr_tf.serving import saved_model
 
     export_dir = tmp_path_factory.mktemp("export")
@@ -43,6 +43,15 @@ def exported(run_dir, tmp_path_factory):
     (export_dir / ".8.tmp" / "saved_model.pb").write_bytes(b"half of it")
     run = TrainedRun(run_dir, "best")
     return Exported(run, saved_model.export(run, export_dir))
+
+
+@pytest.fixture(scope="session")
+def served(exported):
+    """URLs of the exported version, served by TensorFlow's C++ loader in a process without this project."""
+    from tests.serving import stand_in
+
+    with stand_in.process(exported.folder) as urls:
+        yield urls
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def closed_port():
 
 @pytest.fixture
 def talker():
-    """Listens and treats every connection with the function that it is given: `talker(talk)` gives the port."""
+    """Listens and calls a function with every connection: `talker(talk)` gives the port."""
     with contextlib.ExitStack() as stack:
 
         def start(talk):

@@ -1,21 +1,32 @@
-"""A stand-in for TensorFlow Serving: its REST and gRPC interfaces over real connections, answered by TensorFlow here.
+"""A stand-in for TensorFlow Serving: TensorFlow's C++ loader, the code that the server runs, behind REST and gRPC.
 
-It joins no requests, loads no newer versions and limits no sizes.
+    python stand_in.py VERSION     serves the folder of a version until its input ends; prints the URLs as JSON
+
+It joins no requests, loads no newer versions and limits no sizes. Like the server it feeds what it is given without
+comparing it with the declared shapes.
 """
 
 import base64
 import concurrent.futures
 import contextlib
 import http.server
+import importlib.util
 import json
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import grpc
+import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from google.protobuf import json_format
+from tensorflow.core.protobuf import config_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -24,47 +35,51 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from amr_tf.serving.grpc import as_json
-
 MODEL = "amr"
 
 
 class Refused(Exception):
-    """A request that the server refuses: a status of gRPC and a message."""
+    """A request that the server refuses, and the reason."""
 
 
 class Model:
     """One version of a model, with the answers that both interfaces give."""
 
     def __init__(self, version: pathlib.Path):
-        self.version, self.loaded = version, tf.saved_model.load(str(version))
-        message = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-        self.definitions = message.meta_graphs[0].signature_def
+        self.version, self.callables = int(version.name), {}
+        self.session = tf.compat.v1.Session(graph=tf.Graph())
+        with self.session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.loader.load(self.session, ["serve"], str(version))
+        self.definitions = dict(loaded.signature_def)
 
     def status(self):
         state = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-        one = get_model_status_pb2.ModelVersionStatus(version=int(self.version.name), state=state)
+        one = get_model_status_pb2.ModelVersionStatus(version=self.version, state=state)
         return get_model_status_pb2.GetModelStatusResponse(model_version_status=[one])
 
     def metadata(self):
         answer = get_model_metadata_pb2.GetModelMetadataResponse()
-        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=dict(self.definitions))
+        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=self.definitions)
         answer.metadata["signature_def"].Pack(signatures)
         return answer
 
-    def predict(self, name: str, inputs: dict) -> dict:
-        """Outputs by name, of inputs that are tensors or what `tf.constant` takes."""
-        if name not in self.loaded.signatures:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found')
+    def predict(self, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if name not in self.definitions:
+            raise Refused(f'Serving signature name: "{name}" not found')
+        declared = self.definitions[name]
+        if set(inputs) != set(declared.inputs):
+            raise Refused(f"input keys {sorted(inputs)}, expected {sorted(declared.inputs)}")
+        if name not in self.callables:
+            feed, fetch = (
+                [side[key].name for key in sorted(side)] for side in (declared.inputs, declared.outputs)
+            )
+            options = config_pb2.CallableOptions(feed=feed, fetch=fetch)
+            self.callables[name] = self.session._make_callable_from_options(options)
         try:
-            declared = dict(
-                self.definitions[name].inputs
-            )  # the map itself makes entries that it is asked for
-            tensors = {key: tf.constant(value, declared[key].dtype) for key, value in inputs.items()}
-            outputs = self.loaded.signatures[name](**tensors)
-        except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
-        return {key: value.numpy() for key, value in outputs.items()}
+            values = self.callables[name](*(inputs[key] for key in sorted(inputs)))
+        except (TypeError, ValueError, tf.errors.OpError) as error:
+            raise Refused(str(error)) from error
+        return dict(zip(sorted(declared.outputs), values, strict=True))
 
 
 class _Grpc(
@@ -81,7 +96,7 @@ class _Grpc(
             for key, value in self.model.predict(request.model_spec.signature_name, inputs).items():
                 answer.outputs[key].CopyFrom(tf.make_tensor_proto(value))
         except Refused as refused:
-            context.abort(*refused.args)
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refused))
         return answer
 
     def GetModelMetadata(self, request, context):
@@ -107,14 +122,24 @@ class _Rest(http.server.BaseHTTPRequestHandler):
         what = self.path.removeprefix(f"/v1/models/{MODEL}")
         if what == self.path or what not in answers:
             return self._answer(404, {"error": f"Servable not found for request: {self.path}"})
-        return self._answer(200, as_json(answers[what]()))
+        # As the C++ code of the server prints it.
+        return self._answer(
+            200,
+            json_format.MessageToDict(
+                answers[what](), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            ),
+        )
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert re.fullmatch(rf"/v1/models/{MODEL}(/versions/\d+)?:predict", self.path)
         try:
             asked = json.loads(body)
-            inputs = {key: _decoded(value) for key, value in asked["inputs"].items()}
+            declared = dict(self.model.definitions[asked["signature_name"]].inputs)
+            inputs = {
+                key: np.array(_decoded(value), tf.as_dtype(declared[key].dtype).as_numpy_dtype)
+                for key, value in asked["inputs"].items()
+            }
             outputs = self.model.predict(asked["signature_name"], inputs)
         except (KeyError, ValueError, TypeError, AttributeError, Refused) as error:
             return self._answer(400, {"error": str(error)})
@@ -145,9 +170,9 @@ def web_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[st
 
 @contextlib.contextmanager
 def serving(version: pathlib.Path) -> Iterator[dict[str, str]]:
-    """Serves the folder of an exported version as MODEL; gives the URLs by protocol, `rest` and `grpc`."""
+    """Serves the folder of a version as MODEL in this process; gives the URLs by protocol, `rest` and `grpc`."""
     model = Model(version)
-    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Grpc(model), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Grpc(model), server)
     port = server.add_insecure_port("localhost:0")
@@ -155,3 +180,22 @@ def serving(version: pathlib.Path) -> Iterator[dict[str, str]]:
     with web_server(type("Rest", (_Rest,), {"model": model})) as url:
         yield {"rest": url, "grpc": f"grpc://localhost:{port}"}
     server.stop(grace=None).wait()
+
+
+@contextlib.contextmanager
+def process(version: pathlib.Path) -> Iterator[dict]:
+    """Serves a version in a process that cannot import this project; gives the URLs and the process's `pid`."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # -P: the folder of this file is not a place to import from either.
+    command = [sys.executable, "-P", __file__, str(version)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd="/", env=environment, text=True, **pipes) as served:
+        yield json.loads(served.stdout.readline()) | {"pid": served.pid}
+        served.stdin.close()
+
+
+if __name__ == "__main__":
+    assert importlib.util.find_spec("amr_tf") is None, "the project can be imported here"
+    with serving(pathlib.Path(sys.argv[1])) as urls:
+        print(json.dumps(urls), flush=True)
+        sys.stdin.read()

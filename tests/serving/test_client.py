@@ -1,20 +1,22 @@
-"""The client where it meets what is not a served model: closed ports, silence, foreign answers, refusals, bad flags."""
+"""The client and things that are not a served model: closed ports, silence, foreign answers, refusals, bad flags."""
 
 import contextlib
 import http.server
 import json
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
 
-from amr_tf.serving import client, rest
+from amr_tf.serving import client, grpc, rest
 from amr_tf.serving.transport import ServingError, Signature, Tensor, checked
+from tests.serving.stand_in import web_server
 
-DECODE = Signature({"codes": Tensor("DT_FLOAT", (None, 2))}, {"images": Tensor("DT_UINT8", (None, 1, 2, 1))})
+DECODE = Signature(
+    "decode", {"codes": Tensor("DT_FLOAT", (None, 2))}, {"images": Tensor("DT_UINT8", (None, 1, 2, 1))}
+)
 
 
 @pytest.fixture
@@ -37,18 +39,15 @@ def answering():
                 do_POST = do_GET
 
                 def log_message(self, *words):
-                    """Says nothing."""
+                    """Prints nothing."""
 
-            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-            stack.callback(server.shutdown)
-            return f"http://127.0.0.1:{server.server_port}", requests
+            return stack.enter_context(web_server(Handler)), requests
 
         yield start
 
 
 def refusal(capsys, *arguments):
-    """What the client says when it fails: one line, exit code 2."""
+    """The one line that the client prints when it fails with exit code 2."""
     assert client.main([*map(str, arguments)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -57,8 +56,8 @@ def refusal(capsys, *arguments):
     return err
 
 
-def test_nothing_listens_and_no_tensorflow_is_needed_to_say_so(closed_port):
-    """The whole command, in a process of its own."""
+def test_client_closed_port_is_refused_without_tensorflow(closed_port):
+    """The whole command, in its own process."""
     program = (
         "import sys; from amr_tf.serving import client; code = client.main(sys.argv[1:]); "
         "print(code, sorted({'tensorflow', 'grpc', 'keras'} & set(sys.modules)))"
@@ -68,126 +67,130 @@ def test_nothing_listens_and_no_tensorflow_is_needed_to_say_so(closed_port):
         [sys.executable, "-c", program, "status", url], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "2 []\n"
-    assert done.stderr.startswith("amr_tf.serving.client: Nothing that can be talked to at http://127.0.0.1:")
+    assert done.stderr.startswith("amr_tf.serving.client: The server cannot be reached at http://127.0.0.1:")
     assert "Connection refused" in done.stderr
 
 
-def test_a_server_that_never_answers_is_given_up(capsys, talker):
-    port = talker(lambda connection: time.sleep(3))
-    start = time.monotonic()
-    assert "No answer from http://127.0.0.1" in refusal(
-        capsys, "status", f"--url=http://127.0.0.1:{port}", "--timeout=0.3"
+def test_client_status_replaces_control_characters(answering):
+    """The whole command: what a terminal would obey is replaced in the streams of the process."""
+    url, _ = answering(
+        200, states({"version": 1, "state": "\x1b]0;x\x07", "status": {"error_message": "\x1b[2J"}})
     )
-    assert time.monotonic() - start < 2.5
-
-
-def test_a_server_that_answers_a_byte_at_a_time_is_given_up(capsys, talker):
-    def drip(connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        for _ in range(200):
-            connection.sendall(b" ")
-            time.sleep(0.02)
-
-    port = talker(drip)
-    assert "within 0.3 s" in refusal(capsys, "status", f"--url=http://127.0.0.1:{port}", "--timeout=0.3")
+    done = subprocess.run(
+        [sys.executable, "-m", "amr_tf.serving.client", "status", f"--url={url}"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "version 1: ?]0;x? ?[2J\n"
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(
-    "beginning", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0"]
+    "beginning",
+    [
+        pytest.param(None, id="silence"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: ", id="header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0", id="chunk"),
+    ],
 )
-def test_a_server_that_never_ends_a_line_is_given_up(capsys, talker, beginning):
-    """Each byte comes in time, and the line that they are of is read whole before anything else is done."""
+def test_client_endless_answer_is_given_up(capsys, talker, beginning):
+    """Each byte comes in time, but the whole answer does not."""
 
     def drip(connection):
-        connection.sendall(beginning)
-        for _ in range(200):
-            connection.sendall(b"0")
+        for part in [beginning] + [b"0"] * 200:
+            connection.sendall(part if beginning else b"")
             time.sleep(0.02)
 
     start = time.monotonic()
     url = f"--url=http://127.0.0.1:{talker(drip)}"
-    assert "within 0.3 s" in refusal(capsys, "status", url, "--timeout=0.3")
+    assert "No answer from http://127.0.0.1" in refusal(capsys, "status", url, "--timeout=0.3")
     assert time.monotonic() - start < 2.5
 
 
-def test_a_port_that_speaks_another_protocol(capsys, talker):
-    settings = b"\x00\x00\x18\x04\x00\x00\x00\x00\x00" + b"\x00" * 24  # how a gRPC server greets
-    port = talker(lambda connection: connection.sendall(settings))
-    assert "Nothing that can be talked to" in refusal(capsys, "status", f"--url=http://127.0.0.1:{port}")
+def test_client_other_protocols_are_refused(talker):
+    """HTTP where gRPC answers, and gRPC where HTTP, nobody or silence answers."""
+    settings = b"\x00\x00\x18\x04\x00\x00\x00\x00\x00" + b"\x00" * 24  # a gRPC server's greeting
+    greeting = talker(lambda connection: connection.sendall(settings))
+    web = talker(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    silent = talker(lambda connection: connection.recv(1 << 20) and connection.recv(1 << 20))
+    for server, said in (
+        (rest.RestServer(f"http://127.0.0.1:{greeting}", "amr", 5), "cannot be reached at http://127"),
+        (grpc.GrpcServer(f"grpc://127.0.0.1:{web}", "amr", 2), "grpc://127"),
+        (
+            grpc.GrpcServer(f"grpc://127.0.0.1:{silent}", "amr", 0.5),
+            "No answer from grpc://127.* within 0.5 s",
+        ),
+    ):
+        with pytest.raises(ServingError, match=said):
+            server.versions()
 
 
+def test_client_closed_port_is_refused_over_grpc(closed_port):
+    with pytest.raises(ServingError, match="cannot be reached at grpc://"):
+        grpc.GrpcServer(f"grpc://127.0.0.1:{closed_port}", "amr", 5).signatures()
+
+
+FOREIGN, HTTP = (
+    "is not TensorFlow Serving's. Received: ",
+    "is not TensorFlow Serving's. Received: HTTP status",
+)
 LONG = "You must feed a value for placeholder tensor 'x' " * 20
+
+
+def states(*versions):
+    return json.dumps({"model_version_status": versions}).encode()
 
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (200, b"<html>welcome</html>", "is not TensorFlow Serving's REST interface (HTTP status 200)"),
-        (404, b"<h1>Not Found</h1>", "is not TensorFlow Serving's REST interface (HTTP status 404)"),
-        (503, b"", "(HTTP status 503)"),
-        (200, b"\xff\xfe", "is not TensorFlow Serving's"),
-        (200, b"[" * 200_000, "is not TensorFlow Serving's"),
-        (200, b"[]", "is not TensorFlow Serving's"),
-        (200, b'{"model_version_status": [{"state": "AVAILABLE"}]}', "is not TensorFlow Serving's"),
-        (200, b'{"model_version_status": [{"version": "1', "is not TensorFlow Serving's"),
-        (
-            200,
-            b'{"model_version_status": [{"version": Infinity, "state": "A"}]}',
-            "is not TensorFlow Serving's",
-        ),
-        (
-            200,
-            b'{"model_version_status": [{"version": 1, "state": null}, {"version": 1, "state": "LOADING"}]}',
-            "No version of the model answers",
-        ),
-        (200, b'{"model_version_status": []}', "No version of the model answers"),
-        (
-            200,
-            b'{"model_version_status": [{"version": "3", "state": "LOADING", "status": {"error_code": "OK", '
-            b'"error_message": ""}}]}',
-            "No version of the model answers",
-        ),
-        (500, b'{"message": "proxy"}', "(HTTP status 500)"),
-        (404, b'{ "error": "Servable not found for request: Latest(amr)" }', "No model 'amr' at http://"),
-        (500, b'{ "error": "first\\n\\u001b[31mline" }', "The server refuses: first ?[31mline\n"),
+        (200, b"<html>welcome</html>", f"{HTTP} 200"),
+        (404, b"<h1>Not Found</h1>", f"{HTTP} 404"),
+        (503, b"", f"{HTTP} 503"),
+        (200, b"\xff\xfe", f"{HTTP} 200"),
+        (200, b"[" * 200_000, f"{HTTP} 200"),
+        (500, b'{"message": "proxy"}', f"{HTTP} 500"),
+        (200, states()[:-3], f"{HTTP} 200"),
+        (200, b"[]", FOREIGN),
+        (200, states({"state": "AVAILABLE"}), FOREIGN),
+        (200, states({"version": float("inf"), "state": "A"}), FOREIGN),
+        (200, states({"version": 1, "state": None}, {"version": 1, "state": "LOADING"}), "No version"),
+        (200, states(), "No version of the model answers"),
+        (200, states({"version": "3", "state": "LOADING", "status": {"error_message": ""}}), "No version"),
+        (404, b'{ "error": "Servable not found for request: Latest(amr)" }', "does not know the model 'amr'"),
+        (500, b'{ "error": "first\\n\\u001b[31mline" }', "refused the request. Received: first ?[31mline. "),
         (
             400,
             json.dumps({"error": LONG}).encode(),
-            "The server refuses: You must feed a value for placeholder tensor 'x'",
+            "Received: You must feed a value for placeholder tensor 'x'",
         ),
-        (400, b'{ "error": 7 }', "The server refuses: 7\n"),
+        (400, b'{ "error": 7 }', "refused the request. Received: 7. "),
     ],
 )
-def test_an_answer_that_is_none(capsys, answering, status, body, said):
+def test_client_unusable_answer_is_one_line(capsys, answering, status, body, said):
     url, _ = answering(status, body)
-    arguments = ["status", f"--url={url}"]
-    assert client.main(arguments) == 2
+    assert client.main(["status", f"--url={url}"]) == 2
     _, err = capsys.readouterr()
     assert said in err
     assert err.count("\n") == 1
-    assert len(err) < 300
+    assert len(err) < 400
 
 
-def test_paths_are_those_of_the_rest_interface(answering):
+def test_rest_paths_follow_the_address_and_the_model(answering):
     url, requests = answering(400, b'{ "error": "no" }')
     server = rest.RestServer(f"{url}/behind/a/proxy/", "a b/c", 5)
-    for ask in (
-        server.versions,
-        server.signatures,
-        lambda: server.predict("decode", DECODE, {"codes": np.zeros((1, 2))}),
-    ):
-        with pytest.raises(ServingError, match=r"The server refuses: no$"):
+    codes = {"codes": np.zeros((1, 2))}
+    for ask in (server.versions, server.signatures, lambda: server.predict(DECODE, codes)):
+        with pytest.raises(ServingError, match="Received: no"):
             ask()
     base = "/behind/a/proxy/v1/models/a%20b%2Fc"
-    assert [(method, path) for method, path, _ in requests] == [
-        ("GET", base),
-        ("GET", f"{base}/metadata"),
-        ("POST", f"{base}:predict"),
-    ]
+    expected = [("GET", base), ("GET", f"{base}/metadata"), ("POST", f"{base}:predict")]
+    assert [(method, path) for method, path, _ in requests] == expected
     assert json.loads(requests[2][2]) == {"signature_name": "decode", "inputs": {"codes": [[0, 0]]}}
 
 
-def test_a_request_is_columnar_json():
+def test_rest_request_is_columnar_json():
     """As TensorFlow Serving documents it: inputs by name, each in its natural nesting, numbers as numbers."""
     body = rest.request_body(
         "interpolate_uint8",
@@ -207,26 +210,34 @@ def test_a_request_is_columnar_json():
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [
-        ({}, "no usable 'images'"),
-        ({"images": [[[[1]]], [[[1], [2]]]]}, "no usable 'images'"),
-        ({"images": [[[["x"], ["y"]]]]}, "no usable 'images': values of type"),
-        ({"images": None}, "no usable 'images'"),
-        ({"images": 3}, r"'images' is \[\], not \[1, 1, 2, 1\]"),
-        ({"images": [[[[1], [2], [3]]]]}, r"'images' is \[1, 1, 3, 1\], not \[1, 1, 2, 1\]"),
-        ({"images": [[[[1], [2]]], [[[1], [2]]]]}, r"'images' is \[2, 1, 2, 1\], not \[1, 1, 2, 1\]"),
-        ([1], "no usable 'images'"),
+        ({}, "usable output 'images'"),
+        ({"images": [[[[1]]], [[[1], [2]]]]}, "usable output 'images'"),
+        ({"images": [[[["x"], ["y"]]]]}, "usable output 'images'. Received: values of type"),
+        ({"images": None}, "usable output 'images'"),
+        ({"images": 3}, r"'images' must be \[1, 1, 2, 1\]. Received: \[\]"),
+        ({"images": [[[[1], [2], [3]]]]}, r"Received: \[1, 1, 3, 1\]"),
+        ({"images": [[[[1], [2]]], [[[1], [2]]]]}, r"Received: \[2, 1, 2, 1\]"),
+        ([1], "usable output 'images'"),
     ],
 )
-def test_outputs_that_are_not_the_signatures(outputs, said):
+def test_checked_outputs_unlike_the_signature_are_refused(outputs, said):
     with pytest.raises(ServingError, match=said):
         checked(outputs, DECODE, batch=1)
 
 
-def test_a_single_output_comes_without_its_name(answering):
+def test_checked_free_rank_still_needs_the_batch():
+    free = DECODE._replace(outputs={"images": Tensor("DT_FLOAT", None)})
+    assert checked({"images": [[1, 2]]}, free, batch=1)["images"].shape == (1, 2)
+    for value in (3, [1, 2]):
+        with pytest.raises(ServingError, match=r"must be \[1"):
+            checked({"images": value}, free, batch=1)
+
+
+def test_rest_single_output_comes_without_its_name(answering):
     """TensorFlow Serving leaves the name away then, so the shape alone can be wrong."""
     url, _ = answering(200, b'{"outputs": [[1, 2]]}')
-    with pytest.raises(ServingError, match=r"'images' is \[1, 2\]"):
-        rest.RestServer(url, "amr", 5).predict("decode", DECODE, {"codes": np.zeros((1, 2))})
+    with pytest.raises(ServingError, match=r"'images' must .* Received: \[1, 2\]"):
+        rest.RestServer(url, "amr", 5).predict(DECODE, {"codes": np.zeros((1, 2))})
 
 
 @pytest.mark.parametrize(
@@ -252,11 +263,11 @@ def test_a_single_output_comes_without_its_name(answering):
         (["status", "--nope"], "Unknown command line flag 'nope'"),
     ],
 )
-def test_flags_that_make_no_sense(capsys, arguments, said):
+def test_client_invalid_flags_are_refused(capsys, arguments, said):
     assert said in refusal(capsys, *arguments)
 
 
-def test_flags_may_stand_between_the_pictures():
+def test_client_flags_between_pictures_are_read():
     connection, request = client.parse(
         ["mix", "a.png", "--url=grpc://[::1]:8500", "b.png", "--weights=1.5,-0.5", "--model=x"]
     )
@@ -264,7 +275,7 @@ def test_flags_may_stand_between_the_pictures():
     assert (request.pictures, request.weights) == (["a.png", "b.png"], [1.5, -0.5])
 
 
-def test_help_names_every_command(capsys):
+def test_client_help_lists_every_command(capsys):
     assert client.main(["--help"]) == 0
     out = capsys.readouterr().out
     for name in client.COMMANDS:

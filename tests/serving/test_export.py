@@ -1,4 +1,4 @@
-"""`amr_tf.export`: what is written answers as the Keras model does, to TensorFlow's C++ loader in another process."""
+"""`amr_tf.export`: the export answers as the Keras model does, through TensorFlow's C++ loader in another process."""
 
 import copy
 import io
@@ -6,21 +6,22 @@ import json
 import re
 import shutil
 
+import filelock
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
 
 from amr_tf import export
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
 from amr_tf.runs.folder import RunFolder
 from amr_tf.runs.trained import TrainedRun
-from amr_tf.serving import archives, card, conversion, saved_model, signatures
+from amr_tf.serving import archives, card, conversion, saved_model, signatures, warmup
+from amr_tf.serving.transport import ServingError
 from tests.serving import harness
-
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def images(*shape: int) -> np.ndarray:
@@ -46,52 +47,43 @@ BAD_INPUTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def engine(exported, tmp_path_factory):
-    """What one process of the C++ loader found; the answers that were expected; the folder of what it wrote."""
-    folder = tmp_path_factory.mktemp("engine")
-    answers = harness.write_requests(exported.run.model, folder)
-    bad = {f"{case}/{n}": v for case, inputs in BAD_INPUTS.items() for n, v in inputs.items()}
-    np.savez(folder / "bad_inputs.npz", **bad)
-    return (
-        harness.cpp_loader(exported.folder, folder, "replay", "answer", "refuse", "python"),
-        answers,
-        folder,
-    )
-
-
-def test_every_signature_answers_as_the_keras_model(engine):
-    """For 1, 7 and 64 examples, to 1e-5, in a process that has TensorFlow and no amr_tf."""
-    found, answers, folder = engine
-    harness.assert_equal(folder, answers)
-    asked = {name.split("/")[0] for name in answers}
-    floats = {name for name in found["signatures"] if not name.endswith(("_uint8", "_png"))}
-    assert asked == floats
-    assert found["differ_in_python"] == []
+@pytest.mark.parametrize(("protocol", "batches"), [("rest", [3]), ("grpc", [1, 7, 64])])
+def test_served_signatures_answer_as_the_keras_model(served, exported, protocol, batches):
+    harness.assert_answers(served[protocol], exported.run.model, batches)
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)
-def test_what_cannot_be_answered_is_refused_by_the_name_of_its_input(engine, case):
-    """A server does not compare what it is sent with the shapes that the model declares."""
-    assert case.split("/")[1] in engine[0]["refused"][case]
+def test_served_signature_bad_input_is_refused_by_name(served, case):
+    """A server does not compare a request with the shapes that the model declares."""
+    name, said = case.split("/")
+    server = harness.connect(served["grpc"])
+    with pytest.raises(ServingError, match=said):
+        server.predict(server.signatures()[name], BAD_INPUTS[case])
 
 
-def test_the_warm_up_has_a_request_for_each_signature(engine):
-    found = engine[0]
-    assert found["replayed"] == found["signatures"]
+def test_warm_up_has_a_request_for_each_signature(served, exported):
+    server = harness.connect(served["grpc"])
+    signatures, replayed = server.signatures(), []
+    for record in tf.data.TFRecordDataset(str(exported.folder / warmup.FILE)).as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        replayed.append(request.model_spec.signature_name)
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        server.predict(signatures[replayed[-1]], inputs)
+    assert sorted([*replayed, "__saved_model_init_op"]) == sorted(signatures)
 
 
-def shapes(values):
-    """Type and shape of each by name."""
-    return {name: [value["dtype"], value["shape"]] for name, value in values.items()}
-
-
-def test_the_papers_name_everything(exported, engine):
+def test_card_and_signatures_json_describe_everything(served, exported):
     described = json.loads((exported.folder / saved_model.SIGNATURES).read_bytes())
-    assert sorted(described) == engine[0]["signatures"]
-    assert {
-        name: {side: shapes(one[side]) for side in ("inputs", "outputs")} for name, one in described.items()
-    } == (engine[0]["declared"])
+    types = {"float32": "DT_FLOAT", "uint8": "DT_UINT8", "string": "DT_STRING"}
+    declared = {
+        name: tuple(
+            {key: (types[one["dtype"]], tuple(one["shape"])) for key, one in signature[side].items()}
+            for side in ("inputs", "outputs")
+        )
+        for name, signature in described.items()
+    }
+    signatures = harness.connect(served["rest"]).signatures()
+    assert declared == {name: one[1:] for name, one in signatures.items() if not name.startswith("__")}
     for one in described.values():
         for value in (one, *one["inputs"].values(), *one["outputs"].values()):
             assert len(value["description"]) > 3
@@ -100,84 +92,51 @@ def test_the_papers_name_everything(exported, engine):
     assert not re.search(r"^#.*\n\n(#|\Z)", text, flags=re.MULTILINE), "a section is empty"
     best = json.loads(exported.run.folder.results.read_bytes())["best"]
     assert f"{best['test_probe_accuracy']:.4g}" in text
+    assert type(exported.run.model).description in text
 
 
-def test_the_next_version_is_written_and_nothing_else_is_left(exported):
-    """And what a killed export left is swept away."""
+def test_export_after_a_kill_leaves_whole_versions_only(exported):
     assert exported.folder.name == "8"
     assert sorted(path.name for path in exported.folder.parent.iterdir()) == [".export.lock", "7", "8"]
 
 
-def test_bytes_are_the_pictures_of_the_floats(exported):
-    """0 .. 255 in and out stand for -1 .. 1, rounded."""
-    loaded = tf.saved_model.load(str(exported.folder)).signatures
-    raw = np.random.default_rng(0).integers(256, size=(3, 32, 32, 1), dtype=np.uint8)
-    as_bytes = loaded["reconstruct_uint8"](images=tf.constant(raw))
-    floats = loaded["reconstruct"](images=tf.constant(raw / np.float32(127.5) - 1))
-    np.testing.assert_allclose(as_bytes["codes"], floats["codes"], atol=1e-5)
-    rounded = np.clip((floats["reconstructions"].numpy() + 1) * 127.5, 0, 255)
-    np.testing.assert_allclose(as_bytes["reconstructions"].numpy(), rounded, atol=0.501)
-
-
-def test_picture_files_of_any_size_and_kind_are_coded(exported):
+def test_encode_png_any_size_and_format_has_the_pixels_code(exported):
     """A picture of the model's own size has the code of its pixels; a wide one that of its middle."""
-    encode_png = tf.saved_model.load(str(exported.folder)).signatures["encode_png"]
     row, column = np.mgrid[:32, :32] / 31
     pixels = (255 * np.sin(3 * row) * column).astype(np.uint8)
-    wide = np.zeros((32, 50), np.uint8)
-    wide[:, 9:41] = pixels
+    wide = np.pad(pixels, ((0, 0), (9, 9)))
+    large = np.kron(wide, np.ones((3, 3), np.uint8))
+    cases = [(pixels, "PNG", {}), (wide, "PNG", {}), (np.stack([wide] * 3, axis=-1), "PNG", {})]
+    cases += [(wide, "BMP", {}), (wide, "GIF", {}), (wide, "WEBP", {"lossless": True})]
+    lossy = [(wide, "JPEG", {"quality": 100}), (large, "PNG", {})]
     files = []
-    for array, mode, form in (
-        (pixels, "L", "PNG"),
-        (wide, "L", "PNG"),
-        (wide, "RGB", "PNG"),
-        (wide, "L", "JPEG"),
-    ):
+    for array, form, options in cases + lossy:
         file = io.BytesIO()
-        Image.fromarray(array).convert(mode).resize((array.shape[1], 32)).save(file, form, quality=100)
+        Image.fromarray(array).save(file, form, **options)
         files.append(file.getvalue())
-    for form in ("BMP", "GIF", "WEBP"):
-        file = io.BytesIO()
-        Image.fromarray(wide).save(file, form, **({"lossless": True} if form == "WEBP" else {}))
-        files.append(file.getvalue())
-    large = io.BytesIO()
-    Image.fromarray(np.kron(wide, np.ones((3, 3), np.uint8))).save(large, "PNG")
-    codes = encode_png(image_bytes=tf.constant([*files, large.getvalue()]))["codes"].numpy()
-    expected = exported.run.model.encode(pixels[None, ..., None] / np.float32(127.5) - 1).numpy()[0]
-    for code, tolerance in zip(codes, (1e-4, 1e-4, 1e-4, 0.3, 1e-4, 1e-4, 1e-4, 0.3), strict=True):
-        np.testing.assert_allclose(code, expected, atol=tolerance)
+    encode_png = tf.saved_model.load(str(exported.folder)).signatures["encode_png"]
+    codes = encode_png(image_bytes=tf.constant(files))["codes"].numpy()
+    expected = exported.run.model.encode(pixels[None, ..., None] / np.float32(127.5) - 1).numpy()
+    np.testing.assert_allclose(codes[: len(cases)], np.repeat(expected, len(cases), axis=0), atol=1e-4)
+    np.testing.assert_allclose(codes[len(cases) :], np.repeat(expected, len(lossy), axis=0), atol=0.3)
 
 
-def test_the_keras_archives_need_keras_alone(exported):
-    """No class of this package is named in them, and they compute what the model does."""
-    model = exported.run.model
+@pytest.mark.parametrize("model", ["amr", "vae"])
+def test_keras_archives_load_with_keras_alone(tmp_path, model):
+    """They name no class of this package and compute the same; the encoder of a VAE gives codes without variances."""
+    model = build_model(Config(model=model, arch="acai", depth=2, latent_width=8), (32, 32, 1), 10)
+    archives.write(tmp_path, model)
     x = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
-    encoder, decoder = (
-        keras.saving.load_model(exported.folder / archives.FOLDER / f"{name}.keras")
-        for name in ("encoder", "decoder")
-    )
+    paths = [tmp_path / archives.FOLDER / f"{name}.keras" for name in ("encoder", "decoder")]
+    encoder, decoder = map(keras.saving.load_model, paths)
     assert "amr_tf" not in json.dumps(encoder.get_config()) + json.dumps(decoder.get_config())
     np.testing.assert_allclose(encoder(x), model.encode(x), atol=1e-6)
     np.testing.assert_allclose(decoder(encoder(x)), model.reconstruct(x), atol=1e-6)
 
 
-def test_the_keras_encoder_of_a_vae_gives_codes_alone(tmp_path):
-    model = build_model(Config(model="vae", arch="acai", depth=2, latent_width=8), (32, 32, 1), 10)
-    archives.write(tmp_path, model)
-    encoder = keras.saving.load_model(tmp_path / archives.FOLDER / "encoder.keras")
-    x = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
-    np.testing.assert_allclose(encoder(x), model.encode(x), atol=1e-6)
-
-
-def test_a_model_without_a_discriminator_has_no_signature_for_it():
-    for model, image_shape in (("vae", (32, 32, 1)), ("ae", (32, 32, 1))):
-        config = Config(model=model, arch="acai", depth=2, latent_width=8)
-        assert "discriminate" not in signatures.signatures(build_model(config, image_shape, 10))
-
-
-def test_a_supervised_model_is_asked_for_attributes():
-    """The likeliest mask decides, so that the same request has the same answer."""
-    config = Config(dataset="shapes", mixer="supervised", arch="acai", depth=2, latent_width=8)
+def test_mix_attributes_takes_the_most_probable_mask():
+    """Nothing is drawn, so that the same request has the same answer."""
+    config = Config(dataset="shapes", model="amr_supervised", arch="acai", depth=2, latent_width=8)
     model = build_model(config, (32, 32, 3), 16, 4)
     mix = signatures.signatures(model)["mix_attributes"]
     rng = np.random.default_rng(0)
@@ -191,19 +150,20 @@ def test_a_supervised_model_is_asked_for_attributes():
     np.testing.assert_allclose(answer["images"], model.decode(codes), atol=1e-5)
 
 
-def test_points_have_no_bytes():
-    config = Config(dataset="spiral", depth=2)
-    found = signatures.signatures(build_model(config, (1, 1, 2), 10))
-    assert set(found) == {
-        "reconstruct", "encode", "decode", "interpolate", "mix", "mix_bernoulli", "classify", "discriminate",
-    }  # fmt: skip
+@pytest.mark.parametrize(("model", "scored"), [("amr", {"discriminate"}), ("ae", set()), ("vae", set())])
+def test_signatures_of_points_have_no_bytes(model, scored):
+    """And those of a model without a discriminator have no scores."""
+    found = signatures.signatures(build_model(Config(dataset="spiral", model=model, depth=2), (1, 1, 2), 10))
+    expected = {"reconstruct", "encode", "decode", "interpolate", "mix", "mix_bernoulli", "classify"}
+    assert set(found) == expected | scored
 
 
-def test_a_score_does_not_depend_on_those_before_it(exported):
-    """`arch=amr_fixed` moves its spectral norms on in every pass; a served model must not."""
-    score = tf.saved_model.load(str(exported.folder)).signatures["discriminate"]
-    x = tf.constant(np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32))
-    np.testing.assert_array_equal(score(images=x)["scores"], score(images=x)["scores"])
+def test_discriminate_repeated_requests_score_the_same(served, exported):
+    """`arch=amr_fixed` takes a power step in every pass; a served model must not."""
+    server = harness.connect(served["grpc"])
+    signature, x = server.signatures()["discriminate"], harness.cases(exported.run.model, 3)["encode"][0]
+    scores = [server.predict(signature, x)["scores"] for _ in range(2)]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
@@ -216,46 +176,53 @@ def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
     assert "discriminate" not in text
 
 
+def refusal(capsys, *arguments):
+    """The one line of an export that fails with exit code 2."""
+    assert export.main([*arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("amr_tf.export: ")
+    assert err.count("\n") == 1
+    return err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ([], "Received: nothing"),
         (["runs/x"], "Received: runs/x"),
-        (["--run_dir=/nowhere"], "Not a run folder"),
+        (["--run_dir=/nowhere"], "/nowhere"),
         (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert. Received: 'tflite'"),
         (["--run_dir=x", "--version=3"], "--help lists the flags"),
     ],
 )
-def test_a_request_that_cannot_be_met_is_one_line(capsys, arguments, said):
-    assert export.main(arguments) == 2
-    err = capsys.readouterr().err
-    assert said in err
-    assert err.startswith("amr_tf.export: ")
-    assert err.count("\n") == 1
+def test_export_invalid_arguments_are_one_line(capsys, arguments, said):
+    assert said in refusal(capsys, *arguments)
 
 
-def test_a_damaged_checkpoint_is_one_line_and_nothing_is_written(run_dir, tmp_path, capsys):
+def test_export_damaged_checkpoint_writes_nothing(run_dir, tmp_path, capsys):
     copy = shutil.copytree(run_dir, tmp_path / "run")
     for data in copy.glob("checkpoints/step_*/state.data*"):
         data.write_bytes(data.read_bytes()[:-7])
-    assert export.main([f"--run_dir={copy}"]) == 2
-    err = capsys.readouterr().err
-    assert "is not what was written" in err
-    assert err.count("\n") == 1
+    assert "checkpoint" in refusal(capsys, f"--run_dir={copy}")
     assert not (copy / "export").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(run_dir, tmp_path, capsys):
+def test_export_folder_that_cannot_be_made_is_one_line(run_dir, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    assert export.main([f"--run_dir={run_dir}", f"--export_dir={tmp_path / 'file' / 'export'}"]) == 2
-    err = capsys.readouterr().err
+    err = refusal(capsys, f"--run_dir={run_dir}", f"--export_dir={tmp_path / 'file' / 'export'}")
     assert "Choose another --export_dir" in err
-    assert err.count("\n") == 1
+
+
+def test_export_locked_folder_is_one_line(run_dir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(saved_model, "LOCK_SECONDS", 0.1)
+    with filelock.FileLock(tmp_path / ".export.lock"):
+        err = refusal(capsys, f"--run_dir={run_dir}", f"--export_dir={tmp_path}")
+    assert "Another export" in err
 
 
 @pytest.mark.slow
-def test_formats_for_other_engines(run_dir, tmp_path):
-    """ONNX by onnxruntime and LiteRT by its interpreter, neither of which is TensorFlow."""
+def test_onnx_and_litert_answer_as_the_keras_model(run_dir, tmp_path):
+    """In onnxruntime and in LiteRT's interpreter, neither of which is TensorFlow."""
     import ai_edge_litert.interpreter
     import onnxruntime
 

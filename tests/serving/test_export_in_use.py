@@ -1,7 +1,9 @@
-"""Exports while others look: trained networks of both sizes, servers that poll, kills, load, other engines."""
+"""Exports in use: full-size networks, load, servers that poll, kills, other users, other engines."""
 
+import concurrent.futures
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,7 +20,7 @@ from amr_tf.runs.trained import TrainedRun
 from amr_tf.serving import saved_model
 from amr_tf.training import experiment
 from tests.reliability.faults.harness import Run
-from tests.serving import harness
+from tests.serving import harness, stand_in
 from tests.serving.conftest import TINY
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,6 +30,7 @@ FULL = {
     "mnist": {"dataset": "lines", "arch": "amr", "latent": 2},
     "dsprites": {"dataset": "dsprites", "arch": "burgess", "latent": 10, "recon_loss": "bce_sum"},
 }
+CALLS, WARM, THREADS = 1_000, 200, 8
 NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
 SHORT = {"steps_per_epoch": 2, "epochs": 1, "batch_size": 8, "train_examples": 300}
 
@@ -42,37 +45,40 @@ def run_command(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(words, cwd=ROOT, env=loud, capture_output=True, text=True, check=False)
 
 
+def resident(pid: int) -> float:
+    """Memory of a process in megabytes."""
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
 @pytest.mark.parametrize(
     "name",
     [pytest.param("mnist", marks=pytest.mark.slow), pytest.param("dsprites", marks=pytest.mark.soak)],
 )
-def test_networks_of_full_size_answer_as_the_keras_model(name, tmp_path):
-    """Through the C++ loader; and 1,000 calls from 8 threads are all equal to single calls, in memory that stays."""
+def test_full_size_export_under_load_answers_as_keras(name, tmp_path):
+    """1,000 calls from 8 threads all equal single calls, and memory stays."""
     experiment.run(Config(run_dir=str(tmp_path / "run"), model="amr", **FULL[name], **SHORT))
     run = TrainedRun(tmp_path / "run")
-    folder = saved_model.export(run, tmp_path / "export")
-    answers = harness.write_requests(run.model, tmp_path)
-    found = harness.cpp_loader(folder, tmp_path, "replay", "answer", "load")
-    harness.assert_equal(tmp_path, answers)
-    print(found)
-    assert found["calls"] == found["equal"] == 1_000
-    assert found["megabytes_grown"] < 64
+    with stand_in.process(saved_model.export(run, tmp_path / "export")) as served:
+        harness.assert_answers(served["grpc"], run.model)
+        server = harness.connect(served["grpc"])
+        signatures = server.signatures()
+        inputs = [harness.cases(run.model, batch)["encode"][0] for batch in range(1, 9)]
+        asked = [(signatures[name], x) for name in ("encode", "reconstruct") for x in inputs]
+        alone = [server.predict(*one)["codes"] for one in asked]
 
+        def equal(number: int) -> bool:
+            return np.array_equal(server.predict(*asked[number % 16])["codes"], alone[number % 16])
 
-@pytest.mark.slow
-def test_tensorflows_own_command_runs_a_signature(exported, tmp_path):
-    x = np.random.default_rng(0).uniform(-1, 1, (7, 32, 32, 1)).astype(np.float32)
-    np.save(tmp_path / "x.npy", x)
-    cli = pathlib.Path(sys.executable).with_name("saved_model_cli")
-    harness.without_the_project(
-        cli, "run", "--dir", exported.folder, "--tag_set=serve", "--signature_def=encode",
-        f"--inputs=images={tmp_path / 'x.npy'}", f"--outdir={tmp_path}",
-    )  # fmt: skip
-    np.testing.assert_allclose(np.load(tmp_path / "codes.npy"), exported.run.model.encode(x), atol=1e-5)
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            assert all(pool.map(equal, range(WARM)))
+            before = resident(served["pid"])
+            assert all(pool.map(equal, range(WARM, CALLS)))
+        assert resident(served["pid"]) - before < 64
 
 
 class Poller(threading.Thread):
-    """Looks at an export folder as a server does, all the time, and notes versions that were not whole."""
+    """Looks at an export folder as a server does, all the time, and notes versions that are not whole."""
 
     def __init__(self, folder: pathlib.Path):
         super().__init__(daemon=True)
@@ -98,54 +104,55 @@ def poller(tmp_path):
     thread.join()
 
 
-@pytest.mark.slow
-def test_whoever_polls_sees_whole_versions_only_also_after_kills(run_dir, tmp_path, poller):
-    """Killed while it writes, then twice to the end: versions 1 and 2, nothing left of the killed one."""
-    export_dir = tmp_path / "export"
-    for delay in (0.0, 0.3):
-        process = subprocess.Popen(export_command(run_dir, export_dir), cwd=ROOT, stdout=subprocess.DEVNULL)
-        while not list(export_dir.glob(".*.tmp")):
-            assert process.poll() is None
-            time.sleep(0.005)
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert not list(export_dir.glob("[0-9]*"))
+def end_while_writing(run_dir: pathlib.Path, export_dir: pathlib.Path, number: signal.Signals, delay=0.0):
+    """Starts an export and sends it a signal while it writes; returns its exit code and its last words."""
+    process = subprocess.Popen(
+        export_command(run_dir, export_dir), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    while not list(export_dir.glob(".*.tmp")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, err = process.communicate()
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.soak)],
+)
+def test_killed_exports_leave_whole_versions_only(run_dir, poller, kills):
+    """Killed while they write, then twice to the end: versions 1 and 2, and no rest of the killed ones."""
+    for delay in np.linspace(0, 0.3, kills):
+        assert end_while_writing(run_dir, poller.folder, signal.SIGKILL, delay)[0] == -signal.SIGKILL
+        assert not list(poller.folder.glob("[0-9]*"))
     for _ in range(2):
-        assert export.main([f"--run_dir={run_dir}", f"--export_dir={export_dir}"]) == 0
-    assert sorted(path.name for path in export_dir.iterdir()) == [".export.lock", "1", "2"]
+        assert export.main([f"--run_dir={run_dir}", f"--export_dir={poller.folder}"]) == 0
+    assert sorted(path.name for path in poller.folder.iterdir()) == [".export.lock", "1", "2"]
     assert poller.looks > 100
     assert poller.broken == []
 
 
 @pytest.mark.slow
-def test_two_exports_at_once_are_two_versions_and_sigterm_leaves_none(run_dir, tmp_path):
+def test_concurrent_exports_are_two_versions_and_sigterm_none(run_dir, tmp_path):
     export_dir = tmp_path / "export"
-    both = [
-        subprocess.Popen(export_command(run_dir, export_dir), cwd=ROOT, stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
+    both = [subprocess.Popen(export_command(run_dir, export_dir), cwd=ROOT) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    third = subprocess.Popen(export_command(run_dir, export_dir), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while not list(export_dir.glob(".*.tmp")):
-        assert third.poll() is None
-        time.sleep(0.005)
-    third.send_signal(signal.SIGTERM)
-    _, err = third.communicate()
-    assert third.returncode == 143
+    code, err = end_while_writing(run_dir, export_dir, signal.SIGTERM)
+    assert code == 143
     assert "interrupted" in err
     assert sorted(path.name for path in export_dir.iterdir()) == [".export.lock", "1", "2"]
 
 
 @pytest.mark.soak
-def test_a_run_that_is_still_training_is_exported(tmp_path):
-    """Its newest checkpoint is; training goes on to its end."""
+def test_run_still_training_exports_its_newest_checkpoint(tmp_path):
+    """And training continues."""
     settings = TINY | {"steps_per_epoch": 50, "epochs": 100, "dataset": "lines"}
     run = Run(tmp_path / "run", settings, tmp_path)
     try:
         assert run.wait_for(lambda: len(list((run.folder / "checkpoints").glob("step_*"))) > 1)
-        arguments = [*export_command(run.folder, run.folder / "export"), "--checkpoint=last"]
-        done = run_command(*arguments)
+        done = run_command(*export_command(run.folder, run.folder / "export"), "--checkpoint=last")
         assert (done.returncode, done.stderr) == (0, "")
         assert {path.name for path in (run.folder / "export" / "1").iterdir()} >= WHOLE
         assert run.process.poll() is None
@@ -154,7 +161,7 @@ def test_a_run_that_is_still_training_is_exported(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_folder_that_may_not_be_written_to_is_one_line(run_dir, tmp_path):
+def test_export_without_permission_is_one_line(run_dir, tmp_path):
     """Root may do everything, so the command runs as nobody, on a copy that it may read."""
     setpriv = shutil.which("setpriv")
     if not setpriv or subprocess.run([setpriv, *NOBODY, "true"], capture_output=True, check=False).returncode:
@@ -175,10 +182,11 @@ def test_openvino_answers_as_the_keras_model(exported, tmp_path):
     python = os.environ.get("OPENVINO_PYTHON")
     if not python:
         pytest.skip("OPENVINO_PYTHON is not set: make test-engines sets it up")
-    x = np.random.default_rng(0).uniform(-1, 1, (7, 32, 32, 1)).astype(np.float32)
-    np.save(tmp_path / "x.npy", x)
+    inputs, outputs = harness.cases(exported.run.model, 7)["reconstruct"]
+    np.save(tmp_path / "x.npy", inputs["images"])
     engine = pathlib.Path(harness.__file__).with_name("openvino_engine.py")
-    harness.without_the_project(python, engine, exported.folder, tmp_path / "x.npy", tmp_path / "found.npz")
+    command = [python, engine, exported.folder, tmp_path / "x.npy", tmp_path / "found.npz"]
+    subprocess.run(command, cwd="/", check=True)
     with np.load(tmp_path / "found.npz", allow_pickle=False) as found:
-        for name, value in harness.expected(exported.run.model, "reconstruct", {"images": x}).items():
+        for name, value in outputs.items():
             np.testing.assert_allclose(found[name], value, atol=1e-5)

@@ -44,8 +44,7 @@ REAL = pytest.param("real", marks=[pytest.mark.slow, pytest.mark.timeout(1200)])
 def urls(request, tmp_path_factory):
     """The addresses of a server by protocol."""
     if request.param == "stand_in":
-        with stand_in.serving(request.getfixturevalue("exported").folder) as addresses:
-            yield addresses
+        yield request.getfixturevalue("served")
         return
     given = {"rest": os.environ.get("AMR_TF_SERVING_URL"), "grpc": os.environ.get("AMR_TF_SERVING_GRPC_URL")}
     if any(given.values()):
@@ -257,11 +256,10 @@ def test_client_commands_work_on_picture_files(url, pictures, tmp_path, capsys):
     assert "does not know the model 'nobody'" in capsys.readouterr().err
 
 
-def test_documented_grpc_code_runs(exported, capsys):
+def test_documented_grpc_code_runs(served, exported, capsys):
     (block,) = python_blocks(ROOT / "docs" / "serving.md")
     assert "localhost:8500" in block
-    with stand_in.serving(exported.folder) as urls:
-        code = block.replace("localhost:8500", urls["grpc"].removeprefix("grpc://"))
-        exec(compile(code, "serving.md", "exec"), {})  # noqa: S102
+    code = block.replace("localhost:8500", served["grpc"].removeprefix("grpc://"))
+    exec(compile(code, "serving.md", "exec"), {})  # noqa: S102
     codes = exported.run.model.encode(np.zeros((2, 32, 32, 1), np.float32))
     assert capsys.readouterr().out == f"{tuple(codes.shape)}\n"
