@@ -33,7 +33,7 @@ test-fast: $(VENV)/.installed-dev
 # The slow tests of a file share fixtures and ports, so one process runs them all.
 test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto $(ARGS)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not soak" $(ARGS)
 
 # More cases of the slow tests: every recipe at full size, every way to run a step, hostile names by the hundred.
 test-soak: $(VENV)/.installed-dev

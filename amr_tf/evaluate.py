@@ -12,6 +12,7 @@ from typing import Any
 from absl import flags
 
 from amr_tf.config import ConfigError, command_line
+from amr_tf.config.command_line import own_help
 from amr_tf.evaluation.request import Request
 from amr_tf.registry import FIGURES, METRICS, load
 from amr_tf.runtime import files, startup
@@ -19,6 +20,7 @@ from amr_tf.runtime.interruption import Interruption
 from amr_tf.runtime.main import Command
 
 USAGE = "python -m amr_tf.evaluate --run_dir=RUN [--metrics=NAME,...] [--figures=NAME,...]"
+STOPPED = "interrupted; results.json contains what was measured"
 PURPOSE = "measures trained runs, and draws pictures that compare them"
 DEFAULT_METRICS = ("probe", "clustering", "reconstruction")
 
@@ -27,11 +29,9 @@ def define_flags() -> flags.FlagValues:
     """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
+    more = "more may follow without the flag's name"
     flags.DEFINE_multi_string(
-        "run_dir",
-        [],
-        "run folder, or a pattern such as 'runs/mnist/*'; more may follow without the flag's name",
-        **own,
+        "run_dir", [], f"run folder, or a pattern such as 'runs/mnist/*'; {more}", **own
     )
     metrics, figures = (
         "; ".join(f"{name}: {load(table, name).description}" for name in table)
@@ -95,14 +95,7 @@ def work(request: Request) -> int:
         return runner.run(request, interruption)
 
 
-main = Command(
-    "amr_tf.evaluate",
-    PURPOSE,
-    lambda: command_line.own_help(USAGE, PURPOSE, define_flags()),
-    parse,
-    work,
-    interrupted="interrupted; results.json contains what was measured",
-)
+main = Command("amr_tf.evaluate", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work, STOPPED)
 
 if __name__ == "__main__":
     main.run()

@@ -11,12 +11,14 @@ from typing import NamedTuple
 from absl import flags
 
 from amr_tf.config import command_line
+from amr_tf.config.command_line import own_help
 from amr_tf.runtime import files, startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.runtime.main import Command
 
 USAGE = "python -m amr_tf.export --run_dir=RUN [FLAGS]"
+STOPPED = "interrupted; a version is complete or absent"
 PURPOSE = "writes a run as a SavedModel"
 ALSO = ("onnx", "litert")
 
@@ -35,16 +37,8 @@ def define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_string("run_dir", None, "run folder; the data are not needed", values)
     flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", values)
-    flags.DEFINE_string(
-        "export_dir",
-        None,
-        "folder of the model's versions 1, 2, ..., as TensorFlow Serving takes it (RUN/export)",
-        values,
-    )
-    formats = ", ".join(ALSO)
-    flags.DEFINE_list(
-        "also", [], f"further formats of the encoder and the decoder, any of: {formats}", values
-    )
+    flags.DEFINE_string("export_dir", None, "folder of the versions 1, 2, ... (RUN/export)", values)
+    flags.DEFINE_list("also", [], f"further formats of encoder and decoder: {', '.join(ALSO)}", values)
     return values
 
 
@@ -76,17 +70,10 @@ def work(request: Request) -> None:
         trained = TrainedRun(request.run_dir, request.checkpoint)
         path = saved_model.export(trained, request.export_dir, request.also)
         print(f"exported: {path} (step {trained.step:,}, {time.monotonic() - begin:.0f} s)")
-        print(f"what it can be asked: {path / saved_model.CARD}")
+        print(f"model card: {path / saved_model.CARD}")
 
 
-main = Command(
-    "amr_tf.export",
-    PURPOSE,
-    lambda: command_line.own_help(USAGE, PURPOSE, define_flags()),
-    parse,
-    work,
-    interrupted="interrupted; a version is complete or absent",
-)
+main = Command("amr_tf.export", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work, STOPPED)
 
 if __name__ == "__main__":
     main.run()

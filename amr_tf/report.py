@@ -8,14 +8,16 @@ from typing import NamedTuple
 from absl import flags
 
 from amr_tf.config import command_line
+from amr_tf.config.command_line import own_help
 from amr_tf.reporting import runner
 from amr_tf.reporting.published import TABLES
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.main import Command
 
-USAGE = "python -m amr_tf.report RUNS... [--table=TABLE] [--out=FOLDER]"
+USAGE = """python -m amr_tf.report RUNS... [--table=TABLE] [--out=FOLDER]
+
+RUNS are run folders, folders that contain some at any depth, or patterns such as 'runs/*/amr_*'."""
 PURPOSE = "compares runs with the paper"
-RUNS = "RUNS are run folders, folders that contain some at any depth, or patterns such as 'runs/*/amr_*'."
 
 
 class Options(NamedTuple):
@@ -52,7 +54,7 @@ def parse(arguments: list[str]) -> Options:
 main = Command(
     "amr_tf.report",
     PURPOSE,
-    lambda: command_line.own_help(USAGE, f"{PURPOSE}. {RUNS}", define_flags()),
+    lambda: own_help(USAGE, define_flags()),
     parse,
     lambda options: runner.run(*options),
 )

@@ -12,17 +12,19 @@ from typing import Any
 from absl import flags
 
 from amr_tf.config import ConfigError, command_line
+from amr_tf.config.command_line import own_help
 from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
 from amr_tf.runtime import files
 from amr_tf.runtime.main import Command
 from amr_tf.sweeping import jobs, runner
 
-USAGE = "python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [--grid lambda=2,5,10] [flags of amr_tf.train]"
-PURPOSE = "trains a run for each preset and seed, and reports on them"
-PRESETS = """PRESETS are preset files, or folders of them such as flags/table1: a run for each preset, setting of the
+USAGE = """python -m amr_tf.sweep PRESETS... [--seeds=1,2,3] [--grid lambda=2,5,10] [flags of amr_tf.train]
+
+PRESETS are preset files, or folders of them such as flags/table1: a run for each preset, setting of the
 grid and seed, in OUT/<preset>[/<flag>-<value>...]/s<seed>. Flags that are not listed here are passed to every run:
 --epochs=10 --raw_dir=archives"""
+PURPOSE = "trains a run for each preset and seed, and reports on them"
 EXECUTORS = ("local", "slurm")
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
 # By the folder of the presets: figures drawn of the runs, and metrics computed of each.
@@ -52,21 +54,15 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
     flags.DEFINE_enum("executor", "local", EXECUTORS, "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
-    flags.DEFINE_enum(
-        "table",
-        None,
-        list(TABLES),
-        "table of the final report (by default that of the presets' folder)",
-        **own,
-    )
+    flags.DEFINE_enum("table", None, list(TABLES), "table of the report (that of the presets' folder)", **own)
     for flag, known in (("figures", FIGURES), ("metrics", METRICS)):
         what = f"{flag} of the finished runs, by amr_tf.evaluate: {', '.join(known)}"
-        flags.DEFINE_list(flag, None, f"{what} (by default those of the presets' folder)", **own)
+        flags.DEFINE_list(flag, None, f"{what} (those of the presets' folder)", **own)
     flags.DEFINE_string("slurm_partition", None, "partition (the cluster's default)", **own)
     flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none requested)", lower_bound=1, **own)
     flags.DEFINE_integer("slurm_cpus", 2, "cores of a run", lower_bound=1, **own)
     flags.DEFINE_integer(
-        "slurm_time", DAY, "minutes after which a run saves and queues again", lower_bound=1, **own
+        "slurm_time", DAY, "minutes until a run saves and queues again", lower_bound=1, **own
     )
     flags.DEFINE_list("slurm_extra", [], "further options of sbatch, such as account=ours,mem=16G", **own)
     return values
@@ -82,7 +78,7 @@ def parse(arguments: list[str]) -> runner.Options:
     own, passed_on, words = _sort(arguments, set(values))
     command_line.read_own(values, "amr_tf.sweep", own)
     if not words:
-        raise ConfigError(f"No preset to train: {USAGE}")
+        raise ConfigError("No preset to train. Received: nothing (--help explains them)")
     presets = jobs.find_presets(words)
     out = files.user_path(values.out or _default_out(words))
     parents = {command_line.find_preset(name).parent.name for name in presets}
@@ -148,13 +144,7 @@ def _default_out(words: list[str]) -> str:
     return f"runs/sweeps/{pathlib.Path(words[0]).resolve().stem}"
 
 
-main = Command(
-    "amr_tf.sweep",
-    PURPOSE,
-    lambda: command_line.own_help(USAGE, PRESETS, define_flags()),
-    parse,
-    runner.run,
-)
+main = Command("amr_tf.sweep", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, runner.run)
 
 if __name__ == "__main__":
     main.run()

@@ -43,13 +43,7 @@ def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -
     experiment.run(config, sources, stop_at)
 
 
-main = Command(
-    "amr_tf.train",
-    PURPOSE,
-    lambda: command_line.help_text("python -m amr_tf.train", PURPOSE),
-    parse,
-    work,
-)
+main = Command("amr_tf.train", PURPOSE, command_line.train_help, parse, work)
 
 if __name__ == "__main__":
     main.run()

@@ -174,9 +174,9 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def own_help(usage: str, purpose: str, values: flags.FlagValues) -> str:
-    """Returns the help of a binary with flags of its own."""
-    lines = [usage, "", purpose, "", "Flags (--name=value; --flagfile=FILE reads them from a file):", ""]
+def own_help(usage: str, values: flags.FlagValues) -> str:
+    """Returns the help of a binary that trains nothing."""
+    lines = [usage, "", "Flags (--name=value; --flagfile=FILE reads them from a file):", ""]
     for name in sorted(set(values) - ABSL_FLAGS):
         default = f". Default: {values[name].default_as_str}" if values[name].default else ""
         lines += _described(name, f"{values[name].help}{default}.")
@@ -201,9 +201,9 @@ def flagfile_text(config: Config, sources: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def help_text(program: str, purpose: str) -> str:
+def train_help() -> str:
     """Returns the help of the training: every field of Config with its choices and defaults."""
-    lines = [f"{program}: {purpose}", "", "Flags (--name=value; --flagfile=FILE reads a preset):", ""]
+    lines = ["Flags (--name=value; --flagfile=FILE reads a preset):", ""]
     for field in dataclasses.fields(Config):
         meta = field.metadata
         choices = f" One of: {', '.join(map(str, meta['choices']))}." if meta["choices"] else ""

@@ -13,7 +13,7 @@ MOST_ATTRIBUTES = 8  # a label for each combination of them: 256
 
 
 class Places(NamedTuple):
-    """Where a reader finds its files, and how many examples a run needs of them.
+    """Folders of a reader's files, and the number of examples that a run needs.
 
     Attributes:
         data_dir: folder of TFDS's prepared data sets.

@@ -17,7 +17,7 @@ _SPARE = 2
 
 
 class Note(NamedTuple):
-    """What was done to a picture."""
+    """Properties of a picture file, and the changes made to it."""
 
     mode: str  # Pillow's name of the file's mode, such as RGBA
     change: int  # of its size: -1 reduced, 1 enlarged, 0 neither

@@ -8,7 +8,6 @@ import numpy as np
 from amr_tf.config import ConfigError
 from amr_tf.data.sources import generated
 from amr_tf.evaluation.figures import Figure
-from amr_tf.metrics.spiral import distance_to_curve
 from amr_tf.plotting import charts
 from amr_tf.runs import alike
 
@@ -24,6 +23,8 @@ def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
     A panel's title has the mean distance of the mixes to the curve, mean +- sd over its seeds; its points are those of
     its first run. All runs draw the same mixes, and so does the metric `spiral`.
     """
+    from amr_tf.metrics.spiral import distance_to_curve
+
     if runs[0].config.dataset != "spiral":
         raise ConfigError(
             f"Only points lie on a spiral: --dataset=spiral. Received: {runs[0].config.flag('dataset')}"
@@ -34,8 +35,7 @@ def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
         distances = [distance_to_curve(points, curve).mean() for points in decoded]
         real = members[0].examples("test")[0].reshape(-1, 2)
         panels.append(charts.Cloud(f"{title}\n{_mean_and_sd(distances)}", real, decoded[0]))
-    names, colours = ("real points", "decoded mixes"), (charts.BLUE, charts.ORANGE)
-    return [charts.picture(charts.clouds(panels, names, colours, reach=1.2))]
+    return [charts.picture(charts.clouds(panels))]
 
 
 def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
@@ -57,8 +57,7 @@ def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
         share = (spread[:3] ** 2).sum() / max((spread**2).sum(), 1e-12)
         title += f"\n{share:.0%} of the variance of {real.shape[1]} numbers"
         panels.append(charts.Cloud(title, first[:MOST_POINTS], second[:MOST_POINTS]))
-    names, colours = ("codes of real examples", "mixed codes"), (charts.RED, charts.BLUE)
-    return [charts.picture(charts.clouds(panels, names, colours))]
+    return [charts.picture(charts.clouds(panels))]
 
 
 def _titled(runs: "list[TrainedRun]") -> "list[tuple[str, list[TrainedRun]]]":

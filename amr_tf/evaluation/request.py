@@ -6,17 +6,10 @@ import pathlib
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Metrics and figures of some runs.
+    """Metrics of each of some runs, and figures of all of them together.
 
-    Attributes:
-        folders: run folders.
-        metrics: names of metrics, computed for each run.
-        figures: names of figures, drawn of all runs together.
-        checkpoint: `best`, `last` or a number of steps.
-        seed: of what metrics and figures draw.
-        places: `data_dir` and `raw_dir`, where the data have moved since training.
-        out: folder of the figures; empty for that of the first run.
-        animate: draw figures as GIFs too.
+    `places` are `data_dir` and `raw_dir` where the data have moved since training. Without `out` figures are written to
+    the folder of the first run.
     """
 
     folders: list[pathlib.Path]

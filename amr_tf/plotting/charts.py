@@ -11,14 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 DPI = 128  # a power of two: sizes in pixels are exact in inches
-BLUE, ORANGE, RED = "#1f77b4", "#ff7f0e", "#d62728"
 PANELS_A_ROW, PANEL = 4, 400  # pixels of a panel's width and height
+REACH = 1.2  # limits of both axes of points in 2-D, which are in [-1, 1]
+# Names and colours of real points and mixes, by the number of dimensions: data as in the paper's Figure 12, codes as on
+# its poster.
+POINTS = {
+    2: {"real points": "#1f77b4", "decoded mixes": "#ff7f0e"},
+    3: {"codes of real examples": "#d62728", "mixed codes": "#1f77b4"},
+}
 LABEL_POINTS, LABEL_MARGIN = 7.5, 8  # size of the letters beside images; pixels on both sides of a label
 MASK_WIDTH, MASK_ROW, MASK_MARGIN = 1_200, 20, 80  # pixels
 
 
 class Cloud(NamedTuple):
-    """A panel of `clouds`: points [N, D] and [M, D], D = 2 or 3."""
+    """A panel of `clouds`: points [N, 2] and [M, 2] in [-1, 1], or codes [N, 3] and [M, 3]."""
 
     title: str
     real: np.ndarray
@@ -95,20 +101,14 @@ def masks(panels: list[Mask], labels: list[str]) -> Any:
     return drawn
 
 
-def clouds(panels: list[Cloud], names: tuple[str, str], colours: tuple[str, str], reach: float = 0) -> Any:
-    """Draws real points and mixes over them, a panel for each of `panels`, which have one D.
-
-    Args:
-        panels: from left to right, PANELS_A_ROW in a row.
-        names: of the real points and the mixes, for the legend.
-        colours: of the two.
-        reach: limits of both axes in 2-D, -reach and reach; 0 for those of the points.
-    """
+def clouds(panels: list[Cloud]) -> Any:
+    """Draws real points and mixes over them, PANELS_A_ROW panels in a row; all have as many dimensions."""
     from matplotlib.lines import Line2D
 
     columns = min(PANELS_A_ROW, len(panels))
     rows = math.ceil(len(panels) / columns)
     spatial = panels[0].real.shape[1] == 3
+    colours = POINTS[3 if spatial else 2]
     drawn = figure(PANEL * columns, (PANEL + 40) * rows + 40, layout="compressed")
     kind = {"projection": "3d"} if spatial else {}
     grid = drawn.subplots(rows, columns, squeeze=False, subplot_kw=kind)
@@ -117,20 +117,17 @@ def clouds(panels: list[Cloud], names: tuple[str, str], colours: tuple[str, str]
             axes.remove()
             continue
         # One collection of both, in which Matplotlib sorts the points of 3-D plots by depth.
-        shown = np.repeat(colours, [len(panel.real), len(panel.mixed)])
+        shown = np.repeat([*colours.values()], [len(panel.real), len(panel.mixed)])
         axes.scatter(*np.concatenate([panel.real, panel.mixed]).T, c=shown, s=4, linewidths=0)
         axes.set_title(panel.title, fontsize="medium")
         axes.tick_params(labelsize=LABEL_POINTS)
-        if reach:
-            axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
         if spatial:
-            axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+            axes.set(xticklabels=[], yticklabels=[], zticks=[])
             axes.set_box_aspect(np.ptp(np.reshape(axes.get_w_lims(), (3, 2)), axis=1), zoom=0.9)
         else:
-            axes.set_aspect("equal")
+            axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
     handles = [
-        Line2D([], [], color=colour, marker="o", linestyle="", label=name)
-        for name, colour in zip(names, colours, strict=True)
+        Line2D([], [], color=colour, marker="o", linestyle="", label=name) for name, colour in colours.items()
     ]
     drawn.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=LABEL_POINTS)
     return drawn

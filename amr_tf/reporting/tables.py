@@ -23,6 +23,9 @@ MISSING = "-"
 NO_RUN = "no run"
 NOT_PUBLISHED = "not in our sources"
 
+# A cell, a group of its runs or None, and a sentence on the settings in which these differ from the cell's.
+Row = tuple[Cell, Group | None, str]
+
 
 class Section(NamedTuple):
     """A part of a table, as text."""
@@ -30,24 +33,6 @@ class Section(NamedTuple):
     title: str
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
-
-
-class Row(NamedTuple):
-    """A row of a table of the paper: a cell with one group of runs, or without.
-
-    Attributes:
-        cell: what was published.
-        group: the runs, or None.
-        other: sentence on the settings in which the group differs from the cell's; empty where it does not.
-        ours: the figure that is compared with the published one.
-        beside: the figure shown next to it.
-    """
-
-    cell: Cell
-    group: Group | None
-    other: str
-    ours: Summary | None
-    beside: Summary | None
 
 
 class Report(NamedTuple):
@@ -76,18 +61,19 @@ class Report(NamedTuple):
 
 def paper_table(table: Table, groups: list[Group]) -> Report:
     """Fills each cell of a table of the paper with its groups, the one with the published settings first."""
-    rows, placed = [], []
+    rows: list[Row] = []
+    placed: list[Group] = []
     for cell in table.cells:
         published = published_settings(cell)
         found = _belonging(published, groups)
-        rows += [_row(table, cell, published, group) for group in found or (None,)]
+        rows += [(cell, group, _other_settings(cell, published, group)) for group in found or (None,)]
         placed += [group for group in found if group not in placed]
-    footnotes = list(dict.fromkeys(text for row in rows for text in (row.cell.note, row.other) if text))
+    footnotes = list(dict.fromkeys(text for cell, _, other in rows for text in (cell.note, other) if text))
     head = (
         "method", "paper (lambda)", "ours", "95 % t interval", "ours - paper", table.beside_title, "seeds", "settings",
     )  # fmt: skip
     sections = [
-        Section(column, head, [_paper_text(row, footnotes) for row in rows if row.cell.column == column])
+        Section(column, head, [_paper_text(table, row, footnotes) for row in rows if row[0].column == column])
         for column in dict.fromkeys(cell.column for cell in table.cells)
     ]
     others = [group for group in groups if group not in placed]
@@ -145,28 +131,29 @@ def _belonging(published: Config | None, groups: list[Group]) -> list[Group]:
     return sorted(found, key=lambda group: group.settings != settings_of(published))
 
 
-def _row(table: Table, cell: Cell, published: Config | None, group: Group | None) -> Row:
-    if group is None:
-        return Row(cell, None, "", None, None)
-    changed = differences(group.settings, settings_of(published)) if published else ""
+def _other_settings(cell: Cell, published: Config | None, group: Group | None) -> str:
+    """Returns a sentence on the settings in which a group differs from the cell's; empty where it does not."""
+    changed = differences(group.settings, settings_of(published)) if published and group else ""
     whose = "Not the paper's protocol" if cell.known else "Not the preset's settings"
-    other = f"{whose}: {changed}." if changed else ""
-    return Row(cell, group, other, _figure(group, cell.figure), _figure(group, table.beside))
+    return f"{whose}: {changed}." if changed else ""
 
 
-def _paper_text(row: Row, footnotes: list[str]) -> tuple[str, ...]:
-    note, other = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (row.cell.note, row.other))
-    paper = _published(row.cell.published) + note
-    if row.group is None:
-        return row.cell.row, paper, NO_RUN, *[MISSING] * 5
-    gap = f"{row.ours.mean - row.cell.published.mean:+.2f}" if row.ours and row.cell.published else MISSING
-    settings = f"not {_whose(row.cell)}{other}" if other else _whose(row.cell)
-    ours, beside = (_mean(found, seeds=len(row.group.counted)) for found in (row.ours, row.beside))
-    return row.cell.row, paper, ours, _interval(row.ours), gap, beside, _seeds(row.group), settings
+def _paper_text(table: Table, row: Row, footnotes: list[str]) -> tuple[str, ...]:
+    cell, group, other = row
+    note_mark, other_mark = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (cell.note, other))
+    paper = _published(cell.published) + note_mark
+    if group is None:
+        return cell.row, paper, NO_RUN, *[MISSING] * 5
+    ours, beside = _figure(group, cell.figure), _figure(group, table.beside)
+    gap = f"{ours.mean - cell.published.mean:+.2f}" if ours and cell.published else MISSING
+    settings = f"not {_whose(cell)}{other_mark}" if other else _whose(cell)
+    means = [_mean(found, seeds=len(group.counted)) for found in (ours, beside)]
+    return cell.row, paper, means[0], _interval(ours), gap, means[1], _seeds(group), settings
 
 
 def _paper_record(table: Table, row: Row) -> dict[str, Any]:
-    cell, group, ours = row.cell, row.group, row.ours
+    cell, group, other = row
+    ours, beside = (_figure(group, name) if group else None for name in (cell.figure, table.beside))
     mean, sd, weight = cell.published or (None, None, None)
     return {
         "column": cell.column,
@@ -176,9 +163,9 @@ def _paper_record(table: Table, row: Row) -> dict[str, Any]:
         "paper_lambda": weight,
         **_numbers("ours", ours),
         "ours_minus_paper": ours.mean - mean if ours and mean is not None else None,
-        **_numbers(table.beside, row.beside),
+        **_numbers(table.beside, beside),
         "figure": cell.figure,
-        "settings": (row.other or _whose(cell)) if group else NO_RUN,
+        "settings": (other or _whose(cell)) if group else NO_RUN,
         "preset": cell.preset,
         "seeds": _seeds(group) if group else None,
         "runs": _folders(group) if group else None,

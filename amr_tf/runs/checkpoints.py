@@ -12,7 +12,6 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable
-from typing import TypedDict
 
 import tensorflow as tf
 
@@ -24,13 +23,6 @@ from amr_tf.runtime.errors import DivergedError, one_line
 NEWEST_KEPT = 3
 MANIFEST = "manifest.json"
 ALONE = Coordinator()
-
-
-class Manifest(TypedDict):
-    """The step of a checkpoint, and the SHA-256 of each of its files by name."""
-
-    step: int
-    sha256: dict[str, str]
 
 
 class Checkpoints:
@@ -85,13 +77,7 @@ class Checkpoints:
         """Returns the step of the newest intact checkpoint, 0 without any, and the damage of newer ones by path."""
         damaged = {}
         for path in reversed(checkpoints_in(self.folder)):
-            try:
-                reason = damage(path)
-            except PermissionError as error:
-                raise RunError(
-                    f"The checkpoint cannot be read. Received: {error}. Fix the permissions, or choose another "
-                    "--run_dir."
-                ) from error
+            reason = damage(path)
             if not reason:
                 return step_of(path), damaged
             damaged[path] = reason
@@ -111,15 +97,12 @@ class Checkpoints:
         """
         steps = [step_of(path) for path in checkpoints_in(self.folder)]
         if step not in steps:
+            kept = ", ".join(map(str, steps)) or "none"
             raise RunError(
-                f"{self.folder} has no checkpoint of step {step}. Received: checkpoints of the steps "
-                f"{', '.join(map(str, steps)) or 'none'}. Choose one of these."
+                f"No checkpoint of step {step} is kept in {self.folder}. Choose one of those kept: {kept}."
             )
         path = self._path(step)
-        try:
-            reason = damage(path)
-        except OSError as error:
-            reason = str(error)
+        reason = damage(path)
         if reason:
             raise RunError(
                 f"The checkpoint cannot be used. Received: {path}: {reason}. Restore it from a backup, or choose "
@@ -192,39 +175,30 @@ def damage(path: pathlib.Path) -> str:
     """Describes the damage of the checkpoint in this folder; returns "" for an intact one.
 
     Raises:
-        PermissionError: a file cannot be read.
+        RunError: a file may not be read.
     """
     try:
-        manifest = _manifest(path)
-        expected, found = set(manifest["sha256"]), {file.name for file in path.glob("state.*")}
+        match files.read_json(path / MANIFEST):
+            case {"step": int(step), "sha256": dict(hashes)} if hashes and step == step_of(path):
+                expected, found = set(hashes), {file.name for file in path.glob("state.*")}
+            case _:
+                return f"{MANIFEST} is not that of this step"
         # Compared before a file is opened: a name in the manifest may not lead outside of the folder.
         if expected != found:
             missing = sorted(filter(str.isprintable, expected - found))
             return f"{missing[0][:80]} is missing" if missing else f"{MANIFEST} does not list the files"
-        for name, sha256 in manifest["sha256"].items():
+        for name, sha256 in hashes.items():
             if _sha256(files.regular(path / name)) != sha256:
                 return f"{name} is not what was written"
-    except PermissionError:
-        raise
+    except PermissionError as error:
+        raise RunError(
+            f"The checkpoint cannot be read. Received: {error}. Fix the permissions, or choose another --run_dir."
+        ) from error
     except FileNotFoundError as error:
         return f"{pathlib.Path(error.filename).name} is missing"
     except (OSError, ValueError, RecursionError) as error:
         return f"{MANIFEST}: {one_line(error)}"
     return ""
-
-
-def _manifest(path: pathlib.Path) -> Manifest:
-    """Reads the manifest of a checkpoint.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is damaged, or of another step.
-        RecursionError: it is damaged.
-    """
-    match files.read_json(path / MANIFEST):
-        case {"step": int(step), "sha256": dict(hashes)} if hashes and step == step_of(path):
-            return {"step": step, "sha256": hashes}
-    raise ValueError("not the step and the files of this checkpoint")
 
 
 def _sha256(path: pathlib.Path) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 import filelock
 
-from amr_tf.config import Config, ConfigError, command_line, flag_name
+from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
 from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
@@ -44,7 +44,7 @@ class RunFolder:
 
     def __init__(self, config: Config):
         self.config = config
-        self.path = files.user_path(config.run_dir or default_path(config))
+        self.path = files.user_path(config.run_dir) if config.run_dir else _default_folder(config)
         self.flags = self.path / "flags.txt"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
@@ -240,6 +240,14 @@ def default_path(config: Config) -> pathlib.Path:
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 
 
+def _default_folder(config: Config) -> pathlib.Path:
+    """Returns the default path, or that of an earlier version where a run is there and none at the new one."""
+    path = default_path(config)
+    former = aliases.FOLDERS.get(config.model, config.model)
+    old = path.with_name(path.name.replace(config.model, former, 1))
+    return old if old.exists() and not path.exists() else path
+
+
 def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
     """Reads a JSON file of a run folder; returns an empty object where the file is absent.
 
@@ -255,8 +263,8 @@ def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], b
         return {}
     try:
         content = files.read_json(path)
-        for key, holds in checks.items():
-            if key in content and not holds(content[key]):
+        for key, valid in checks.items():
+            if key in content and not valid(content[key]):
                 raise ValueError(f"invalid {key}")
         return content
     except (OSError, ValueError) as error:

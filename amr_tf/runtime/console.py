@@ -14,7 +14,7 @@ from typing import Any
 import rich.console
 from rich.segment import Segment
 
-from amr_tf.runtime.errors import KEPT, Interrupted, UserError, printable
+from amr_tf.runtime.errors import KEPT, UserError, printable
 
 
 class Output(io.FileIO):
@@ -35,18 +35,22 @@ class Output(io.FileIO):
             open_null(self.fileno())
             return len(data)
 
-    def text(self, encoding: str = "utf-8") -> "Text":
-        """Returns a text stream on top of this one, flushed after each line."""
-        return Text(io.BufferedWriter(self), encoding, "replace", line_buffering=True)
-
 
 class Text(io.TextIOWrapper):
-    """Text stream in which control characters other than newline, tab and carriage return are replaced."""
+    """Text stream in which control characters other than newline, tab and carriage return are replaced.
 
-    write_raw = io.TextIOWrapper.write
+    Attributes:
+        unfiltered: stream to the same place that passes all characters.
+    """
+
+    def __init__(self, output: Output, encoding: str = "utf-8"):
+        buffer = io.BufferedWriter(output)
+        settings: dict[str, Any] = {"errors": "replace", "line_buffering": True, "write_through": True}
+        super().__init__(buffer, encoding, **settings)
+        self.unfiltered = io.TextIOWrapper(buffer, encoding, **settings)
 
     def write(self, text: str, /) -> int:
-        return self.write_raw(printable(text, KEPT))
+        return super().write(printable(text, KEPT))
 
 
 def open_null(descriptor: int) -> None:
@@ -55,17 +59,6 @@ def open_null(descriptor: int) -> None:
     if null != descriptor:
         os.dup2(null, descriptor)
         os.close(null)
-
-
-class _Unfiltered:
-    """A `Text` stream whose `write` passes the escape sequences that Rich makes."""
-
-    def __init__(self, stream: Text):
-        self._stream = stream
-        self.write = stream.write_raw
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class Console(rich.console.Console):
@@ -77,9 +70,9 @@ class Console(rich.console.Console):
     """
 
     def __init__(self, pipe_width: int | None = None, **settings: Any):
-        own = {"file": _Unfiltered(sys.stdout) if isinstance(sys.stdout, Text) else None, "soft_wrap": True}
-        plain = {"highlight": False, "markup": False, "emoji": False}
-        super().__init__(width=None if sys.stdout.isatty() else pipe_width, **plain | own | settings)
+        width = None if sys.stdout.isatty() else pipe_width
+        own = {"file": getattr(sys.stdout, "unfiltered", None), "width": width, "soft_wrap": True}
+        super().__init__(highlight=False, markup=False, emoji=False, **own | settings)
 
     def render(self, renderable, options=None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -100,25 +93,22 @@ class LoggedConsole(Console):
 
     @contextlib.contextmanager
     def log_to(self, path: pathlib.Path) -> Iterator[None]:
-        """Appends to the file: command line, time, all lines, and the error that ends the block.
+        """Appends to the file: time, command line, all lines, and the error that ends the block.
 
         A file that cannot be written is ignored.
         """
         try:
-            file = Output(path, "a").text()
+            self._log.file = file = Text(Output(path, "a"))
         except OSError:
             yield
             return
         now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
         file.write(f"\n# {now}: {shlex.join(sys.orig_argv)}\n{self._pending.getvalue()}")
-        self._log.file = file
         try:
             yield
-        except (UserError, Interrupted, KeyboardInterrupt) as error:
-            file.write(f"{str(error) or type(error).__name__}\n")
-            raise
-        except BaseException:
-            file.write(traceback.format_exc())
+        except BaseException as error:
+            unexpected = isinstance(error, Exception) and not isinstance(error, UserError)
+            file.write(traceback.format_exc() if unexpected else f"{type(error).__name__}: {error}\n")
             raise
         finally:
             self._log.file = self._pending

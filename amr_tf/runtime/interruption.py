@@ -71,14 +71,14 @@ class Interruption:
         if first and not self.stepping:
             raise self.interrupted("before its first step")
 
-    def wanted(self, step: int, told: Callable[[int], list[int]] = lambda number: [number]) -> bool:
+    def wanted(self, step: int, gather: Callable[[int], list[int]] = lambda number: [number]) -> bool:
         """Returns whether the run should save and end after `step` steps.
 
         Args:
             step: number of steps, the same on all workers.
-            told: gathers a number from every worker; a signal to one worker ends all of them.
+            gather: exchanges a number between all workers; a signal to one worker ends all of them.
         """
-        number = max(told(self.signal or 0))  # a later signal waits for the next call
+        number = max(gather(self.signal or 0))  # a later signal waits for the next call
         if number:
             self.signal = self.signal or signal.Signals(number)
         return number > 0 or step == self.stop_at

@@ -22,7 +22,7 @@ class Command(Generic[Request]):
     Attributes:
         program: name of the module, which begins the command's messages.
         purpose: what the command does, for the list of commands.
-        help_text: returns the text of `--help`.
+        help_text: returns usage and flags for `--help`.
         parse: makes a request of the words of the command line.
         work: fulfils the request; returns the exit code, None for 0.
         interrupted: message after a signal, in place of the exception's.
@@ -40,7 +40,7 @@ class Command(Generic[Request]):
         errors.tracebacks = DEBUG in arguments
         arguments = [word for word in arguments if word != DEBUG]
         if HELP_FLAGS.intersection(arguments):
-            print(f"{self.help_text()}\n{DEBUG_HELP}")
+            print(f"{self.program}: {self.purpose}\n\n{self.help_text()}\n{DEBUG_HELP}")
             return 0
         try:
             return self.work(self.parse(arguments)) or 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from amr_tf.runtime import errors
-from amr_tf.runtime.console import Output, open_null
+from amr_tf.runtime.console import Output, Text, open_null
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.interruption import ignore_signals
 
@@ -29,10 +29,9 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
             os.fstat(descriptor)
         except OSError:
             open_null(descriptor)  # or the next file to be opened would become a standard stream
-    output, error_output = (Output(descriptor, "w", closefd=False) for descriptor in (1, 2))
-    # A closed stream is None.
-    sys.stdout = output.text(getattr(sys.stdout, "encoding", "utf-8"))
-    sys.stderr = error_output.text(getattr(sys.stderr, "encoding", "utf-8"))
+    output = Output(1, "w", closefd=False)
+    sys.stdout = Text(output, getattr(sys.stdout, "encoding", "utf-8"))  # a closed stream is None
+    sys.stderr = Text(Output(2, "w", closefd=False), getattr(sys.stderr, "encoding", "utf-8"))
     code = main(sys.argv[1:])
     ignore_signals()
     sys.stdout.flush()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from amr_tf.config import command_line
+from amr_tf.config.command_line import own_help
 from amr_tf.runtime import startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.main import Command
@@ -17,8 +18,11 @@ from amr_tf.serving import rest
 from amr_tf.serving.commands import COMMANDS, Request
 from amr_tf.serving.transport import Server
 
-USAGE = "python -m amr_tf.serving.client COMMAND [PICTURES...] [--url=URL] [--model=NAME]"
-PURPOSE = "asks a model that TensorFlow Serving serves"
+USAGE = (
+    "python -m amr_tf.serving.client COMMAND [PICTURES...] [--url=URL] [--model=NAME]\n\ncommands:"
+    + "".join(f"\n  {name}: {command.help}" for name, command in COMMANDS.items())
+)
+PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
 SCHEMES = ("http", "https", "grpc")
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
 
@@ -35,19 +39,13 @@ def define_flags() -> flags.FlagValues:
     """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("url", "http://localhost:8501", "the server; grpc://localhost:8500 for gRPC", **own)
-    flags.DEFINE_string("model", "amr", "the name under which the server has the model", **own)
+    flags.DEFINE_string("url", "http://localhost:8501", "address; grpc://localhost:8500 for gRPC", **own)
+    flags.DEFINE_string("model", "amr", "name of the model on the server", **own)
     flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", **own)
-    flags.DEFINE_string(
-        "out",
-        None,
-        "the picture that is written (COMMAND.png); of encode, a NumPy file instead of printed codes",
-        **own,
-    )
-    flags.DEFINE_integer(
-        "steps", 9, "of interpolate: points on the way, both ends included", 2, MOST_STEPS, **own
-    )
-    flags.DEFINE_list("weights", None, "of mix: how much of each picture; they sum to 1", **own)
+    out = "picture to write (COMMAND.png); with encode, a NumPy file instead of printed codes"
+    flags.DEFINE_string("out", None, out, **own)
+    flags.DEFINE_integer("steps", 9, "interpolate: points on the way, with both ends", 2, MOST_STEPS, **own)
+    flags.DEFINE_list("weights", None, "mix: shares of the pictures, which sum to 1", **own)
     values.set_gnu_getopt()
     return values
 
@@ -95,7 +93,7 @@ def _url(url: str) -> str:
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in SCHEMES and parts.hostname and (parts.port or parts.scheme != "grpc")
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         usable = False
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or not url.isascii():
         raise UserError(
@@ -114,21 +112,13 @@ def connect(connection: Connection) -> Server:
     return rest.RestServer(*connection)
 
 
-def work(asked: tuple[Connection, Request]) -> None:
+def work(addressed: tuple[Connection, Request]) -> None:
     """Carries out the command."""
-    connection, request = asked
+    connection, request = addressed
     COMMANDS[request.command].run(connect(connection), request)
 
 
-def help_text() -> str:
-    """Returns the text of `--help`."""
-    commands = "\n".join(f"  {name}: {command.help}" for name, command in COMMANDS.items())
-    return command_line.own_help(
-        USAGE, f"{PURPOSE}; see docs/serving.md\n\ncommands:\n{commands}", define_flags()
-    )
-
-
-main = Command("amr_tf.serving.client", PURPOSE, help_text, parse, work)
+main = Command("amr_tf.serving.client", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work)
 
 if __name__ == "__main__":
     main.run()

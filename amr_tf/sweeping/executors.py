@@ -2,40 +2,45 @@
 
 import contextlib
 import io
-import os
 import pathlib
-import signal
 import subprocess
+import sys
 import tempfile
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import submitit
 
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, one_line
 from amr_tf.sweeping.jobs import OWN_FOLDER, QUEUED_AS, Job, State, read_json
-from amr_tf.sweeping.worker import Train, last_line
+from amr_tf.sweeping.worker import ERRORS, Train, last_line
 
-NEVER = 60 * 24 * 3650  # minutes
 REQUEUES = 10_000  # a run of many days may need many times its limit
 LINGER = 600.0  # seconds: more than clusters give a job that is preempted
 SQUEUE_EVERY = 5.0  # seconds: frequent queries slow the Slurm controller for all users
 
 
-class Executor(Protocol):
-    """Runs the jobs of a sweep.
+class Local:
+    """Processes of this machine. They survive a sweep that is killed.
+
+    Args:
+        parallel: the number of jobs that run concurrently.
 
     Attributes:
-        stops: true if its jobs end with the sweep.
+        stops: true if the jobs end with the sweep.
         patience: seconds until a file that a job has written is visible here.
     """
 
-    stops: bool
-    patience: float
+    stops, patience = True, 0.0
+
+    def __init__(self, parallel: int):
+        self.parallel = parallel
+        self._started: dict[Job, subprocess.Popen] = {}
 
     def batches(self, waiting: list[Job], active: int) -> list[list[Job]]:
         """Returns the waiting jobs to submit now, in groups to submit together."""
+        return [[job] for job in waiting[: max(0, self.parallel - active)]]
 
     def submit(self, jobs: list[Job], active: int) -> None:
         """Starts or queues all of the jobs.
@@ -43,60 +48,44 @@ class Executor(Protocol):
         Raises:
             UserError: they cannot be submitted.
         """
+        for job in jobs:
+            command = [
+                sys.executable,
+                "-m",
+                "amr_tf.sweeping.worker",
+                str(job.job_dir.resolve()),
+                *job.command,
+            ]
+            try:
+                job.prepare()
+                with open(job.job_dir / ERRORS, "wb") as errors:
+                    # In a session without a terminal, which would send Ctrl-C and SIGHUP to the job, too.
+                    self._started[job] = subprocess.Popen(  # noqa: S603 (this package's own command)
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=errors,
+                        stderr=errors,
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                raise UserError(
+                    f"A job cannot be started: {one_line(error)}. Fix the folder, or choose another --out."
+                ) from error
 
     def state(self, job: Job) -> tuple[State, str] | None:
         """Returns QUEUED or RUNNING and a note; None for a job that is unknown or has ended."""
-
-    def last_output(self, job: Job) -> str:
-        """Returns the last line of the job's own standard error, "" without one."""
-
-
-class Local:
-    """Processes of this machine. They survive a sweep that is killed.
-
-    Args:
-        out: the sweep's folder.
-        parallel: the number of jobs that run concurrently.
-    """
-
-    stops, patience = True, 0.0
-
-    def __init__(self, out: pathlib.Path, parallel: int):
-        self.own, self.parallel = out / OWN_FOLDER, parallel
-        self._started: dict[Job, submitit.Job] = {}
-
-    def batches(self, waiting: list[Job], active: int) -> list[list[Job]]:
-        return [[job] for job in waiting[: max(0, self.parallel - active)]]
-
-    def submit(self, jobs: list[Job], active: int) -> None:
-        # submitit hides all GPUs from a job that does not request one.
-        gpus = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES")}
-        # Ctrl-C and SIGHUP reach all processes of a terminal, and submitit would kill the job within a second. The
-        # sweep stops its jobs with SIGTERM.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-        try:
-            for job in jobs:
-                job.prepare()
-                executor = submitit.LocalExecutor(_submission_folder(self.own))
-                executor.update_parameters(timeout_min=NEVER)
-                self._started[job] = executor.submit(Train(job.command, job.job_dir.resolve(), gpus))
-        except OSError as error:
-            raise UserError(
-                f"A job cannot be started: {one_line(error)}. Fix the folder, or choose another --out."
-            ) from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def state(self, job: Job) -> tuple[State, str] | None:
-        running = job in self._started and not self._started[job].done()
+        running = job in self._started and self._started[job].poll() is None
         return (State.RUNNING, "") if running else None
 
     def last_output(self, job: Job) -> str:
-        return last_line(self._started[job].paths.stderr) if job in self._started else ""
+        """Returns the last line of standard error around the training, "" without one."""
+        return last_line(job.job_dir / ERRORS)
 
 
 class Slurm:
-    """Jobs of a Slurm cluster, an array for each submission. They outlive the sweep, and the next one finds them.
+    """Jobs of a Slurm cluster, with the methods of `Local`. They outlive the sweep, and the next one finds them.
+
+    Jobs that are submitted together are an array.
 
     A job that reaches its time limit or is preempted saves and is queued again.
 
@@ -134,7 +123,10 @@ class Slurm:
             self._queue[known.job_id] = State.QUEUED, ""
 
     def _submit(self, jobs: list[Job], concurrent: int) -> list[submitit.Job]:
-        executor = submitit.SlurmExecutor(_submission_folder(self.own), max_num_timeout=REQUEUES)
+        self.own.mkdir(parents=True, exist_ok=True)
+        # A folder that only this user can access: its content is unpickled by the job.
+        folder = tempfile.mkdtemp(prefix="submitted_", dir=self.own)
+        executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
         executor.update_parameters(array_parallelism=concurrent, **self.parameters)
         with executor.batch():
             return [executor.submit(Train(job.command, job.job_dir.resolve(), linger=LINGER)) for job in jobs]
@@ -164,7 +156,4 @@ class Slurm:
         return ""
 
 
-def _submission_folder(own: pathlib.Path) -> pathlib.Path:
-    """Makes a folder that only this user can access: its content is unpickled by the job."""
-    own.mkdir(parents=True, exist_ok=True)
-    return pathlib.Path(tempfile.mkdtemp(prefix="submitted_", dir=own))
+Executor = Local | Slurm

@@ -4,7 +4,7 @@ OUT/<preset>[/<flag>-<value>...]/s<seed>/    the run folder
 OUT/.sweep/<preset>[_<flag>-<value>...]_s<seed>/
     .lock         locked while the job runs      log.txt      the output of the training
     process.json  the process that runs it       end.json     its exit code and last line
-    queued.json   its number with Slurm
+    queued.json   its number with Slurm          errors.txt   the output of the process around it
 """
 
 import collections
@@ -149,8 +149,7 @@ class Job:
         if code in worker.INTERRUPTED:
             return State.INTERRUPTED, line
         if code < 0:
-            known = {number.value: number.name for number in signal.Signals}
-            return State.FAILED, f"killed by {known.get(-code, f'signal {-code}')}"
+            return State.FAILED, f"killed by signal {-code} ({signal.strsignal(-code)})"
         return State.FAILED, line or f"exit code {code} without output"
 
     def progress(self) -> str:

@@ -12,18 +12,7 @@ from amr_tf.sweeping import executors, jobs, scheduler, status
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Parsed command line of a sweep.
-
-    Attributes:
-        jobs: one for each preset and seed.
-        out: folder of the runs.
-        table: table of the paper that the report fills in; None for all runs by their settings.
-        figures: names of figures drawn of the finished runs.
-        metrics: names of metrics computed for each finished run.
-        executor: `local` or `slurm`.
-        parallel: number of jobs at a time.
-        slurm: parameters of `submitit.SlurmExecutor`.
-    """
+    """Parsed command line of a sweep: jobs, where they run, and what is made of the finished runs."""
 
     jobs: list[jobs.Job]
     out: pathlib.Path
@@ -47,7 +36,7 @@ def run(options: Options) -> int:
     if options.executor == "slurm":
         executor = executors.Slurm(options.out, options.parallel, options.slurm)
     else:
-        executor = executors.Local(options.out, options.parallel)
+        executor = executors.Local(options.parallel)
     console.print(
         f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time at most"
     )

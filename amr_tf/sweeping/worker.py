@@ -1,4 +1,7 @@
-"""The process of a job: starts `python -m amr_tf.train` and forwards signals to it."""
+"""The process of a job: starts `python -m amr_tf.train` and forwards signals to it.
+
+python -m amr_tf.sweeping.worker JOB_DIR COMMAND...
+"""
 
 import contextlib
 import datetime
@@ -8,6 +11,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import filelock
@@ -15,14 +19,14 @@ import submitit
 
 from amr_tf.runtime import files
 
-LOCK, LOG, END, PROCESS = ".lock", "log.txt", "end.json", "process.json"
+LOCK, LOG, ERRORS, END, PROCESS = ".lock", "log.txt", "errors.txt", "end.json", "process.json"
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
 # Signals that a cluster sends shortly before a job's time limit; the training would die of them.
 ANNOUNCEMENTS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Train:
-    """One job. It is pickled, sent to a machine and called there.
+    """One job. On a cluster it is pickled, sent to a machine and called there.
 
     It locks the job while it lives, so that a job is never run twice concurrently: a second one waits, and then finds
     the run as the first one left it. SIGTERM is forwarded to the training, which saves and stops.
@@ -30,20 +34,12 @@ class Train:
     Args:
         command: the training command.
         job_dir: the job's own folder, for its lock, log and end.
-        environment: changed environment variables; None unsets one.
         linger: seconds to stay alive after a stop. A cluster queues a preempted job again at the end of its grace time,
             but only if it is still alive.
     """
 
-    def __init__(
-        self,
-        command: list[str],
-        job_dir: pathlib.Path,
-        environment: dict[str, str | None] | None = None,
-        linger: float = 0.0,
-    ):
-        self.command, self.job_dir, self.environment = command, job_dir, environment or {}
-        self.linger = linger
+    def __init__(self, command: list[str], job_dir: pathlib.Path, linger: float = 0.0):
+        self.command, self.job_dir, self.linger = command, job_dir, linger
         self.process: subprocess.Popen | None = None
         self.stopped = False
 
@@ -67,9 +63,7 @@ class Train:
             # Not `Popen.wait`, which this call may have interrupted and which would wait for itself.
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        return submitit.helpers.DelayedSubmission(
-            Train(self.command, self.job_dir, self.environment, self.linger)
-        )
+        return submitit.helpers.DelayedSubmission(Train(self.command, self.job_dir, self.linger))
 
     def _stop(self, *_) -> None:
         self.stopped = True
@@ -85,9 +79,10 @@ class Train:
             log.write(f"\n# {now} on {socket.gethostname()}: {shlex.join(self.command)}\n".encode())
             begin = log.tell()
             before = signal.pthread_sigmask(signal.SIG_BLOCK, ANNOUNCEMENTS)
+            unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
             try:
                 self.process = subprocess.Popen(  # noqa: S603 (this package's own command)
-                    self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment()
+                    self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=unbuffered
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -100,10 +95,6 @@ class Train:
         files.write_json(self.job_dir / END, {"code": code, "said": output})
         return code
 
-    def _environment(self) -> dict[str, str]:
-        changed = os.environ | {"PYTHONUNBUFFERED": "1"} | self.environment
-        return {name: value for name, value in changed.items() if value is not None}
-
 
 def last_line(file: pathlib.Path, begin: int = 0) -> str:
     """Returns the last non-empty line of a file after the byte `begin`, "" without one."""
@@ -114,3 +105,7 @@ def last_line(file: pathlib.Path, begin: int = 0) -> str:
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+if __name__ == "__main__":
+    sys.exit(Train(sys.argv[2:], pathlib.Path(sys.argv[1]))())

@@ -1,5 +1,6 @@
-"""What happens around the steps of a run: progress, and what is written down after each epoch."""
+"""Callbacks of a run: the progress on the console, and the results of each epoch."""
 
+import datetime
 import math
 import time
 from collections.abc import Callable
@@ -12,21 +13,21 @@ from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError, RunFolder, best_row, write_rows
 from amr_tf.runtime import files
 
-LINE_EVERY = 60.0  # seconds between lines where no terminal shows a bar
+LINE_EVERY = 60.0  # seconds between lines of output that is not a terminal
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar with images/s and time left; where the output is no terminal, at most one line a minute.
+    """A progress bar with images/s and time left; without a terminal, at most one line per minute.
 
-    Adds `images_per_second` to the epoch's logs: training steps alone, without those of an epoch's first call, which
-    may compile, unless there is no other.
+    Adds `images_per_second` to the logs: training steps alone, except those of the epoch's first call, which may
+    compile, unless it is the only one.
 
     Args:
-        batch_size: images of a step, over all replicas.
-        epoch_length: steps of an epoch.
-        epochs: of the whole run.
-        first_step: where the run is taken up.
-        console: where to print.
+        batch_size: images per step, over all replicas.
+        epoch_length: steps per epoch.
+        epochs: epochs of the whole run.
+        first_step: the step from which the run resumes.
+        console: prints the progress.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Progress(keras.callbacks.Callback):
         self.rate = math.nan
         self.bar = rich.progress.Progress(
             "{task.description}", rich.progress.BarColumn(), "{task.percentage:3.0f}%", "{task.fields[rate]}",
-            rich.progress.TimeRemainingColumn(), "left", console=self.console, disable=not self.console.is_terminal,
+            rich.progress.TimeRemainingColumn(), "left", console=console, disable=not console.is_terminal,
         )  # fmt: skip
 
     def on_train_begin(self, logs=None):
@@ -63,18 +64,13 @@ class Progress(keras.callbacks.Callback):
         self.rate = self.images / self.seconds
         done = self.epoch * self.epoch_length + batch + 1
         evaluating = ", evaluating" if batch + 1 == self.epoch_length else ""
-        self.bar.update(
-            self.task,
-            completed=done,
-            description=self.description + evaluating,
-            rate=f"{self.rate:,.0f} images/s",
-        )
+        rate = f"{self.rate:,.0f} images/s"
+        self.bar.update(self.task, completed=done, description=self.description + evaluating, rate=rate)
         if not self.console.is_terminal and now - self.last_line >= LINE_EVERY:
             self.last_line = now
             left = (now - self.begin) / (done - self.first_step) * (self.total - done)
-            self.console.print(
-                f"{self.description}  step {done:,}/{self.total:,}  {self.rate:,.0f} images/s  {_clock(left)} left"
-            )
+            clock = datetime.timedelta(seconds=round(left))
+            self.console.print(f"{self.description}  step {done:,}/{self.total:,}  {rate}  {clock} left")
 
     def on_epoch_end(self, epoch, logs=None):
         if math.isfinite(self.rate):
@@ -88,27 +84,21 @@ class Progress(keras.callbacks.Callback):
             )
 
     def stop(self) -> None:
-        """Gives the terminal back, also after an error, when Keras calls no `on_train_end`."""
+        """Releases the terminal, also after an error, when Keras does not call `on_train_end`."""
         self.bar.stop()
 
 
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
-
-
 class Results(keras.callbacks.Callback):
-    """Keeps metrics.csv and results.json up to date, a row and a rewrite per epoch.
+    """Writes metrics.csv, a row per epoch, and results.json.
 
-    The epoch with the best VALIDATION accuracy of the probe is the one reported; the test split
-    decides nothing.
+    The reported epoch has the best VALIDATION accuracy of the probe; the test split is never used to choose.
 
     Args:
         run: the run's folder.
-        about: what else results.json says.
-        rows: those of the epochs before.
-        checkpoints: told which of them is the best.
-        warn: receives a line for the user when a damaged results.json is put aside.
+        about: the provenance of the results.
+        rows: the rows of earlier epochs.
+        checkpoints: keep the best epoch's checkpoint.
+        warn: receives a line for the user when a damaged results.json is renamed.
     """
 
     def __init__(
@@ -125,10 +115,10 @@ class Results(keras.callbacks.Callback):
             checkpoints.best_step = int(self.best()["step"])
 
     def on_train_begin(self, logs=None):
-        """Takes over what an evaluation found before the run went on.
+        """Keeps the metrics that an evaluation of the run has added to results.json.
 
         Raises:
-            RunError: results.json is damaged and cannot be put aside.
+            RunError: results.json is damaged and cannot be renamed.
         """
         try:
             found = self.run.read_results()
@@ -136,10 +126,8 @@ class Results(keras.callbacks.Callback):
             try:
                 kept = files.set_aside(self.run.results)
             except OSError as failure:
-                raise RunError(f"The damaged results cannot be put aside: {failure}") from failure
-            self.warn(
-                f"warning: {error.__cause__}: {self.run.results} is kept as {kept.name} and written anew"
-            )
+                raise RunError(f"The damaged results cannot be renamed: {failure}") from failure
+            self.warn(f"warning: {error.__cause__}: {self.run.results} is kept as {kept.name} and replaced")
             return
         self.about = self.about | {name: value for name, value in found.items() if name == "metrics"}
 
@@ -147,9 +135,9 @@ class Results(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)
         self.checkpoints.best_step = int(self.best()["step"])
         files.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)
-        # Last: what has its row here is over, and is never done again.
+        # Written last: an epoch with a row is over and never repeated.
         write_rows(self.run.metrics, self.rows)
 
     def best(self) -> dict[str, float]:
-        """The row of the best epoch so far."""
+        """Returns the row of the best epoch so far."""
         return best_row(self.rows)

@@ -41,8 +41,7 @@ def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
         points = examples[:POINTS]
         _, mixed = _mixes(model, points)
         cloud = charts.Cloud("", points.reshape(-1, 2), mixed.reshape(-1, 2))
-        names, colours = ("real points", "decoded mixes"), (charts.BLUE, charts.ORANGE)
-        return {"mixes": charts.picture(charts.clouds([cloud], names, colours, reach=1.2))}
+        return {"mixes": charts.picture(charts.clouds([cloud]))}
     x = pixels.to_float(examples[:COLUMNS])
     parents, mixed = _mixes(model, x)
     pictures = {

@@ -16,52 +16,49 @@ ROOT = command_line.PACKAGE.parent
 PRESETS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "flags").rglob("*.flags"))
 
 
-@pytest.mark.parametrize("form", ["--flagfile={}", "-flagfile={}", "--flagfile {}"])
-def test_preset_is_named_as_the_source(tmp_path, monkeypatch, form):
-    (tmp_path / "a.flags").write_text("# comment\n\n// comment\n  --k=3  \n--seed=7\n")
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes presets into an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    words = form.format("a.flags").split()
-    assert sources_of(*words) == {"k": "preset a.flags", "seed": "preset a.flags"}
-    assert command_line.parse(words)[0] == Config(k=3, seed=7)
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode("latin-1"))
+
+    return write
 
 
-def test_later_flags_and_presets_win(tmp_path):
-    preset = tmp_path / "a.flags"
-    preset.write_text("--k=3\n")
-    before, after = ["--k=4", f"--flagfile={preset}"], [f"--flagfile={preset}", "--k=4"]
-    assert command_line.parse(before)[0].k == 3
-    assert sources_of(*before) == {"k": f"preset {preset}"}
-    assert command_line.parse(after)[0].k == 4
-    assert sources_of(*after) == {"k": "flag"}
+@pytest.mark.parametrize("form", ["--flagfile=a.flags", "-flagfile=a.flags", "--flagfile a.flags"])
+def test_preset_is_named_as_the_source(write, form):
+    write("a.flags", "# comment\n\n// comment\n  --k=3  \n--seed=7\n")
+    assert sources_of(*form.split()) == {"k": "preset a.flags", "seed": "preset a.flags"}
+    assert command_line.parse(form.split())[0] == Config(k=3, seed=7)
 
 
-def test_flags_after_a_nested_preset_win(tmp_path):
-    (tmp_path / "base.flags").write_text("--k=3\n--seed=3\n--epochs=3\n")
-    (tmp_path / "top.flags").write_text("--k=4\n--flagfile=base.flags\n--seed=4\n")
-    words = [f"--flagfile={tmp_path / 'top.flags'}", "--epochs=5"]
-    assert command_line.parse(words)[0] == Config(k=3, seed=4, epochs=5)
-    top, base = f"preset {tmp_path / 'top.flags'}", "preset base.flags"
-    assert sources_of(*words) == {"k": base, "seed": top, "epochs": "flag"}
+def test_later_flags_and_presets_win(write):
+    write("base.flags", "--k=3\n--seed=3\n--epochs=3\n")
+    write("top.flags", "--k=4\n--flagfile=base.flags\n--seed=4\n--flagfile=base.flags\n--beta=1\n")
+    words = ["--lambda=1", "--beta=2", "--flagfile=top.flags", "--epochs=5"]
+    assert command_line.parse(words)[0] == Config(lambda_=1.0, k=3, seed=3, beta=1.0, epochs=5)
+    base = "preset base.flags"
+    expected = {"lambda_": "flag", "k": base, "seed": base, "beta": "preset top.flags", "epochs": "flag"}
+    assert sources_of(*words) == expected
 
 
-def test_nested_preset_beside_its_parent_comes_first(tmp_path, monkeypatch):
-    (tmp_path / "presets" / "base").mkdir(parents=True)
-    (tmp_path / "elsewhere" / "base").mkdir(parents=True)
-    (tmp_path / "presets" / "top.flags").write_text("--flagfile=base/a.flags\n")
-    (tmp_path / "elsewhere" / "base" / "a.flags").write_text("--k=3\n")
+def test_nested_preset_beside_its_parent_comes_first(write, tmp_path, monkeypatch):
+    write("presets/top.flags", "--flagfile=base/a.flags\n")
+    write("elsewhere/base/a.flags", "--k=3\n")
     monkeypatch.chdir(tmp_path / "elsewhere")
-    words = ["--flagfile=../presets/top.flags"]
-    assert command_line.parse(words)[0].k == 3
-    (tmp_path / "presets" / "base" / "a.flags").write_text("--k=4\n")
-    assert command_line.parse(words)[0].k == 4
+    assert command_line.parse(["--flagfile=../presets/top.flags"])[0].k == 3
+    write("presets/base/a.flags", "--k=4\n")
+    assert command_line.parse(["--flagfile=../presets/top.flags"])[0].k == 4
 
 
-def test_presets_of_the_project_are_found_anywhere(tmp_path, monkeypatch):
-    (tmp_path / "flags").mkdir()
-    (tmp_path / "flags" / "a.flags").write_text("--k=3\n")
+def test_presets_of_the_project_are_found_anywhere(write, tmp_path, monkeypatch):
+    write("project/flags/a.flags", "--k=3\n")
     with pytest.raises(ConfigError, match="names no readable file"):
         command_line.parse(["--flagfile=flags/a.flags"])
-    monkeypatch.setattr(command_line, "PRESET_ROOTS", (tmp_path,))
+    monkeypatch.setattr(command_line, "PRESET_ROOTS", (tmp_path / "project",))
     assert command_line.parse(["--flagfile=flags/a.flags"])[0].k == 3
 
 
@@ -72,24 +69,19 @@ def test_every_preset_parses_in_any_folder(name, tmp_path, monkeypatch):
     assert (ROOT / name).read_text(encoding="utf-8").startswith("# ")
 
 
-@pytest.mark.parametrize("included", ["a.flags", "b.flags"])
-def test_preset_that_includes_itself_is_refused(tmp_path, included):
-    (tmp_path / "a.flags").write_text(f"--flagfile={included}\n")
-    (tmp_path / "b.flags").write_text("--flagfile=a.flags\n")
-    with pytest.raises(ConfigError, match=r"cannot include itself. Received: --flagfile=a\.flags"):
-        command_line.parse([f"--flagfile={tmp_path / 'a.flags'}"])
-
-
-def test_preset_may_be_included_twice(tmp_path):
-    (tmp_path / "a.flags").write_text("--k=3\n")
-    (tmp_path / "b.flags").write_text("--flagfile=a.flags\n--k=4\n--flagfile=a.flags\n")
-    assert command_line.parse([f"--flagfile={tmp_path / 'b.flags'}"])[0].k == 3
-
-
-def test_preset_that_is_not_text_is_refused(preset_path):
-    preset_path.write_bytes(b"--k=3\xff\n")
-    with pytest.raises(ConfigError, match="A preset is a text file of flags"):
-        command_line.parse([f"--flagfile={preset_path}"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("--flagfile=a.flags", r"cannot include itself. Received: --flagfile=a\.flags"),
+        ("--flagfile=b.flags", r"cannot include itself. Received: --flagfile=a\.flags"),
+        ("--k=3\xff\n", "A preset is a text file of flags"),
+    ],
+)
+def test_invalid_preset_is_refused(write, text, message):
+    write("a.flags", text)
+    write("b.flags", "--flagfile=a.flags\n")
+    with pytest.raises(ConfigError, match=message):
+        command_line.parse(["--flagfile=a.flags"])
 
 
 ODD_FOLDERS = (

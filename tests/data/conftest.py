@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import socket
 import struct
 import tarfile
 import zipfile
@@ -36,6 +37,16 @@ def config(tmp_path):
 
 
 @pytest.fixture
+def no_connections(monkeypatch):
+    """Connections are errors: all files are provided, or none is expected from the network."""
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
 def put_in_cache(tmp_path):
     """Puts files into TFDS's download cache under the names at which it looks for them."""
 
@@ -54,7 +65,7 @@ def put_in_cache(tmp_path):
 
 @pytest.fixture(scope="session")
 def svhn_files():
-    """SVHN with 30 training and 12 test images. Image i of both holds i in every pixel; its digit is i % 10."""
+    """SVHN with 30 training and 12 test images. Every pixel of image i is i; its digit is i % 10."""
 
     def mat(count):
         numbers = np.arange(count)
@@ -106,7 +117,7 @@ def celeba_files():
     """CelebA with 24 training, 8 validation and 8 test faces, 218 x 178, in the official files.
 
     Face i, counted from 0, is a grey of 6 i with a white corner, between 10 rows of white at the top and the bottom.
-    Attribute j of it holds where bit j % 5 of i is set.
+    It has attribute j where bit j % 5 of i is set.
     """
     names = [f"{number:06}.jpg" for number in range(1, 41)]
     faces = np.full((40, 218, 178, 3), 255, np.uint8)
@@ -166,8 +177,10 @@ def _idx(values, shape):
 
 @functools.cache
 def idx_contents(offset):
-    """The four IDX files of an MNIST-like set of full size (TFDS insists on it), not packed: pixel (0, 0) of image i
-    holds i % 200 + offset, the rest 0; its label is i % 10."""
+    """The four unpacked IDX files of an MNIST-like set of full size, which TFDS requires.
+
+    Pixel (0, 0) of image i is i % 200 + offset, the rest 0; its label is i % 10.
+    """
     files = {}
     for prefix, count in (("train", 60_000), ("t10k", 10_000)):
         images = np.zeros((count, 28, 28), np.uint8)

@@ -47,7 +47,8 @@ def sweep(figure, tmp_path, *flags):
     small = ("--steps_per_epoch=2", "--image_size=64", f"--data_dir={tmp_path / 'data'}", *TINY)
     done = run("sweep", f"flags/figures/{figure}", f"--out={out}", *small, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
-    steps = {path.name: results_of(path / "s0")["last"]["step"] for path in sorted(out.glob("*/"))}
+    found = out.glob("*/s0/results.json")
+    steps = {path.parents[1].name: results_of(path.parent)["last"]["step"] for path in found}
     sizes = {path.stem: Image.open(path).size for path in sorted(out.glob("*.png"))}
     return steps, sizes
 
@@ -90,7 +91,7 @@ def test_train_places_of_an_unknown_user_are_one_line():
 
 
 def mixed_pictures(top):
-    """200 pictures of mixed sizes, modes and formats in two classes; every tenth lies on its side."""
+    """200 pictures of mixed sizes, modes and formats in two classes; every tenth is on its side."""
     rng = np.random.default_rng(0)
     kinds = (
         ("RGB", "jpg"),
@@ -149,19 +150,18 @@ def test_train_celeba_from_its_archives(put_in_cache, celeba_files, tmp_path):
 
 
 @pytest.mark.slow
-def test_sweep_figure8_from_zappos_zip(shoes_folder, tmp_path):
-    """Shoes by Bernoulli mixing."""
-    steps, sizes = sweep("figure8", tmp_path, f"--raw_dir={shoes_folder}")
-    assert steps == {"row1_aegan": 2, "row2_amr": 2}
-    assert sizes == {"interpolation": path_size(rows=3)}
-
-
-@pytest.mark.soak
-def test_sweep_figure13_of_celeba(put_in_cache, celeba_files, tmp_path):
-    """Faces with and without consistency."""
+@pytest.mark.parametrize(
+    ("figure", "runs"),
+    [
+        ("figure8", {"row1_aegan", "row2_amr"}),
+        pytest.param("figure13", {"row1_beta50", "row2_beta0"}, marks=pytest.mark.soak),
+    ],
+)
+def test_sweep_figures_of_pictures(put_in_cache, celeba_files, shoes_folder, tmp_path, figure, runs):
+    """Shoes by Bernoulli mixing, and faces with and without consistency."""
     put_in_cache("celeb_a", celeba_files)
-    steps, sizes = sweep("figure13", tmp_path)
-    assert steps == {"row1_beta50": 2, "row2_beta0": 2}
+    steps, sizes = sweep(figure, tmp_path, *[f"--raw_dir={shoes_folder}"] * (figure == "figure8"))
+    assert steps == dict.fromkeys(runs, 2)
     assert sizes == {"interpolation": path_size(rows=3)}
 
 

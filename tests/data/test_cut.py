@@ -1,6 +1,7 @@
 """CelebA and UT Zappos50K from tiny archives in the official format, cut to size."""
 
 import io
+import re
 import zipfile
 
 import numpy as np
@@ -12,9 +13,16 @@ from amr_tf import data
 from amr_tf.data.catalog import CELEBA
 from amr_tf.data.sources import cut
 from amr_tf.runtime.errors import DataError
+from tests.data.conftest import zipped
 
+ZIP = "ut-zap50k-images-square.zip"
 # Attributes 20, 31 and 39 of the file: bits 0, 1 and 4 of a face's number.
 NAMES = ("Male", "Smiling", "Young")
+
+
+def one_line(message):
+    """A pattern of messages on one line."""
+    return rf"^[^\n]*{re.escape(message)}[^\n]*\Z"
 
 
 def shades(part):
@@ -72,10 +80,8 @@ def test_square_agrees_with_pillow(width):
     ],
 )
 def test_unknown_attributes_are_refused_with_suggestions(config, attributes, message):
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=one_line(message)):
         data.check(config("celeba", attributes=attributes))
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 def test_celeba_attributes_are_those_of_the_builder():
@@ -85,20 +91,17 @@ def test_celeba_attributes_are_those_of_the_builder():
 
 def test_celeba_without_its_files_names_each_of_them(config, tmp_path):
     (tmp_path / "raw").mkdir()
-    with pytest.raises(
-        DataError, match=r"^raw_dir .* lacks list_eval_partition.txt, img_align_celeba.zip, "
-    ) as error:
+    sha256 = "46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74"
+    names = "list_eval_partition.txt, img_align_celeba.zip, "
+    with pytest.raises(DataError, match=rf"(?s)^raw_dir .* lacks {names}.*1443490838 bytes  sha256 {sha256}"):
         data.check(config("celeba", raw_dir=str(tmp_path / "raw")))
-    assert "1443490838 bytes  sha256 46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74" in str(
-        error.value
-    )
 
 
 @pytest.fixture
 def zappos_folder(tmp_path, zappos_zips):
     """Writes one of the zip files into a folder for --raw_dir, perhaps changed."""
 
-    def make(name="ut-zap50k-images-square.zip", change=lambda content: content):
+    def make(name=ZIP, change=lambda content: content):
         folder = tmp_path / "raw"
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(change(zappos_zips[name]))
@@ -107,7 +110,7 @@ def zappos_folder(tmp_path, zappos_zips):
     return make
 
 
-@pytest.mark.parametrize("name", ["ut-zap50k-images-square.zip", "ut-zap50k-images.zip"])
+@pytest.mark.parametrize("name", [ZIP, "ut-zap50k-images.zip"])
 @pytest.mark.parametrize("size", [64, 128])
 def test_zappos_is_read_from_either_file(config, zappos_folder, name, size, tmp_path):
     """Whole shoes on white, divided by a hash of their file names; later without the zip."""
@@ -135,14 +138,14 @@ def test_zappos_is_found_in_the_manual_folder(config, zappos_zips, tmp_path):
 
 
 def test_zappos_without_its_file_names_file_and_folder(config, tmp_path):
-    with pytest.raises(DataError) as error:
-        data.check(config("zappos"))
     manual = tmp_path / "data" / "downloads" / "manual"
-    assert str(error.value) == (
-        "zappos needs ut-zap50k-images-square.zip (or ut-zap50k-images.zip) of "
-        f"https://vision.cs.utexas.edu/projects/finegrained/utzap50k/: put it into {manual}, or into a folder given as "
-        f"--raw_dir. Looked in: {manual}"
+    names = (
+        rf"{ZIP} \(or ut-zap50k-images.zip\) of https://vision.cs.utexas.edu/projects/finegrained/utzap50k/"
     )
+    with pytest.raises(
+        DataError, match=rf"^zappos needs {names}: put it into {manual}, .*--raw_dir. Looked in: {manual}$"
+    ):
+        data.check(config("zappos"))
     assert not (tmp_path / "data").exists()
 
 
@@ -161,7 +164,7 @@ def with_member(name, content=b""):
     [
         (lambda content: content[: len(content) // 2], "is not a complete zip file"),
         (lambda content: b"<html>404</html>", "is not a complete zip file"),
-        (lambda content: zipfile_of_nothing(), "contains no pictures of Zappos"),
+        (lambda content: zipped({}), "contains no pictures of Zappos"),
         (with_member("top/Shoes/Skates/Brand/1.jpg"), "contains what Zappos does not: top/Shoes/Skates/Brand/1.jpg"),
         (with_member("../../Shoes/Heels/1.jpg"), "contains what Zappos does not: "),
         (with_member("top/Shoes/Heels/Brand/1.jpg", bytes(2_000_000)), "contains what Zappos does not: "),
@@ -169,17 +172,9 @@ def with_member(name, content=b""):
 )  # fmt: skip
 def test_another_file_under_zappos_name_is_refused(config, zappos_folder, change, message, tmp_path):
     folder = zappos_folder(change=change)
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=one_line(message)):
         data.check(config("zappos", raw_dir=folder))
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
     assert not (tmp_path / "data").exists()
-
-
-def zipfile_of_nothing():
-    file = io.BytesIO()
-    zipfile.ZipFile(file, "w").close()
-    return file.getvalue()
 
 
 def test_zappos_zip_with_flipped_bits_is_not_prepared(config, zappos_folder, tmp_path):

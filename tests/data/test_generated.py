@@ -59,8 +59,10 @@ def test_render_lines_angles_turn_counter_clockwise():
 
 
 def test_lines_labels_are_sectors():
-    """The mean direction of the bright pixels lies in the sector that the label names, or 0.15 of one beside it: at the
-    place half a row before, a line is drawn up to 4 degrees aside."""
+    """The mean direction of the bright pixels is in the label's sector, or 0.15 of a sector beside it.
+
+    Drawn at its position half a row before, a line is up to 4 degrees aside.
+    """
     images, labels, _ = splits(LINES)[1].take(slice(300))
     offsets = np.arange(32) + 0.5 - 16
     x = (images[..., 0] * offsets[None, None, :]).sum(axis=(1, 2))

@@ -36,7 +36,7 @@ def test_resize_equals_a_slow_implementation(seed):
 
 
 def test_resize_in_chunks_treats_images_alike():
-    """Where one chunk ends and the next begins, in every colour."""
+    """At the border of two chunks, in every colour."""
     images = np.random.default_rng(0).integers(0, 256, (pixels._CHUNK + 3, 7, 7, 3), dtype=np.uint8)
     resized = pixels.resize(images, 8)
     for i in (0, pixels._CHUNK - 1, pixels._CHUNK, pixels._CHUNK + 2):

@@ -1,7 +1,6 @@
 """TFDS's own builders on tiny archives."""
 
 import gzip
-import socket
 
 import numpy as np
 import pytest
@@ -12,15 +11,7 @@ from amr_tf.data.catalog import Places, spec_named
 from amr_tf.data.sources import prepared
 from amr_tf.runtime.errors import DataError
 
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    """Connections are errors: all files are provided."""
-
-    def refuse(*_, **__):
-        raise AssertionError("the network was used")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+pytestmark = pytest.mark.usefixtures("no_connections")
 
 
 def read(dataset, settings):
@@ -79,11 +70,11 @@ def test_kmnist_is_read_in_raw_order(config, put_in_cache, idx_files):
 @pytest.mark.usefixtures("forty_examples")
 def test_mnist_and_fashion_mnist_in_one_data_dir_differ(config, raw_folder):
     """They share file names, by which TFDS would reuse unpacked files."""
-    first = read("mnist", config("mnist", raw_dir=str(raw_folder("mnist"))))
-    second = read(
-        "fashion_mnist", config("fashion_mnist", raw_dir=str(raw_folder("fashion_mnist", offset=50)))
+    splits = (
+        read(name, config(name, raw_dir=str(raw_folder(name, offset))))
+        for name, offset in (("mnist", 0), ("fashion_mnist", 50))
     )
-    for digits, clothes in zip(first, second, strict=True):
+    for digits, clothes in zip(*splits, strict=True):
         assert numbers(digits) == list(range(40))
         assert numbers(clothes) == list(range(50, 90))
 
@@ -153,7 +144,7 @@ def test_damaged_prepared_set_is_named(config, put_in_cache, cifar_files, tmp_pa
     path = next(folder.glob("*train*")) if damage == "records" else folder / "dataset_info.json"
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(
-        DataError, match=rf"^The prepared data set in {folder} cannot be read [^\n]*Remove that folder"
+        DataError, match=rf"^The prepared data set in {folder} cannot be read .*Remove that folder"
     ):
         read("cifar10", config("cifar10"))
 
@@ -161,10 +152,8 @@ def test_damaged_prepared_set_is_named(config, put_in_cache, cifar_files, tmp_pa
 @pytest.mark.slow
 def test_genuine_mnist_is_read_in_the_order_of_its_files(config, shared_mnist):
     """All 70,000 images and labels."""
-    splits = dict(
-        zip(("train", "t10k"), read("mnist", config("mnist", raw_dir=str(shared_mnist))), strict=True)
-    )
-    for prefix, (images, labels, _) in splits.items():
+    splits = read("mnist", config("mnist", raw_dir=str(shared_mnist)))
+    for prefix, (images, labels, _) in zip(("train", "t10k"), splits, strict=True):
         raw = gzip.decompress((shared_mnist / f"{prefix}-images-idx3-ubyte.gz").read_bytes())
         np.testing.assert_array_equal(images.ravel(), np.frombuffer(raw, np.uint8, offset=16))
         raw = gzip.decompress((shared_mnist / f"{prefix}-labels-idx1-ubyte.gz").read_bytes())

@@ -37,7 +37,7 @@ def test_labels_of_attributes_number_the_combinations():
 
 
 def test_attributes_are_what_the_pixels_show(parts):
-    """Each read from the image in a way of its own: colour, box, filled centre of the box, filled corner of it."""
+    """Read from the image by colour, box, filled centre of the box and filled corner of the box."""
     images, _, attributes = parts[1]
     for image, (square, large, filled, blue) in zip(
         images[:500].astype(float), attributes[:500], strict=False

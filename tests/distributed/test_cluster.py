@@ -1,4 +1,4 @@
-"""--strategy=multiworker: what says which worker a process is, and that workers train as one device does.
+"""--strategy=multiworker: the place of a process among the workers, which train as one device does.
 
 The workers are processes on this machine, each with its own address.
 Lost workers: tests/reliability/faults/test_lost_workers.py.
@@ -19,10 +19,15 @@ import pytest
 from amr_tf import train
 from amr_tf.config import Config, ConfigError
 from amr_tf.distributed import cluster
+from amr_tf.distributed.strategy import make_strategy, slurm_task
 from tests.reliability.faults.harness import ROOT, tf_configs
 
 CONFIG = Config(strategy="multiworker")
 TWO = ["a:1", "b:2"]
+SLURM_STEP = {
+    "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "5", "SLURM_STEP_NODELIST": "gpu[1-2],x7",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2),1", "SLURM_JOB_ID": "41",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +40,8 @@ def tf_config(cluster, **task):
     return json.dumps({"cluster": cluster, "task": task})
 
 
-def test_other_strategies_do_not_look_for_other_workers(monkeypatch):
-    """TF_CONFIG is left over in the environment of many a cluster."""
+def test_this_task_of_other_strategies_is_alone(monkeypatch):
+    """Many clusters leave a TF_CONFIG in the environment."""
     monkeypatch.setenv("TF_CONFIG", "no JSON")
     for strategy in ("auto", "none", "mirrored"):
         assert cluster.this_task(Config(strategy=strategy)) == cluster.ALONE
@@ -51,11 +56,12 @@ def test_other_strategies_do_not_look_for_other_workers(monkeypatch):
         (tf_config({"chief": ["c:3"], "worker": TWO}, type="chief", index=0), 0, ["c:3", *TWO]),
         (tf_config({"chief": ["c:3"], "worker": TWO}, type="worker", index=1), 2, ["c:3", *TWO]),
         (tf_config({"worker": ["[::1]:65535"]}, type="worker", index=0), 0, ["[::1]:65535"]),
+        (tf_config({"worker": ["gpu-1.example.org:1"]}, type="worker", index=0), 0, ["gpu-1.example.org:1"]),
     ],
 )
-def test_tf_config_names_this_worker(monkeypatch, text, index, addresses):
+def test_this_task_is_that_of_tf_config(monkeypatch, text, index, addresses):
     monkeypatch.setenv("TF_CONFIG", text)
-    monkeypatch.setenv("SLURM_PROCID", "7")  # TF_CONFIG goes first
+    monkeypatch.setenv("SLURM_PROCID", "7")  # TF_CONFIG takes precedence
     task = cluster.this_task(CONFIG)
     assert task == cluster.Task(index, len(addresses), tuple(addresses))
     assert task.address == addresses[index]
@@ -63,85 +69,71 @@ def test_tf_config_names_this_worker(monkeypatch, text, index, addresses):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    "text",
     [
-        ("", "is JSON"),
-        ("{'cluster': {}}", "is JSON"),
-        ("[" * 100_000, "is JSON"),
-        ("{}", "names the cluster and this task"),
-        ('["cluster", "task"]', "names the cluster and this task"),
-        (json.dumps({"cluster": {"worker": TWO}}), "names the cluster and this task"),
-        (tf_config({"ps": ["a:1"], "worker": TWO}, type="worker", index=0), "workers and perhaps a chief"),
-        (tf_config({"worker": "a:1"}, type="worker", index=0), "workers and perhaps a chief"),
-        (tf_config({}, type="worker", index=0), "names every worker"),
-        (tf_config({"worker": ["a"]}, type="worker", index=0), "as host:port"),
-        (tf_config({"worker": ["a:0"]}, type="worker", index=0), "as host:port"),
-        (tf_config({"worker": ["a:65536"]}, type="worker", index=0), "as host:port"),
-        (tf_config({"worker": ["a..b:1"]}, type="worker", index=0), "as host:port"),
-        (tf_config({"worker": [1]}, type="worker", index=0), "as host:port"),
-        (tf_config({"chief": TWO}, type="chief", index=0), "one chief at most"),
-        (tf_config({"worker": ["a:1", "a:1"]}, type="worker", index=0), "an address of its own"),
-        (tf_config({"worker": TWO}, type="worker", index=2), "which of its workers this is"),
-        (tf_config({"worker": TWO}, type="worker", index=-1), "which of its workers this is"),
-        (tf_config({"worker": TWO}, type="worker", index="0"), "which of its workers this is"),
-        (tf_config({"worker": TWO}, type="worker"), "which of its workers this is"),
-        (tf_config({"worker": TWO}, type="evaluator", index=0), "which of its workers this is"),
-        (tf_config({"worker": TWO}, type=[], index=0), "which of its workers this is"),
+        "", "{'cluster': {}}", "[" * 100_000, "{}", '["cluster", "task"]', json.dumps({"cluster": {"worker": TWO}}),
+        tf_config({"ps": ["a:1"], "worker": TWO}, type="worker", index=0),
+        tf_config({"worker": "a:1"}, type="worker", index=0),
+        tf_config({}, type="worker", index=0),
+        *(
+            tf_config({"worker": [address]}, type="worker", index=0)
+            for address in ("a", "a:0", "a:65536", "a..b:1", "a b:1", "a:\u0661", 1)
+        ),
+        tf_config({"chief": TWO}, type="chief", index=0),
+        tf_config({"worker": ["a:1", "a:1"]}, type="worker", index=0),
+        tf_config({"worker": TWO}, type="worker"),
+        *(tf_config({"worker": TWO}, type="worker", index=index) for index in (2, -1, "0", True)),
+        *(tf_config({"worker": TWO}, type=kind, index=0) for kind in ("chief", "evaluator", [])),
     ],
-)
-def test_a_bad_tf_config_is_refused_in_one_line(monkeypatch, text, said):
+)  # fmt: skip
+def test_this_task_invalid_tf_config_is_one_line(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ConfigError) as error:
         cluster.this_task(CONFIG)
-    assert str(error.value).startswith("TF_CONFIG ")
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 450
-
-
-def test_without_tf_config_or_slurm_both_are_named():
-    with pytest.raises(ConfigError, match=r"TF_CONFIG or by srun.*Received: neither"):
-        cluster.this_task(CONFIG)
+    message = str(error.value)
+    assert message.startswith("TF_CONFIG does not describe the workers and this task. Received: " + text[:50])
+    assert "\n" not in message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
-        ({"SLURM_PROCID": "0"}, "Missing: SLURM_STEP_NUM_TASKS, SLURM_STEP_NODELIST"),
-        ({"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "2"}, "SLURM_PROCID=2 SLURM_STEP_NUM_TASKS=2"),
-        ({"SLURM_PROCID": "x", "SLURM_STEP_NUM_TASKS": "2"}, "SLURM_PROCID=x"),
+        ({}, "needs TF_CONFIG or Slurm's variables. Received: neither"),
+        ({"SLURM_PROCID": "0"}, "Received: SLURM_PROCID=0 SLURM_STEP_NUM_TASKS= "),
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, "SLURM_STEP_NODELIST= "),
+        (SLURM_STEP | {"SLURM_PROCID": "5"}, "Received: SLURM_PROCID=5 SLURM_STEP_NUM_TASKS=5 "),
+        (SLURM_STEP | {"SLURM_PROCID": "x"}, "Received: SLURM_PROCID=x "),
     ],
 )
-def test_slurm_s_variables_that_name_no_task_are_refused(monkeypatch, variables, said):
-    others = {name: "1" for name in cluster.SLURM[2:]} if len(variables) > 1 else {}
-    for name, value in (others | variables).items():
+def test_this_task_invalid_slurm_step_is_refused(monkeypatch, variables, message):
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError, match=f"start with srun.*{said}"):
+    with pytest.raises(ConfigError, match=f"{message}.*srun"):
         cluster.this_task(CONFIG)
 
 
-def test_a_port_on_which_another_process_listens_is_refused():
-    """gRPC listens with SO_REUSEPORT: two runs of one user would share the port without a word."""
+def test_wait_for_peers_port_in_use_is_refused():
+    """gRPC listens with SO_REUSEPORT: two runs of one user would share the port silently."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("", 0))
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(ConfigError, match=rf"cannot be had \(Address already in use\).*{address}"):
-            cluster.meet(cluster.Task(0, 1, (address,)))
+        with pytest.raises(ConfigError, match=rf"\(Address already in use\).*{address}"):
+            cluster.wait_for_peers(cluster.Task(0, 1, (address,)))
 
 
-def test_workers_wait_for_each_other_and_say_for_whom(capsys):
-    """Two of three, started one after the other, go on when the third is there, and not before."""
+def test_wait_for_peers_waits_and_names_the_missing(capsys):
+    """Two of three workers, started one after the other, continue when the third one starts, and not before."""
     addresses = tuple(json.loads(tf_configs(3)[0])["cluster"]["worker"])
     over = threading.Event()
 
     def worker(index):
-        cluster.meet(cluster.Task(index, 3, addresses))
+        cluster.wait_for_peers(cluster.Task(index, 3, addresses))
         met.append(index)
-        with socket.create_server(
-            ("", int(addresses[index].rpartition(":")[2]))
-        ):  # as TensorFlow does at once
+        port = int(addresses[index].rpartition(":")[2])
+        with socket.create_server(("", port)):  # as TensorFlow does at once
             over.wait(20)
 
     met: list[int] = []
@@ -162,33 +154,24 @@ def test_workers_wait_for_each_other_and_say_for_whom(capsys):
     assert not any(line.startswith("worker 2") for line in out)
 
 
-def test_a_batch_that_workers_cannot_share_is_refused_before_they_wait_for_each_other(monkeypatch):
-    from amr_tf.distributed.strategy import make_strategy
-
+def test_make_strategy_unshared_batch_is_refused_at_once(monkeypatch):
+    """Before the workers wait for each other."""
     monkeypatch.setenv("TF_CONFIG", tf_config({"worker": TWO}, type="worker", index=0))
     with pytest.raises(ConfigError, match=r"equal share.*--batch_size=7 --k=2 on 2 devices"):
         make_strategy(Config(strategy="multiworker", batch_size=7))
 
 
-def test_the_command_refuses_a_bad_tf_config_in_one_line(monkeypatch, capsys):
+def test_train_command_invalid_tf_config_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("TF_CONFIG", "{")
     assert train.main(["--strategy=multiworker"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("amr_tf.train: TF_CONFIG is JSON, such as ")
+    assert err.startswith("amr_tf.train: TF_CONFIG ")
     assert err.count("\n") == 1
 
 
-SLURM_STEP = {
-    "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "5", "SLURM_STEP_NODELIST": "gpu[1-2],x7",
-    "SLURM_STEP_TASKS_PER_NODE": "2(x2),1", "SLURM_JOB_ID": "41",
-}  # fmt: skip
-
-
-def test_slurm_s_tasks_get_an_address_each(monkeypatch):
-    """By TensorFlow's resolver, which needs help where there are no GPUs; the ports depend on the job."""
-    from amr_tf.distributed.strategy import slurm_task
-
+def test_slurm_task_has_the_addresses_of_the_step(monkeypatch):
+    """TensorFlow's resolver needs help without GPUs; the ports depend on the job."""
     for name, value in SLURM_STEP.items():
         monkeypatch.setenv(name, value)
     first = 12_000 + 64 * 41
@@ -202,12 +185,12 @@ def test_slurm_s_tasks_get_an_address_each(monkeypatch):
     with pytest.raises(ConfigError, match=rf"worker 3 of 5 on gpu1, expected on gpu2:{first + 1}"):
         slurm_task(task)
     monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "2(x2)")
-    with pytest.raises(ConfigError, match="do not fit together"):
+    with pytest.raises(ConfigError, match="contradict each other"):
         slurm_task(task)
 
 
 def replay(folder, name, *flags, environments=({},)):
-    """What processes of tests/support/worker_replay.py found, one for each environment, by index."""
+    """Runs tests/support/worker_replay.py in each environment; returns what the processes computed."""
     command = [sys.executable, "-m", "tests.support.worker_replay", str(folder)]
     started = [
         subprocess.Popen(
@@ -223,7 +206,7 @@ def replay(folder, name, *flags, environments=({},)):
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    """What one device finds: one_device(update_g_every)."""
+    """The result of one device: one_device(update_g_every)."""
 
     @functools.cache
     def found(update_g_every):
@@ -234,8 +217,8 @@ def one_device(tmp_path_factory):
 
 
 @pytest.mark.soak
-def test_four_devices_of_one_process_train_as_one_does(one_device, tmp_path):
-    """Two of them, and all ways to run a step: test_distribution.py."""
+def test_training_on_four_devices_equals_one(one_device, tmp_path):
+    """Two devices, and all ways to run a step: test_strategy.py."""
     (found,) = replay(tmp_path, "four", "--strategy=mirrored", "--cpu_devices=4", "--update_g_every=1")
     assert_like(found, one_device(1))
     assert_draws_differ([found], 4)
@@ -245,8 +228,8 @@ def test_four_devices_of_one_process_train_as_one_does(one_device, tmp_path):
     ("count", "update_g_every"),
     [pytest.param(2, 3, marks=pytest.mark.slow), pytest.param(3, 1, marks=pytest.mark.soak)],
 )
-def test_workers_train_as_one_device_does(one_device, tmp_path, count, update_g_every):
-    """Losses after each step, the evaluation, and all weights; each worker reads its own share of the real batches."""
+def test_training_on_workers_equals_one_device(one_device, tmp_path, count, update_g_every):
+    """Losses of each step, the evaluation and all weights; each worker reads its own share of the real batches."""
     flags = ("--strategy=multiworker", f"--update_g_every={update_g_every}")
     environments = [{"TF_CONFIG": text} for text in tf_configs(count)]
     found = replay(tmp_path, "worker", *flags, environments=environments)
@@ -259,8 +242,8 @@ def test_workers_train_as_one_device_does(one_device, tmp_path, count, update_g_
 
 
 @pytest.mark.slow
-def test_workers_stay_equal_with_supervised_mixing(tmp_path):
-    """Each asks for attributes of its own: no draw of these respects the shares, so only the workers are compared."""
+def test_training_supervised_workers_stay_equal(tmp_path):
+    """Each worker draws its own attributes, whatever the shares, so only the workers are compared."""
     flags = (
         "--strategy=multiworker", "--dataset=shapes", "--train_examples=500", "--arch=amr_fixed", "--latent=32",
         "--model=amr_supervised", "--update_g_every=1",
@@ -275,7 +258,7 @@ def test_workers_stay_equal_with_supervised_mixing(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_task_of_slurm_trains_as_one_device_does(one_device, tmp_path):
+def test_training_in_slurm_equals_one_device(one_device, tmp_path):
     host = socket.gethostname()
     step = {
         "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NODELIST": host, "SLURMD_NODENAME": host,

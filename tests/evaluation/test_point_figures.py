@@ -41,9 +41,7 @@ def test_seeds_share_a_panel_named_by_differing_settings(opened):
 def test_spiral_shows_points_and_the_distance_of_the_metric(trained, tmp_path, monkeypatch, opened):
     """Two seeds have mean and sample standard deviation."""
     drawn, clouds = [], charts.clouds
-    monkeypatch.setattr(
-        charts, "clouds", lambda *given, **more: drawn.append(given[0]) or clouds(*given, **more)
-    )
+    monkeypatch.setattr(charts, "clouds", lambda panels: drawn.append(panels) or clouds(panels))
     command = [f"--run_dir={trained}/*", "--checkpoint=last", "--figures=spiral,latent", "--metrics=spiral"]
     assert evaluate.main([*command, f"--out={tmp_path}"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"spiral.png", "latent.png"}

@@ -31,7 +31,7 @@ def test_every_model_trains_with_every_architecture(model, arch, tmp_path):
     """Two steps, finite losses, every network moves; a checkpoint restores every variable bit for bit.
 
     Variables are weights, u, optimizer slots and step. The step is compiled for one model with every architecture and
-    for one architecture with every model; `data/test_train_on_pictures.py` compiles the residual networks.
+    for one architecture with every model; `data/test_commands.py` compiles the residual networks.
     """
     settings = {"update_g_every": 1} | ({"latent_width": 32} if arch == "resnet" else {})
     compiled = arch != "resnet" and (model == "amr" or arch == "mlp")

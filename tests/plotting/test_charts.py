@@ -40,10 +40,10 @@ def test_masks_are_heat_maps_with_numbered_maps():
 @pytest.mark.parametrize("count", [1, 5])
 def test_clouds_have_a_panel_each_with_mixes_on_top(dimensions, count):
     clouds = [charts.Cloud(f"{n}\nline", REAL[:, :dimensions], MIXED[:, :dimensions]) for n in range(count)]
-    figure = charts.clouds(clouds, ("real", "mixes"), (charts.BLUE, charts.ORANGE), reach=1.2)
+    figure = charts.clouds(clouds)
     picture = charts.picture(figure)
     assert [axes.get_title() for axes in figure.axes] == [cloud.title for cloud in clouds]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["real", "mixes"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(charts.POINTS[dimensions])
     for axes in figure.axes:
         title = axes.title.get_window_extent()
         assert title.y1 <= picture.shape[0]

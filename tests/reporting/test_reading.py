@@ -1,4 +1,4 @@
-"""Which folders are runs, and what is said of those that cannot be read."""
+"""Run folders that a command names, and the errors of those that cannot be read."""
 
 import json
 
@@ -9,16 +9,11 @@ from amr_tf.runs.folder import RunError
 from tests.reporting.run_folders import write_run
 
 
-def test_folders_are_searched_in_depth_and_each_run_is_found_once(three, tmp_path):
+def test_folders_are_searched_in_depth_each_run_once(three, tmp_path):
     deep = write_run(tmp_path / "runs" / "walk" / "lambda_2", [0.5])
-    found = reading.find([str(three), str(deep), str(tmp_path / "runs" / "amr_s*")])
-    assert sorted(path.name for path in found) == ["amr_s0", "amr_s1", "amr_s2", "lambda_2"]
-
-
-def test_a_run_that_is_reached_by_two_names_is_one(tmp_path):
-    write_run(tmp_path / "run", [0.5])
-    (tmp_path / "link").symlink_to("run")
-    assert len(reading.find([str(tmp_path / "link"), str(tmp_path / "run")])) == 1
+    (tmp_path / "link").symlink_to(deep)
+    found = reading.find([str(three), str(deep), str(tmp_path / "runs" / "amr_s*"), str(tmp_path / "link")])
+    assert sorted(path.resolve().name for path in found) == ["amr_s0", "amr_s1", "amr_s2", "lambda_2"]
 
 
 def test_a_folder_whose_name_looks_like_a_pattern_is_a_folder(tmp_path):
@@ -56,21 +51,22 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
 
 def test_the_newest_picture_is_taken(tmp_path):
     folder = write_run(tmp_path / "run", [0.5])
-    for name in (
-        "epoch_00012_interpolations.png",
-        "epoch_00009_interpolations.png",
-        "epoch_x_interpolations.png",
-    ):
-        (folder / "images" / name).write_bytes(b"")
+    for epoch in ("00012", "00009", "x"):
+        (folder / "images" / f"epoch_{epoch}_interpolations.png").write_bytes(b"")
     assert reading.read(folder).interpolations.name == "epoch_00012_interpolations.png"
 
 
-def test_a_setting_that_a_run_does_not_know_has_its_default(tmp_path):
-    folder = write_run(tmp_path / "run", [0.5])
+def test_results_of_earlier_versions_are_read(tmp_path):
+    """Later settings have their defaults; renamed models and metrics are read under their new names."""
+    folder = write_run(tmp_path / "run", [0.5], {"factor_vae_dlib": {"score": 0.5, "checkpoint": "last"}})
     content = json.loads((folder / "results.json").read_text())
     del content["config"]["schedule"]
+    content["config"] |= {"model": "acai_amr", "lambdas": ""}
     (folder / "results.json").write_text(json.dumps(content))
-    assert reading.read(folder).config.schedule == "constant"
+    run = reading.read(folder)
+    assert (run.config.schedule, run.config.model) == ("constant", "acai_rerun")
+    assert run.scores == {"factor_vae_disentanglement_lib": 0.5}
+    assert run.checkpoints == {"factor_vae_disentanglement_lib": "last"}
 
 
 @pytest.mark.parametrize(
@@ -98,11 +94,11 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, name, text):
 
 
 @pytest.mark.parametrize("metrics", [[1], {"probe": 3}, {"probe": None}])
-def test_metrics_that_are_none_are_damage(tmp_path, metrics):
+def test_invalid_metrics_are_damage(tmp_path, metrics):
     folder = write_run(tmp_path / "run", [0.5], about={"metrics": metrics})
     with pytest.raises(RunError, match=r"results\.json"):
         reading.read(folder)
 
 
-def test_what_no_terminal_shows_becomes_question_marks():
+def test_unprintable_characters_become_question_marks():
     assert reading.printable("a\x1b[2Jb\n\udcff\N{ZERO WIDTH SPACE}ü") == "a?[2Jb???ü"

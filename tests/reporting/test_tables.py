@@ -26,27 +26,18 @@ def records(report, column, method):
 def test_a_cell_shows_the_paper_ours_and_the_difference(three):
     """90, 92 and 97: mean 93, sd sqrt(13); 93 - 98.01 = -5.01; half an interval is 4.302653 sqrt(13 / 3)."""
     report = tables.paper_table(TABLES["1"], read(*three.iterdir()))
-    row = rows(report, "MNIST, d_h = 32")["AMR mixup k=2"]
-    assert row == {
-        "method": "AMR mixup k=2",
-        "paper (lambda)": "98.01 +- 0.10 (10)",
-        "ours": "93.00 +- 3.61",
-        "95 % t interval": "84.04 to 101.96",
-        "ours - paper": "-5.01",
-        "test at that epoch": "92.00 +- 3.61",
-        "seeds": "0, 1, 2",
-        "settings": "not the paper's [1]",
-    }
+    assert list(rows(report, "MNIST, d_h = 32")["AMR mixup k=2"].items()) == [
+        ("method", "AMR mixup k=2"), ("paper (lambda)", "98.01 +- 0.10 (10)"), ("ours", "93.00 +- 3.61"),
+        ("95 % t interval", "84.04 to 101.96"), ("ours - paper", "-5.01"), ("test at that epoch", "92.00 +- 3.61"),
+        ("seeds", "0, 1, 2"), ("settings", "not the paper's [1]"),
+    ]  # fmt: skip
     assert report.footnotes[0] == "Not the paper's protocol: epochs 2 instead of 2000."
     (record,) = records(report, "MNIST, d_h = 32", "AMR mixup k=2")
     assert record["ours_minus_paper"] == pytest.approx(93 - 98.01)
     assert record["ours_n"] == 3
     assert record["settings"] == "Not the paper's protocol: epochs 2 instead of 2000."
     assert record["runs"].count("amr_s") == 3
-
-
-def test_a_cell_without_a_run_says_so(three):
-    report = tables.paper_table(TABLES["1"], read(*three.iterdir()))
+    # A cell without a run
     assert list(rows(report, "KMNIST, d_h = 32")["AE+GAN"].values()) == [
         "AE+GAN", "76.18 +- 1.79 (10)", "no run", "-", "-", "-", "-", "-",
     ]  # fmt: skip
@@ -73,19 +64,13 @@ def test_published_settings_come_first_and_are_not_marked(tmp_path):
 
 
 def test_acai_as_published_is_compared_by_its_last_tests(tmp_path):
-    run = write_run(tmp_path / "run", [0.9, 0.5, 0.5], tests=[0.1, 0.2, 0.6], model="acai", **SIX)
-    row = rows(tables.paper_table(TABLES["1"], read(run)), "MNIST, d_h = 32")["ACAI as published"]
-    assert (row["paper (lambda)"], row["ours"], row["ours - paper"]) == (
-        "98.25 +- 0.11 [1]",
-        "20.00",
-        "-78.25",
-    )
-    assert row["test at that epoch"] == "10.00"
-
-
-def test_the_larger_data_of_acai_are_a_footnote(tmp_path):
-    report = tables.paper_table(TABLES["1"], read(write_run(tmp_path / "run", [0.9])))
-    assert rows(report, "MNIST, d_h = 32")["ACAI as published"]["paper (lambda)"] == "98.25 +- 0.11 [1]"
+    """Footnotes say that its training data were larger."""
+    run = write_run(tmp_path / "run", [0.9, 0.5, 0.5], tests=[0.1, 0.2, 0.6], model="acai", **SIX, epochs=256)
+    report = tables.paper_table(TABLES["1"], read(run))
+    row = rows(report, "MNIST, d_h = 32")["ACAI as published"]
+    assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["test at that epoch"]) == (
+        "98.25 +- 0.11 [1]", "20.00", "-78.25", "10.00",
+    )  # fmt: skip
     assert rows(report, "SVHN, d_h = 32")["ACAI as published"]["paper (lambda)"] == "34.47 +- 1.14 [2]"
     assert "all 60,000 training images of MNIST" in report.footnotes[0]
     assert "604,388" in report.footnotes[1]
@@ -115,51 +100,41 @@ def test_runs_of_no_cell_are_named(tmp_path):
     assert {row["ours"] for row in rows(report, "MNIST, d_h = 32").values()} == {"no run"}
 
 
-def test_low_data_has_its_own_cells_and_no_published_number(tmp_path):
-    few = write_run(tmp_path / "few", [0.3], dataset="svhn", latent=2, train_examples=5000, epochs=6000)
-    found = rows(tables.paper_table(TABLES["low_data"], read(few)), "SVHN, 5,000 training examples, d_h = 32")
+@pytest.mark.parametrize("weight", [10.0, 5.0])
+def test_low_data_is_compared_with_its_preset(tmp_path, weight):
+    """No number is published, and the paper's lambda for few examples is unknown."""
+    settings = {"dataset": "svhn", "latent": 2, "train_examples": 5000, "epochs": 6000, "lambda_": weight}
+    report = tables.paper_table(TABLES["low_data"], read(write_run(tmp_path / "few", [0.3], **settings)))
+    found = rows(report, "SVHN, 5,000 training examples, d_h = 32")
     row = found["AMR mixup k=2"]
     assert (row["paper (lambda)"], row["ours"], row["ours - paper"]) == ("not in our sources", "30.00", "-")
-    assert row["settings"] == "the preset's"
     assert found["AE+GAN"]["ours"] == "no run"
+    same = weight == 10
+    assert row["settings"] == ("the preset's" if same else "not the preset's [1]")
+    assert report.footnotes == ([] if same else ["Not the preset's settings: lambda 5 instead of 10."])
 
 
-def test_an_unknown_protocol_is_compared_with_the_preset(tmp_path):
-    """The paper's lambda for few examples is unknown: another one differs from the preset's settings only."""
-    few = write_run(
-        tmp_path / "few", [0.3], dataset="svhn", latent=2, train_examples=5000, epochs=6000, lambda_=5.0
-    )
-    report = tables.paper_table(TABLES["low_data"], read(few))
-    assert report.footnotes == ["Not the preset's settings: lambda 5 instead of 10."]
-    assert report.sections[1].rows[1][-1] == "not the preset's [1]"
-
-
-def test_table_3_has_the_published_and_the_correct_score(tmp_path):
-    for seed, (dfv, vae) in enumerate([(0.48, 0.60), (0.52, 0.70)]):
-        scores = {"amr_dfv": {"score": dfv}, "factor_vae": {"score": vae}}
-        write_run(tmp_path / str(seed), [0.9], scores, **DSPRITES, seed=seed, epochs=1)
+@pytest.mark.parametrize(
+    ("scores", "ours", "difference", "correct"),
+    [
+        ([(0.48, 0.60), (0.52, 0.70)], "50.00 +- 2.83", "+1.00", "65.00 +- 7.07"),
+        ([(0.5, 0.6), None], "50.00 (n = 1)", "+1.00", "60.00 (n = 1)"),
+        ([None], "-", "-", "-"),
+    ],
+    ids=["evaluated", "one of two evaluated", "not evaluated"],
+)
+def test_table_3_has_the_published_and_the_correct_score(tmp_path, scores, ours, difference, correct):
+    for seed, pair in enumerate(scores):
+        names = ("amr_dfv", "factor_vae")
+        metrics = {name: {"score": score} for name, score in zip(names, pair or (), strict=False)}
+        write_run(tmp_path / str(seed), [0.9], metrics, **DSPRITES, seed=seed, epochs=1)
     report = tables.paper_table(TABLES["3"], read(*tmp_path.iterdir()))
     row = rows(report, "dSprites, flat code of 10")["AMR mixup k=2"]
-    assert (row["paper (lambda)"], row["ours"], row["ours - paper"]) == (
-        "49.00 +- 6.72 (1)", "50.00 +- 2.83", "+1.00",
+    assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["factor_vae"]) == (
+        "49.00 +- 6.72 (1)", ours, difference, correct,
     )  # fmt: skip
-    assert row["factor_vae"] == "65.00 +- 7.07"
+    assert row["seeds"] == ", ".join(map(str, range(len(scores))))
     assert "its ceiling is 80 %, and a collapsed code scores 80 %" in report.protocol
-
-
-def test_an_unevaluated_run_has_no_number_in_table_3(tmp_path):
-    run = write_run(tmp_path / "run", [0.9], **DSPRITES)
-    row = rows(tables.paper_table(TABLES["3"], read(run)), "dSprites, flat code of 10")["AMR mixup k=2"]
-    assert (row["ours"], row["ours - paper"], row["factor_vae"], row["seeds"]) == ("-", "-", "-", "0")
-
-
-def test_a_mean_of_fewer_seeds_says_so(tmp_path):
-    for seed, scores in enumerate(({"amr_dfv": {"score": 0.5}}, {})):
-        write_run(tmp_path / str(seed), [0.9], scores, **DSPRITES, seed=seed)
-    row = rows(tables.paper_table(TABLES["3"], read(*tmp_path.iterdir())), "dSprites, flat code of 10")[
-        "AMR mixup k=2"
-    ]
-    assert (row["ours"], row["seeds"]) == ("50.00 (n = 1)", "0, 1")
 
 
 def test_a_cell_without_a_preset_is_missing(three, monkeypatch, tmp_path):
@@ -211,20 +186,11 @@ def test_remarks_on_the_runs_behind_a_mean(tmp_path):
 
 def test_each_run_is_named_with_where_it_was_made(three):
     report = tables.paper_table(TABLES["1"], read(*sorted(three.iterdir())))
-    row = dict(zip(report.provenance.head, report.provenance.rows[1], strict=True))
-    assert row == {
-        "run folder": f"{three}/amr_s1",
-        "group": "mnist, amr mixup k=2",
-        "seed": "1",
-        "epochs": "2 of 2",
-        "training time": "0.01 h",
-        "validation (best epoch)": "92.00 (1)",
-        "test": "91.00",
-        "data": "mnist",
-        "commit": "c0ffeec0ffee",
-        "hardware": "a CPU, 2 cores",
-        "versions": "keras 3.15.1",
-    }
+    assert list(zip(report.provenance.head, report.provenance.rows[1], strict=True)) == [
+        ("run folder", f"{three}/amr_s1"), ("group", "mnist, amr mixup k=2"), ("seed", "1"), ("epochs", "2 of 2"),
+        ("training time", "0.01 h"), ("validation (best epoch)", "92.00 (1)"), ("test", "91.00"), ("data", "mnist"),
+        ("commit", "c0ffeec0ffee"), ("hardware", "a CPU, 2 cores"), ("versions", "keras 3.15.1"),
+    ]  # fmt: skip
     assert tables.summary_line(report.groups) == (
         f"Runs in {three}: amr_s0, amr_s1, amr_s2. Data: mnist. Commit: c0ffeec0ffee. Hardware: a CPU, 2 cores."
     )

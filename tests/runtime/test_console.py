@@ -7,6 +7,7 @@ import pytest
 import rich.table
 from rich.text import Text
 
+from amr_tf.runtime import console
 from amr_tf.runtime.console import Console, LoggedConsole, Output
 from amr_tf.runtime.errors import UserError
 
@@ -15,14 +16,14 @@ SHOWN = "a?[2J?1m?\r\tb??"
 
 
 def test_text_stream_replaces_control_characters(tmp_path):
-    stream = Output(tmp_path / "x", "w").text()
+    stream = console.Text(Output(tmp_path / "x", "w"))
     assert stream.write(f"{HOSTILE}\n") == len(HOSTILE) + 1
     stream.close()
     assert (tmp_path / "x").read_bytes().decode() == f"{SHOWN}\n"
 
 
 def test_console_escapes_come_from_rich_only(tmp_path, monkeypatch):
-    stream = Output(tmp_path / "x", "w").text()
+    stream = console.Text(Output(tmp_path / "x", "w"))
     monkeypatch.setattr(sys, "stdout", stream)
     shown = Console(force_terminal=True, color_system="standard")
     table = rich.table.Table("[b]", box=None)
@@ -45,8 +46,8 @@ def test_console_wraps_only_with_a_pipe_width(capsys):
 @pytest.mark.parametrize(
     ("error", "last"),
     [
-        (UserError("diverged"), "diverged"),
-        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (UserError("diverged"), "UserError: diverged"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
         (ZeroDivisionError("bug"), "ZeroDivisionError: bug"),
     ],
     ids=repr,

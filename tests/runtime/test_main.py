@@ -21,7 +21,9 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("command", FAILURES, ids=lambda command: command.program)
-def test_debug_shows_the_traceback_of_an_error(command, capsys):
+def test_debug_is_in_help_and_shows_the_traceback(command, capsys):
+    assert command(["--help", "--debug"]) == 0
+    assert DEBUG_HELP in capsys.readouterr().out
     assert command(FAILURES[command]) == 2
     line = capsys.readouterr().err
     assert line.startswith(f"{command.program}: ")
@@ -30,12 +32,6 @@ def test_debug_shows_the_traceback_of_an_error(command, capsys):
     said = capsys.readouterr().err
     assert said.startswith("Traceback (most recent call last):")
     assert said.endswith(line)
-
-
-@pytest.mark.parametrize("command", FAILURES, ids=lambda command: command.program)
-def test_help_names_debug(command, capsys):
-    assert command(["--help", "--debug"]) == 0
-    assert DEBUG_HELP in capsys.readouterr().out
 
 
 def raising(error: BaseException) -> Command:

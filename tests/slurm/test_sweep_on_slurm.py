@@ -3,6 +3,7 @@
 `make test-slurm` makes a cluster of this machine for them.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,7 @@ def test_a_sweep_that_is_killed_and_interrupted_finds_its_jobs_again(tmp_path, o
     assert "6 jobs: 6 done" in sweep.lines
     assert starts(out) == dict.fromkeys(JOBS, 1)
     assert (out / "report.md").exists()
+    assert all(os.stat(folder).st_mode & 0o077 == 0 for folder in (out / ".sweep").glob("submitted_*"))
 
 
 def test_a_job_whose_time_is_up_saves_and_is_queued_again(tmp_path, out):

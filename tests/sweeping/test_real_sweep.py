@@ -14,7 +14,7 @@ def out(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_killed_and_interrupted_ends_complete(tmp_path, out):
+def test_sweep_killed_and_interrupted_ends_complete(tmp_path, out):
     """Beside them, one job that cannot run, as somebody else's files lie where its runs should."""
     recipes = write_presets(tmp_path / "recipes")
     foreign = tmp_path / "recipes" / "foreign.flags"

@@ -1,4 +1,4 @@
-"""What is written down after an epoch, in which order, and how speed is counted."""
+"""The files written after an epoch, their order, and the speed."""
 
 import json
 
@@ -13,7 +13,7 @@ from amr_tf.training import callbacks
 
 
 class Clock:
-    """A clock that stands until it is told to go on."""
+    """A clock that a test sets."""
 
     def __init__(self, monkeypatch):
         self.now = 0.0
@@ -21,7 +21,7 @@ class Clock:
 
 
 def images_per_second(clock, calls, steps_a_call=1, between=0.0):
-    """What Progress says of an epoch whose calls took these seconds, with other work in between."""
+    """Returns the speed of an epoch whose calls took these seconds, with other work in between."""
     console = rich.console.Console(quiet=True)
     length = len(calls) * steps_a_call
     progress = callbacks.Progress(10, length, epochs=1, first_step=0, console=console)
@@ -43,10 +43,10 @@ def images_per_second(clock, calls, steps_a_call=1, between=0.0):
         ([9, 1, 1], 1, 0, 10),  # the first call compiles
         ([1, 2, 2], 1, 60, 5),  # saves between the steps are not steps
         ([9, 1, 1], 4, 0, 40),
-        ([2], 4, 0, 20),  # there is no other
+        ([2], 4, 0, 20),  # the only call
     ],
 )
-def test_speed_is_that_of_the_steps_alone(monkeypatch, calls, steps_a_call, between, expected):
+def test_progress_speed_is_that_of_the_steps_alone(monkeypatch, calls, steps_a_call, between, expected):
     assert images_per_second(Clock(monkeypatch), calls, steps_a_call, between) == pytest.approx(expected)
 
 
@@ -64,20 +64,20 @@ def accuracies(validation):
 
 @pytest.fixture
 def warnings():
-    """The lines that were meant for the user."""
+    """The lines for the user."""
     return []
 
 
 @pytest.fixture
 def results(tmp_path, warnings):
-    """Results of a run of which one epoch is over."""
+    """Results of a run after one epoch."""
     folder = RunFolder(Config(run_dir=str(tmp_path)))
     written = callbacks.Results(folder, {}, [row(1, 0.5)], Checkpoints(), warnings.append)
     written.set_model(type("Model", (), {"step": keras.Variable(8, dtype="int64")}))
     return written
 
 
-def test_the_best_checkpoint_is_that_of_the_highest_validation_accuracy(results):
+def test_results_best_step_is_that_of_the_best_validation(results):
     assert results.checkpoints.best_step == 4
     results.on_epoch_end(1, accuracies(0.5))
     assert results.checkpoints.best_step == 4, "the first of equals"
@@ -85,8 +85,8 @@ def test_the_best_checkpoint_is_that_of_the_highest_validation_accuracy(results)
     assert results.checkpoints.best_step == 8
 
 
-def test_an_epoch_has_its_row_only_when_the_results_are_written(results, monkeypatch):
-    """The row says that the epoch is over: cut off before it, the results would stay old for ever."""
+def test_results_row_is_written_after_the_results(results, monkeypatch):
+    """The row ends the epoch: a kill after it would leave old results forever."""
 
     def full(*_):
         raise OSError("no space left")
@@ -97,14 +97,14 @@ def test_an_epoch_has_its_row_only_when_the_results_are_written(results, monkeyp
     assert not results.run.metrics.exists()
 
 
-def test_results_name_the_best_and_the_last_epoch(results):
+def test_results_contain_the_best_and_the_last_epoch(results):
     results.on_epoch_end(1, accuracies(0.4))
     found = json.loads(results.run.results.read_text())
     assert (found["best"]["epoch"], found["last"]["epoch"]) == (1, 2)
     assert read_rows(results.run.metrics) == [row(1, 0.5), row(2, 0.4)]
 
 
-def test_what_was_evaluated_stays_when_the_run_goes_on(results, warnings):
+def test_results_keep_metrics_of_an_evaluation(results, warnings):
     results.run.results.write_text('{"metrics": {"probe": {"score": 0.9}}, "commit": "old"}')
     results.on_train_begin()
     results.on_epoch_end(1, accuracies(0.4))
@@ -113,7 +113,7 @@ def test_what_was_evaluated_stays_when_the_run_goes_on(results, warnings):
     assert "commit" not in found
 
 
-def test_damaged_results_are_kept_beside_the_new_ones_with_a_warning(results, warnings):
+def test_results_damaged_file_is_kept_with_a_warning(results, warnings):
     for number, name in enumerate(("damaged_results.json", "damaged_results.json.2"), 1):
         results.run.results.write_text(f'{{"metrics": {number}')
         results.on_train_begin()
@@ -124,7 +124,7 @@ def test_damaged_results_are_kept_beside_the_new_ones_with_a_warning(results, wa
     assert json.loads(results.run.results.read_text())["last"]["epoch"] == 2
 
 
-def test_a_long_message_keeps_its_beginning_and_its_cause():
+def test_one_line_long_message_keeps_beginning_and_cause():
     path = "/a/" + "long/" * 100
     text = one_line(
         OSError(f"{{{{function_node __wrapped__SaveV2_device_/job:localhost}}}} {path}:\n File too large")

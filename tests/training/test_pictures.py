@@ -127,7 +127,7 @@ def test_points_are_drawn_as_one_plot():
     drawn = pictures.draw(model, points)
     assert list(drawn) == ["mixes"]
     colours = {"#" + bytes(colour).hex() for colour in drawn["mixes"].reshape(-1, 3)}
-    assert colours >= {charts.BLUE, charts.ORANGE, "#ffffff"}
+    assert colours >= {*charts.POINTS[2].values(), "#ffffff"}
 
 
 @pytest.mark.parametrize(("count", "pairs"), [(1, 0), (3, 1)])

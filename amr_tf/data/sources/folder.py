@@ -81,7 +81,11 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
     if all(note.grey for note in notes):
         images = images[..., :1].copy()
     print(_report(found, notes, images.shape[1:]), flush=True)
-    _warn_of_blank([picture.path for picture, note in zip(pictures, notes, strict=True) if note.blank])
+    if blank := [_shown(picture.path) for picture, note in zip(pictures, notes, strict=True) if note.blank]:
+        # Instance norm multiplies gradients by 316 where nothing varies.
+        named = f"{blank[0]}{', ...' if len(blank) > 1 else ''}"
+        text = "of one colour throughout, on which --arch=resnet may diverge"
+        print(f"warning: {len(blank):,} {text}: {named}", flush=True)
     labels = np.array([picture.label for picture in pictures], np.int64)
     ends = np.cumsum([len(split) for split in splits])[:-1]
     spec = dataclasses.replace(
@@ -250,16 +254,6 @@ def _report(found: Found, notes: list[Note], shape: tuple[int, ...]) -> str:
         f"classes: {len(found.classes):,} ({classes}){others}\n"
         f"as {width} x {height} {kind}: {changes or 'nothing to change'}"
     )
-
-
-def _warn_of_blank(paths: list[Path]) -> None:
-    """Instance norm multiplies gradients by 316 where nothing varies, hence `resnet` diverges on one such picture."""
-    if paths:
-        print(
-            f"warning: {len(paths):,} of one colour throughout, on which --arch=resnet may diverge: "
-            f"{_shown(paths[0])}{', ...' if len(paths) > 1 else ''}",
-            flush=True,
-        )
 
 
 def _shown(path: Path | str) -> str:

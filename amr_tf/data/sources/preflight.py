@@ -41,19 +41,19 @@ def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], li
         DataError: a file is damaged or wrong, or files are missing and cannot be downloaded.
     """
     missing = [archive for archive in wanted if not archive.cached]
-    found = []
     if target.raw_dir is not None:
-        found = _check_all(missing, target.raw_dir)
-        missing = _without(missing, found)
-        if missing:
+        found = [
+            archives.check(archive, path) for archive in missing if (path := archive.find(target.raw_dir))
+        ]
+        if missing := _without(missing, found):
             names = ", ".join(archive.filename for archive in missing)
-            raise DataError(
-                _advice(f"raw_dir {target.raw_dir} lacks {names} of {target.name}.", target, missing)
-            )
-    found += _check_all(of_right_size(missing, target.manual_dir), target.manual_dir)
+            reason = f"raw_dir {target.raw_dir} lacks {names} of {target.name}."
+            raise DataError(_advice(reason, target, missing))
+        return found, []
+    at_hand = of_right_size(missing, target.manual_dir)
+    found = [archives.check(archive, target.manual_dir / archive.filename) for archive in at_hand]
     missing = _without(missing, found)
-    failures = probe(archive.url for archive in missing)
-    if failures:
+    if failures := probe(archive.url for archive in missing):
         why = f"{target.name} is not prepared in {target.prepared[0]} and cannot be downloaded "
         raise DataError(_advice(f"{why}({next(iter(failures.values()))}).", target, missing))
     return found, missing
@@ -86,11 +86,6 @@ def _ask(url: str, seconds: float, outcomes: dict[str, str | None]) -> None:
         outcomes[url] = f"HTTP {error.code} from {url}"
     except (OSError, http.client.HTTPException) as error:
         outcomes[url] = str(getattr(error, "reason", error))
-
-
-def _check_all(wanted: Sequence[Archive], folder: Path) -> list[Checked]:
-    paths = [(archive, archive.find(folder)) for archive in wanted]
-    return [archives.check(archive, path) for archive, path in paths if path]
 
 
 def of_right_size(wanted: Sequence[Archive], folder: Path) -> list[Archive]:
