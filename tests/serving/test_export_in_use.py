@@ -98,11 +98,14 @@ def poller(tmp_path):
     thread.join()
 
 
-@pytest.mark.slow
-def test_whoever_polls_sees_whole_versions_only_also_after_kills(run_dir, tmp_path, poller):
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.soak)],
+)
+def test_whoever_polls_sees_whole_versions_only_also_after_kills(run_dir, tmp_path, poller, kills):
     """Killed while it writes, then twice to the end: versions 1 and 2, nothing left of the killed one."""
     export_dir = tmp_path / "export"
-    for delay in (0.0, 0.3):
+    for delay in np.linspace(0, 0.3, kills):
         process = subprocess.Popen(export_command(run_dir, export_dir), cwd=ROOT, stdout=subprocess.DEVNULL)
         while not list(export_dir.glob(".*.tmp")):
             assert process.poll() is None
