@@ -106,7 +106,7 @@ def test_cosine_schedule_is_shared_and_ends_with_the_run():
         np.testing.assert_allclose(rates, expected, rtol=1e-5, atol=1e-9)
         before = snapshot(network.discriminator, network.probe)
         network.train_on_batch(x, y)
-        # Nothing is learnt at the rate 0. A rate that was compiled in would go on.
+        # Nothing is learnt at the rate 0; a rate that was compiled in would still apply.
         assert any(moved(before, network.discriminator, network.probe)) == (step < 6)
 
 
