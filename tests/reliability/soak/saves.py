@@ -126,7 +126,7 @@ class _Saves(Bar):
         self.victim = Victim(folder / "checkpoints")
 
     def assert_restores(self, *steps: int) -> int:
-        """Asserts that every checkpoint is intact and the newest restores silently as one of `steps`; returns its step."""
+        """Asserts that all checkpoints are intact and the newest restores as one of `steps`; returns its step."""
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.victim.folder, copy)
