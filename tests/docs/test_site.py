@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 def site(tmp_path_factory):
     """The site, built as `make docs` does."""
     out = tmp_path_factory.mktemp("site")
-    words = "-m sphinx -W --keep-going -n -q -b html".split()
+    words = ["-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
     command = [sys.executable, *words, ROOT / "docs", out / "html", "-d", out / "doctrees"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
