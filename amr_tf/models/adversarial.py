@@ -10,7 +10,7 @@ import tensorflow as tf
 from amr_tf import registry
 from amr_tf.mixing import mix
 from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
-from amr_tf.networks import Networks
+from amr_tf.networks.base import Networks, Sizes
 from amr_tf.networks.layers import Seeds
 
 CONSISTENCY = Loss("consistency", "rec(f(x_m), h_m)", "A mix keeps its code, before beta (Eq. 3).")
@@ -39,8 +39,8 @@ class Adversarial(Autoencoder):
         "higher for images that it takes for real; before the logistic function where --gan_loss is bce"
     )
 
-    def _build_players(self, arch: Networks, seeds: Seeds) -> None:
-        self.discriminator = arch.discriminator(self.image_shape, self.code_shape, self.config.depth, seeds)
+    def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
+        self.discriminator = arch.discriminator(sizes, seeds)
         self.gan_loss = registry.load(registry.GAN_LOSSES, self.config.gan_loss)
         self.consistency_loss = registry.load(registry.RECON_LOSSES, self.config.consistency_loss)
 

@@ -10,7 +10,7 @@ from amr_tf import losses
 from amr_tf.mixing import draw_mask, labelled_partners, mix, requested_attributes
 from amr_tf.models.amr import AMR
 from amr_tf.models.autoencoder import ForwardPass, Loss
-from amr_tf.networks import Networks
+from amr_tf.networks.base import Networks, Sizes
 from amr_tf.networks.class_mixer import class_mixer
 from amr_tf.networks.layers import Seeds
 
@@ -66,8 +66,8 @@ class SupervisedAMR(AMR):
     )
     generator_passes = AMR.generator_passes + 1
 
-    def _build_players(self, arch: Networks, seeds: Seeds) -> None:
-        super()._build_players(arch, seeds)
+    def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
+        super()._build_players(arch, sizes, seeds)
         self.discriminator.add_attribute_head(self.attributes, seeds)
         self.class_mixer = class_mixer(self.attributes, self.code_shape[-1], seeds)
 

@@ -11,7 +11,7 @@ from amr_tf import registry
 from amr_tf.config import Config
 from amr_tf.mixing import Mixer
 from amr_tf.models.compiled import compile_test_step, compile_train_loop
-from amr_tf.networks import Networks
+from amr_tf.networks.base import Networks, Sizes
 from amr_tf.networks.layers import Seeds
 from amr_tf.optimizers import make_adam, scheduled
 
@@ -107,13 +107,14 @@ class Autoencoder(keras.Model):
         self.classes, self.attributes = classes, attributes or classes
         arch, seeds = registry.load(registry.ARCHS, config.arch), Seeds(config.seed)
         self.code_shape = arch.code_shape(config.latent, config.latent_width)
-        self.encoder = self._build_encoder(arch, seeds)
-        self.decoder = arch.decoder(self.image_shape, self.code_shape, config.depth, seeds)
+        sizes = Sizes(self.image_shape, self.code_shape, config.depth)
+        self.encoder = self._build_encoder(arch, sizes, seeds)
+        self.decoder = arch.decoder(sizes, seeds)
         dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
         self.probe = keras.Sequential(
             [keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe"
         )
-        self._build_players(arch, seeds)
+        self._build_players(arch, sizes, seeds)
         self.mixer = self.default_mixer()
         self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
         self.step = self.add_weight(
@@ -132,10 +133,10 @@ class Autoencoder(keras.Model):
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
         self.built = True
 
-    def _build_encoder(self, arch: Networks, seeds: Seeds) -> keras.Model:
-        return arch.encoder(self.image_shape, self.code_shape, self.config.depth, seeds)
+    def _build_encoder(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> keras.Model:
+        return arch.encoder(sizes, seeds)
 
-    def _build_players(self, arch: Networks, seeds: Seeds) -> None:
+    def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
         """Makes the networks besides encoder, decoder and probe."""
 
     @property

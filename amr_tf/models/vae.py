@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from amr_tf import losses
 from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
-from amr_tf.networks import Networks
+from amr_tf.networks.base import Networks, Sizes
 from amr_tf.networks.layers import Seeds
 
 
@@ -25,9 +25,9 @@ class VAE(Autoencoder):
         Loss("kl", "KL(N(mean, variance) | N(0, 1))", "Divergence of a code in nats, before beta_kl."),
     )
 
-    def _build_encoder(self, arch: Networks, seeds: Seeds) -> keras.Model:
-        doubled = (*self.code_shape[:-1], 2 * self.code_shape[-1])
-        return arch.encoder(self.image_shape, doubled, self.config.depth, seeds)
+    def _build_encoder(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> keras.Model:
+        *place, maps = sizes.code_shape
+        return arch.encoder(sizes._replace(code_shape=(*place, 2 * maps)), seeds)
 
     def _codes(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         return self._posterior(x, training)[0]

@@ -1,7 +1,7 @@
-"""The dSprites networks of Burgess et al. 2018 as the AMR code has them: `burgess`.
+"""Networks of Burgess et al. (2018, https://arxiv.org/abs/1804.03599) as the reference implementation has them.
 
-64x64 images, a flat code; the image range is enforced by tanh, so the binary cross-entropies apply. Images of
-32 px, which are not of the papers, take one convolution less.
+64 x 64 images, a flat code; tanh enforces the image range, so the binary cross-entropies apply. Images of 32 px, which
+are not of the papers, take one convolution less.
 """
 
 import math
@@ -10,69 +10,35 @@ from typing import Any
 import keras
 
 from amr_tf.networks import layers
-from amr_tf.networks.convolutional import Shape, torch_dense
-from amr_tf.networks.discriminator import Discriminator
+from amr_tf.networks.base import Layers, Networks, Sizes
 
 MAPS, UNITS, TOP = 32, 256, 4  # feature maps, hidden units, width of the last feature map
 
 
-def _conv(seeds: layers.Seeds) -> keras.layers.Layer:
-    return keras.layers.Conv2D(
-        MAPS, 4, 2, padding="same", activation="relu", kernel_initializer=layers.he_normal(seeds.next())
-    )
+class Burgess(Networks):
+    """Networks for images of 64 px, or 32. `depth` is not used."""
 
+    flat_codes = True
 
-def _dense(units: int, seeds: layers.Seeds, activation: str | None = "relu") -> keras.layers.Layer:
-    return keras.layers.Dense(units, activation=activation, kernel_initializer=layers.he_normal(seeds.next()))
-
-
-def _deconv(filters: int, seeds: layers.Seeds, activation: str) -> keras.layers.Layer:
-    limit = (16 * filters) ** -0.5
-    return keras.layers.Conv2DTranspose(
-        filters, 4, 2, padding="same", activation=activation,
-        kernel_initializer=layers.uniform_within(limit, seeds.next()),
-        bias_initializer=layers.uniform_within(limit, seeds.next()),
-    )  # fmt: skip
-
-
-def _halvings(image_shape: Shape) -> int:
-    """Convolutions with strides of 2 between the image and the last feature map: 4 for 64 px, as published."""
-    return int(math.log2(image_shape[0] // TOP))
-
-
-class Burgess:
-    """Encoder, decoder, discriminator and probe for images of 64 px, or 32. `depth` is not used.
-
-    It implements `networks.Networks`.
-    """
-
-    def code_shape(self, latent: int, latent_width: int) -> Shape:
-        """(latent,): codes are flat."""
-        return (latent,)
-
-    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, c]."""
-        stack = [_conv(seeds) for _ in range(_halvings(image_shape))]
-        stack += [
+    def encoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        dense = [(UNITS, "relu"), (UNITS, "relu"), (sizes.code_shape[-1], None)]
+        return [
+            *(_conv(seeds) for _ in range(_halvings(sizes))),
             keras.layers.Flatten(),
-            _dense(UNITS, seeds),
-            _dense(UNITS, seeds),
-            _dense(code_shape[-1], seeds, None),
+            *(_dense(units, seeds, activation) for units, activation in dense),
         ]
-        return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
 
-    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, c] -> images [B, W, W, C] in (-1, 1)."""
-        stack = [_dense(UNITS, seeds), _dense(UNITS, seeds), _dense(TOP * TOP * MAPS, seeds)]
-        stack += [keras.layers.Reshape((TOP, TOP, MAPS))]
-        stack += [_deconv(MAPS, seeds, "relu") for _ in range(_halvings(image_shape) - 1)]
-        stack += [_deconv(image_shape[-1], seeds, "tanh")]
-        return keras.Sequential([keras.Input(code_shape), *stack], name="decoder")
+    def decoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        """Images in (-1, 1)."""
+        return [
+            *(_dense(units, seeds) for units in (UNITS, UNITS, TOP * TOP * MAPS)),
+            keras.layers.Reshape((TOP, TOP, MAPS)),
+            *(_deconv(MAPS, seeds, "relu") for _ in range(_halvings(sizes) - 1)),
+            _deconv(sizes.image_shape[-1], seeds, "tanh"),
+        ]
 
-    def discriminator(
-        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
-    ) -> Discriminator:
-        """Images [B, W, W, C] -> logits [B]: spectral norm on every layer, power steps in training only."""
+    def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        """Spectral norm on every layer, power steps in training only."""
 
         def spectral(kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
             return kind(
@@ -81,14 +47,33 @@ class Burgess:
             )  # fmt: skip
 
         conv = {"strides": 2, "padding": "same", "activation": "relu"}
-        stack = [spectral(layers.SpectralConv2D, MAPS, 4, **conv) for _ in range(_halvings(image_shape))]
-        stack += [keras.layers.Flatten()]
-        stack += [spectral(layers.SpectralDense, UNITS, activation="relu") for _ in range(2)]
-        return Discriminator([*stack, spectral(layers.SpectralDense, 1)], image_shape, name="discriminator")
+        return [
+            *(spectral(layers.SpectralConv2D, MAPS, 4, **conv) for _ in range(_halvings(sizes))),
+            keras.layers.Flatten(),
+            *(spectral(layers.SpectralDense, UNITS, activation="relu") for _ in range(2)),
+            spectral(layers.SpectralDense, 1),
+        ]
 
-    def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
-        """The classifier on codes."""
-        return torch_dense(code_size, classes, seeds)
+
+def _halvings(sizes: Sizes) -> int:
+    """Convolutions with strides of 2 between the image and the last feature map: 4 for 64 px, as published."""
+    return int(math.log2(sizes.image_shape[0] // TOP))
+
+
+def _conv(seeds: layers.Seeds) -> keras.layers.Layer:
+    kernel = layers.he_normal(seeds.next())
+    return keras.layers.Conv2D(MAPS, 4, 2, padding="same", activation="relu", kernel_initializer=kernel)
+
+
+def _dense(units: int, seeds: layers.Seeds, activation: str | None = "relu") -> keras.layers.Layer:
+    return keras.layers.Dense(units, activation=activation, kernel_initializer=layers.he_normal(seeds.next()))
+
+
+def _deconv(filters: int, seeds: layers.Seeds, activation: str) -> keras.layers.Layer:
+    kernel, bias = (layers.uniform_within((16 * filters) ** -0.5, seeds.next()) for _ in range(2))
+    return keras.layers.Conv2DTranspose(
+        filters, 4, 2, padding="same", activation=activation, kernel_initializer=kernel, bias_initializer=bias
+    )
 
 
 BURGESS = Burgess()

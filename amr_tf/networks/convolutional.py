@@ -1,7 +1,7 @@
 """The networks of ACAI and of the AMR paper: `acai`, `amr` and `amr_fixed`.
 
 Both papers halve the image until it is `latent_width` wide, with `depth` feature maps at the first scale and twice as
-many at each following one. What differs is in `Style`.
+many at each following one. `Style` has their differences.
 """
 
 import math
@@ -11,13 +11,11 @@ from typing import NamedTuple
 import keras
 
 from amr_tf.networks import layers
-from amr_tf.networks.discriminator import Discriminator
-
-Shape = tuple[int, ...]
+from amr_tf.networks.base import Layers, Networks, Sizes
 
 
 class Style(NamedTuple):
-    """What sets the three apart: slope of the leaky relu, padding of the first convolution, norms, initialisers."""
+    """Differences of the three: slope of the leaky relu, padding of the first convolution, norms, initialisers."""
 
     slope: float
     pad_first: int
@@ -40,9 +38,9 @@ AMR_STYLE = Style(
 AMR_FIXED_STYLE = ACAI_STYLE._replace(pad_first=1, norms=True)
 
 
-def halvings(image_shape: Shape, code_shape: Shape) -> int:
+def halvings(sizes: Sizes) -> int:
     """Returns the number of times the image is halved: log2(image width / code width)."""
-    return int(math.log2(image_shape[0] / code_shape[0]))
+    return int(math.log2(sizes.image_shape[0] / sizes.code_shape[0]))
 
 
 class Builder:
@@ -80,87 +78,40 @@ class Builder:
         border = [keras.layers.ZeroPadding2D(self.style.pad_first)] if self.style.pad_first else []
         return [*border, self.conv(filters, size=1)]
 
-    def encoder(self, depth: int, halvings: int, latent: int) -> list[keras.layers.Layer]:
-        stack = self.entry(depth)
-        for scale in range(halvings):
-            stack += [
-                *self.hidden(depth << scale),
-                *self.hidden(depth << scale),
-                keras.layers.AveragePooling2D(2),
-            ]
-        return [*stack, *self.hidden(depth << halvings), self.conv(latent)]
-
-    def discriminator(self, depth: int, halvings: int, latent: int) -> list[keras.layers.Layer]:
-        stack, inputs = self.entry(depth), depth
-        for scale in range(halvings):
-            for _ in range(2):
-                stack += [self.discriminator_conv(inputs, depth << scale), self.activation()]
-                inputs = depth << scale
-            stack += [keras.layers.AveragePooling2D(2)]
-        stack += [self.discriminator_conv(inputs, depth << halvings), self.activation()]
-        return [*stack, self.discriminator_conv(depth << halvings, latent)]
-
-    def decoder(self, depth: int, halvings: int, colours: int) -> list[keras.layers.Layer]:
-        stack: list[keras.layers.Layer] = []
-        for scale in reversed(range(halvings)):
-            stack += [
-                *self.hidden(depth << scale),
-                *self.hidden(depth << scale),
-                keras.layers.UpSampling2D(2),
-            ]
-        return [*stack, *self.hidden(depth), self.conv(colours)]
+    def scale(self, filters: int, resize: keras.layers.Layer) -> list[keras.layers.Layer]:
+        return [*self.hidden(filters), *self.hidden(filters), resize]
 
 
-class Convolutional:
-    """Encoder, decoder, discriminator and probe in one style. It implements `networks.Networks`."""
+class Convolutional(Networks):
+    """Networks in one style; the decoder's output is linear, the discriminator is an encoder, averaged."""
 
     def __init__(self, style: Style):
-        self.style = style
+        self.style, self.torch_probe = style, style.torch_uniform
 
-    def code_shape(self, latent: int, latent_width: int) -> Shape:
-        """(latent_width, latent_width, latent)."""
-        return (latent_width, latent_width, latent)
+    def encoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        make, scales, depth = Builder(self.style, seeds), halvings(sizes), sizes.depth
+        stack = make.entry(depth)
+        for scale in range(scales):
+            stack += make.scale(depth << scale, keras.layers.AveragePooling2D(2))
+        return [*stack, *make.hidden(depth << scales), make.conv(sizes.code_shape[-1])]
 
-    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, w, w, c]."""
-        stack = Builder(self.style, seeds).encoder(depth, halvings(image_shape, code_shape), code_shape[-1])
-        return keras.Sequential([keras.Input(image_shape), *stack], name="encoder")
+    def decoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        make, depth = Builder(self.style, seeds), sizes.depth
+        stack: list[keras.layers.Layer] = []
+        for scale in reversed(range(halvings(sizes))):
+            stack += make.scale(depth << scale, keras.layers.UpSampling2D(2))
+        return [*stack, *make.hidden(depth), make.conv(sizes.image_shape[-1])]
 
-    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, w, w, c] -> images [B, W, W, C], output linear."""
-        stack = Builder(self.style, seeds).decoder(depth, halvings(image_shape, code_shape), image_shape[-1])
-        return keras.Sequential([keras.Input(code_shape), *stack], name="decoder")
-
-    def discriminator(
-        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
-    ) -> Discriminator:
-        """Images [B, W, W, C] -> scores [B]: the mean over the output of an encoder."""
-        stack = Builder(self.style, seeds).discriminator(
-            depth, halvings(image_shape, code_shape), code_shape[-1]
-        )
-        return Discriminator(stack, image_shape, name="discriminator")
-
-    def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
-        """The classifier on flattened codes."""
-        return (
-            torch_dense(code_size, classes, seeds)
-            if self.style.torch_uniform
-            else glorot_dense(classes, seeds)
-        )
+    def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        make, scales, depth = Builder(self.style, seeds), halvings(sizes), sizes.depth
+        stack, inputs = make.entry(depth), depth
+        for scale in range(scales):
+            for _ in range(2):
+                stack += [make.discriminator_conv(inputs, depth << scale), make.activation()]
+                inputs = depth << scale
+            stack += [keras.layers.AveragePooling2D(2)]
+        stack += [make.discriminator_conv(inputs, depth << scales), make.activation()]
+        return [*stack, make.discriminator_conv(depth << scales, sizes.code_shape[-1])]
 
 
 ACAI, AMR, AMR_FIXED = (Convolutional(style) for style in (ACAI_STYLE, AMR_STYLE, AMR_FIXED_STYLE))
-
-
-def torch_dense(inputs: int, units: int, seeds: layers.Seeds) -> keras.layers.Dense:
-    """Dense with PyTorch's default initial values."""
-    return keras.layers.Dense(
-        units,
-        kernel_initializer=layers.fan_in_uniform(seeds.next()),
-        bias_initializer=layers.uniform_within(inputs**-0.5, seeds.next()),
-    )
-
-
-def glorot_dense(units: int, seeds: layers.Seeds) -> keras.layers.Dense:
-    """Dense with Glorot-uniform kernel and zero bias."""
-    return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=seeds.next()))

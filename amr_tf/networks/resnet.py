@@ -3,9 +3,9 @@
 `depth` feature maps at the image's size, twice as many at each halving and never more than `latent`; the code is
 latent_width x latent_width x latent. The published 64, 512 and 8 give 8 x 8 x 512 for both sizes.
 
-Initial values: He-normal kernels in encoder and decoder, gamma 1 and biases 0 are our choice; the discriminator's are
-Glorot-uniform, as in the public code but for its 1x1 convolutions, which start sqrt(2) times as large there (spectral
-norm takes that out of all but their step size).
+Initial values: He-normal kernels in encoder and decoder, gamma 1 and biases 0 are this project's choice. The
+discriminator's are Glorot-uniform as in the reference implementation, except its 1x1 convolutions, which start sqrt(2)
+times as large there; with spectral norm that changes their step size only.
 """
 
 from typing import Any, TypeAlias
@@ -14,8 +14,8 @@ import keras
 import tensorflow as tf
 
 from amr_tf.networks import layers
-from amr_tf.networks.convolutional import Shape, halvings, torch_dense
-from amr_tf.networks.discriminator import Discriminator
+from amr_tf.networks.base import Layers, Networks, Sizes
+from amr_tf.networks.convolutional import halvings
 
 BLOCKS = 2  # residual blocks at the width of the code
 STAGES = (1, 2, 4, 8)  # feature maps of the discriminator's halvings, in units of `depth`
@@ -24,10 +24,10 @@ POOL = 4
 Tensor: TypeAlias = keras.KerasTensor
 
 
-def widths(image_shape: Shape, code_shape: Shape, depth: int) -> list[int]:
+def widths(sizes: Sizes) -> list[int]:
     """Feature maps before the first halving and after each one; the last are the code's."""
-    scales, maps = halvings(image_shape, code_shape), code_shape[-1]
-    return [min(depth << scale, maps) for scale in range(scales)] + [maps]
+    maps = sizes.code_shape[-1]
+    return [min(sizes.depth << scale, maps) for scale in range(halvings(sizes))] + [maps]
 
 
 class Builder:
@@ -39,7 +39,7 @@ class Builder:
     def conv(self, x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
         """A convolution that sees the image mirrored at its border. With strides of 2 the image is halved."""
         border = (size // 2, size // 2)
-        # No layer of our own: an exported network needs Keras alone.
+        # Keras operations only: an exported network needs no class of this package.
         x = keras.ops.pad(x, ((0, 0), border, border, (0, 0)), mode="reflect")
         return keras.layers.Conv2D(filters, size, strides, kernel_initializer=self._kernel())(x)
 
@@ -130,17 +130,12 @@ def _spectral_conv(filters: int, size: int, seeds: layers.Seeds) -> layers.Spect
     )
 
 
-class Resnet:
-    """Encoder, decoder, discriminator and probe for images of 64 or 128 px. It implements `networks.Networks`."""
+class Resnet(Networks):
+    """Networks for images of 64 or 128 px."""
 
-    def code_shape(self, latent: int, latent_width: int) -> Shape:
-        """(latent_width, latent_width, latent)."""
-        return (latent_width, latent_width, latent)
-
-    def encoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, W, W, C] -> codes [B, w, w, c]."""
-        first, *halved = widths(image_shape, code_shape, depth)
-        make, image = Builder(seeds), keras.Input(image_shape)
+    def encoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        first, *halved = widths(sizes)
+        make, image = Builder(seeds), keras.Input(sizes.image_shape)
         x = make.norm_relu(make.conv(image, first, size=7))
         for maps in halved:
             x = make.block(make.norm_relu(make.conv(x, maps, strides=2)))
@@ -148,27 +143,22 @@ class Resnet:
             x = make.block(x)
         return keras.Model(image, x, name="encoder")
 
-    def decoder(self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, w, w, c] -> images [B, W, W, C] in (-1, 1): the encoder mirrored."""
-        make = Builder(seeds)
-        code = keras.Input(code_shape)
+    def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        """The encoder mirrored; images in (-1, 1)."""
+        make, code = Builder(seeds), keras.Input(sizes.code_shape)
         x = code
         for _ in range(BLOCKS):
             x = make.block(x)
-        for maps in reversed(widths(image_shape, code_shape, depth)[:-1]):
+        for maps in reversed(widths(sizes)[:-1]):
             x = make.norm_relu(make.deconv(make.block(x), maps))
-        return keras.Model(
-            code, keras.layers.Activation("tanh")(make.conv(x, image_shape[-1], size=7)), name="decoder"
-        )
+        image = keras.layers.Activation("tanh")(make.conv(x, sizes.image_shape[-1], size=7))
+        return keras.Model(code, image, name="decoder")
 
-    def discriminator(
-        self, image_shape: Shape, code_shape: Shape, depth: int, seeds: layers.Seeds
-    ) -> Discriminator:
-        """Images [B, W, W, C] -> logits [B]: residual blocks with spectral norm, four of which halve the image."""
-        stack: list[keras.layers.Layer] = [
-            SpectralBlock(depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)
-        ]
-        stack += [
+    def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        """Residual blocks with spectral norm, four of which halve the image."""
+        depth = sizes.depth
+        return [
+            *(SpectralBlock(depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)),
             SpectralBlock(depth * STAGES[-1], False, False, seeds),
             keras.layers.ReLU(),
             keras.layers.AveragePooling2D(POOL),
@@ -177,11 +167,6 @@ class Resnet:
                 1, kernel_initializer=keras.initializers.GlorotUniform(seed=seeds.next()), u_seed=seeds.next()
             ),
         ]
-        return Discriminator(stack, image_shape, name="discriminator")
-
-    def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
-        """The classifier on flattened codes."""
-        return torch_dense(code_size, classes, seeds)
 
 
 RESNET = Resnet()

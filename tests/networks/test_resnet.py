@@ -10,6 +10,7 @@ import tensorflow as tf
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
 from amr_tf.networks import layers
+from amr_tf.networks.base import Sizes
 from amr_tf.networks.resnet import RESNET, SpectralBlock
 from amr_tf.serving import archives, signatures
 
@@ -27,18 +28,18 @@ def block(maps):
 
 def test_parameter_counts_at_the_published_size():
     """64 px, 64 to 512 feature maps, by hand from the list of layers: 17.2 million, as many again, 9.0 million."""
-    shape, code, depth = (64, 64, 3), (8, 8, 512), 64
-    encoder = RESNET.encoder(shape, code, depth, layers.Seeds(0))
+    sizes = Sizes((64, 64, 3), (8, 8, 512), 64)
+    encoder = RESNET.encoder(sizes, layers.Seeds(0))
     ways = ((64, 128), (128, 256), (256, 512))
     hidden = sum(conv(few, many) + block(many) for few, many in ways) + 2 * block(512)
     assert encoder.count_params() == conv(3, 64, 7) + 2 * 64 + hidden + 2 * (128 + 256 + 512)
     assert encoder.count_params() == 17_202_432
     assert encoder.output_shape == (None, 8, 8, 512)
-    decoder = RESNET.decoder(shape, code, depth, layers.Seeds(0))
+    decoder = RESNET.decoder(sizes, layers.Seeds(0))
     back = sum(conv(many, few) + block(many) for few, many in ways) + 2 * block(512)
     assert decoder.count_params() == back + 2 * (256 + 128 + 64) + conv(64, 3, 7)
     assert decoder.output_shape == (None, 64, 64, 3)
-    discriminator = RESNET.discriminator(shape, code, depth, layers.Seeds(0))
+    discriminator = RESNET.discriminator(sizes, layers.Seeds(0))
     halved = ((3, 64), (64, 128), (128, 256), (256, 512))
     expected = sum(conv(few, many) + conv(many, many) + conv(few, many, 1) for few, many in halved)
     assert (
@@ -49,14 +50,14 @@ def test_parameter_counts_at_the_published_size():
 
 @pytest.mark.parametrize("width", [64, 128])
 def test_both_sizes_give_one_shape_of_code_and_images_in_range(width):
-    shape, code, depth = (width, width, 3), (8, 8, 16), 2
+    shape, sizes = (width, width, 3), Sizes((width, width, 3), (8, 8, 16), 2)
     x = RNG.uniform(-1, 1, (2, *shape)).astype("float32")
-    h = RESNET.encoder(shape, code, depth, layers.Seeds(0))(x)
+    h = RESNET.encoder(sizes, layers.Seeds(0))(x)
     assert h.shape == (2, 8, 8, 16)
-    image = RESNET.decoder(shape, code, depth, layers.Seeds(0))(20 * h)
+    image = RESNET.decoder(sizes, layers.Seeds(0))(20 * h)
     assert image.shape == x.shape
     assert np.abs(image).max() <= 1
-    assert RESNET.discriminator(shape, code, depth, layers.Seeds(0))(x).shape == (2,)
+    assert RESNET.discriminator(sizes, layers.Seeds(0))(x).shape == (2,)
 
 
 def test_encoder_and_decoder_export_to_keras_alone(tmp_path):
@@ -75,8 +76,8 @@ def test_encoder_and_decoder_export_to_keras_alone(tmp_path):
 
 def test_borders_are_mirrored():
     """The first convolution of an encoder with an averaging kernel, against NumPy's reflection."""
-    shape, code, depth = (64, 64, 1), (32, 32, 2), 2
-    encoder = RESNET.encoder(shape, code, depth, layers.Seeds(0))
+    shape, sizes = (64, 64, 1), Sizes((64, 64, 1), (32, 32, 2), 2)
+    encoder = RESNET.encoder(sizes, layers.Seeds(0))
     first = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D))
     first.kernel.assign(np.full((7, 7, 1, 2), 1 / 49))
     x = RNG.uniform(-1, 1, (1, *shape)).astype("float32")
@@ -127,8 +128,8 @@ def test_a_block_is_relu_conv_relu_conv_plus_the_short_way(halved, first):
 
 def test_power_steps_reach_every_layer_of_the_discriminator():
     """Steps without images move all u as passes over images do: 4 blocks of 3, 1 of 2, and the last layer."""
-    shape, code, depth = (64, 64, 3), (8, 8, 512), 2
-    with_images, without = (RESNET.discriminator(shape, code, depth, layers.Seeds(1)) for _ in range(2))
+    shape, sizes = (64, 64, 3), Sizes((64, 64, 3), (8, 8, 512), 2)
+    with_images, without = (RESNET.discriminator(sizes, layers.Seeds(1)) for _ in range(2))
     before = [v.numpy() for v in without.non_trainable_variables]
     x = tf.zeros((1, *shape))
     with_images([x, x], training=True)

@@ -1,0 +1,68 @@
+"""The base class of networks: what a value of `--arch` makes, and from which sizes."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import keras
+
+from amr_tf.networks import layers
+from amr_tf.networks.discriminator import Discriminator
+
+Shape = tuple[int, ...]
+Layers = Sequence[keras.layers.Layer]
+
+
+class Sizes(NamedTuple):
+    """Sizes of a model: images (H, W, C), codes, and feature maps at the first scale."""
+
+    image_shape: Shape
+    code_shape: Shape
+    depth: int
+
+
+class Networks:
+    """Encoder, decoder, discriminator and probe of one architecture, for any sizes; no run is needed.
+
+    A sub-class gives the layers of each. Every initialiser takes its own seed from `seeds`.
+    """
+
+    flat_codes: ClassVar[bool] = False
+    torch_probe: ClassVar[bool] = True  # the probe's initial values are PyTorch's, else Glorot-uniform
+
+    def code_shape(self, latent: int, latent_width: int) -> Shape:
+        """Shape of a code: (latent_width, latent_width, latent), or (latent,) for flat codes."""
+        return (latent,) if self.flat_codes else (latent_width, latent_width, latent)
+
+    def encoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, H, W, C] in [-1, 1] -> codes [B, *code_shape]."""
+        stack = self.encoder_layers(sizes, seeds)
+        return keras.Sequential([keras.Input(sizes.image_shape), *stack], name="encoder")
+
+    def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        """Codes [B, *code_shape] -> images [B, H, W, C]."""
+        stack = self.decoder_layers(sizes, seeds)
+        return keras.Sequential([keras.Input(sizes.code_shape), *stack], name="decoder")
+
+    def discriminator(self, sizes: Sizes, seeds: layers.Seeds) -> Discriminator:
+        """Images [B, H, W, C] -> scores [B]."""
+        return Discriminator(self.discriminator_layers(sizes, seeds), sizes.image_shape, name="discriminator")
+
+    def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
+        """Flattened codes [B, code_size] -> logits [B, classes]."""
+        if not self.torch_probe:
+            kernel = keras.initializers.GlorotUniform(seed=seeds.next())
+            return keras.layers.Dense(classes, kernel_initializer=kernel)
+        return keras.layers.Dense(
+            classes,
+            kernel_initializer=layers.fan_in_uniform(seeds.next()),
+            bias_initializer=layers.uniform_within(code_size**-0.5, seeds.next()),
+        )
+
+    def encoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        raise NotImplementedError
+
+    def decoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        raise NotImplementedError
+
+    def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        raise NotImplementedError
