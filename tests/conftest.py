@@ -33,7 +33,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="module")
 def preset_path(tmp_path_factory):
-    """Where a test may write a flag file."""
+    """Path of a flag file that a test may write."""
     return tmp_path_factory.mktemp("presets") / "a.flags"
 
 

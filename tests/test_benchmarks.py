@@ -59,7 +59,7 @@ def test_the_convolutions_of_both_kinds_of_step(graph):
     """Encoder, decoder and discriminator have 9, 8 and 9 convolutions: two at each of 3 scales, and 3, 2 and 3 more.
 
     Every step: one pass of the encoder, two of the decoder (reconstruction, mix), three of the discriminator, whose
-    kernels learn; no gradient goes on to the images. The generator's update: two passes of the discriminator more,
+    kernels learn; no gradient reaches the images. The generator's update: two passes of the discriminator more,
     of which the input's gradient is needed and the kernel's is not, both gradients of the two passes of the decoder,
     and those of the encoder, without the images'.
     """

@@ -62,7 +62,7 @@ FEW_EPOCHS = {1_000: 6000, 5_000: 6000, 10_000: 6000, 20_000: 4000}
 
 
 def epochs(column: str, method: str) -> dict[str, int]:
-    """The setting of a cell whose script has a number of its own, or nothing."""
+    """The epochs of a cell whose script differs from its data set's, or nothing."""
     own = EPOCHS.get(column, {}).get(method)
     return {"epochs": own} if own else {}
 

@@ -1,4 +1,4 @@
-"""What users read, taken apart: the commands and the Python blocks of README.md and of the site's pages."""
+"""Commands and Python blocks of README.md and of the pages of the site."""
 
 import pathlib
 import re
@@ -31,7 +31,7 @@ def commands(page: pathlib.Path) -> list[str]:
 
 
 def words(command: str) -> tuple[str, list[str]]:
-    """What is called, `make` or a module, and its arguments; a pipe and what follows it are left out."""
+    """`make` or the called module, and its arguments up to a pipe."""
     found = shlex.split(command.partition(" | ")[0], comments=True)
     if found[0] == "make":
         return "make", found[1:]

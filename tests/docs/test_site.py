@@ -12,17 +12,7 @@ import pytest
 from tests.docs.documents import PAGES, ROOT, python_blocks
 
 WIDTHS = (1280, 400)
-SHOWN = (
-    "index",
-    "quickstart",
-    "flags",
-    "presets",
-    "metrics",
-    "implementation",
-    "serving",
-    "methods/amr",
-    "mixers/mixup",
-)
+SHOWN = ("index", "quickstart", "flags", "presets", "metrics", "serving", "methods/amr", "mixers/mixup")
 # Of anything that a browser fetches by itself; links are for readers.
 FETCHED = (
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc\s*=\s*["']?\s*(?:https?:)?//"""
@@ -43,22 +33,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built as `make docs` does it,."""
+    """The site, built as `make docs` does."""
     out = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-n",
-        "-q",
-        "-b",
-        "html",
-        ROOT / "docs",
-        out / "html",
-    ]
-    done = subprocess.run([*command, "-d", out / "doctrees"], capture_output=True, text=True)
+    words = ["-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
+    command = [sys.executable, *words, ROOT / "docs", out / "html", "-d", out / "doctrees"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out / "html"
 

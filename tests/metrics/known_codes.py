@@ -75,7 +75,7 @@ def rotated(images: np.ndarray) -> np.ndarray:
 
 
 def without(*missing: int) -> Encode:
-    """The factors but for the missing ones, a dimension each."""
+    """The factors except the missing ones, a dimension each."""
     return lambda images: np.delete(perfect(images), missing, axis=1)
 
 

@@ -17,7 +17,7 @@ def test_the_score_is_that_of_points_made_one_by_one():
     for start in range(0, len(codes), 128):
         first, second = slice(start, start + 64), slice(start + 64, start + 128)
         (shared,) = [k for k in range(5) if np.array_equal(factors[first, k], factors[second, k])]
-        assert len(set(factors[first, shared])) > 1  # each pair has a value of its own
+        assert len(set(factors[first, shared])) > 1  # the value differs between pairs
         x.append(np.mean(np.abs(codes[first] - codes[second]), axis=0))
         y.append(shared)
     assert len(y) == 1_500

@@ -9,7 +9,7 @@ from amr_tf.metrics import clustering
 
 
 def blobs(rng, labels, distance=20.0):
-    """Codes [N, 2, 2, 1]: a normal cloud for each class, its centre `distance` out along an axis of its own."""
+    """Codes [N, 2, 2, 1]: a normal cloud for each class, centred at `distance` along its axis."""
     return (distance * np.eye(4)[labels] + rng.normal(size=(len(labels), 4))).reshape(-1, 2, 2, 1)
 
 

@@ -79,7 +79,7 @@ def test_a_pixel_distance_is_in_the_unit_of_pixels():
 
 
 def test_held_out_images_have_a_relative_distance_of_about_one():
-    """What makes the ratios readable: draws of the same distribution are as near as the real ones to one another."""
+    """Draws of one distribution are as near to the real images as these are to one another."""
     rng = np.random.default_rng(5)
     given = arguments(rng, mixes=1000, real=1000)
     result = interpolation.score(**given)

@@ -1,4 +1,4 @@
-"""What each metric says of codes whose worth is known: perfect, disguised, rotated, constant, noise."""
+"""Scores of every metric on codes with known answers: perfect, disguised, rotated, constant, noise."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_a_perfect_code_has_the_highest_score_also_in_disguise(name, code):
     assert result["score"] == pytest.approx(result.get("maximum", 1.0), abs=0.01)
 
 
-# The pairs' factors are told half of the time, or share dimensions half and half.
+# The factors of a pair are recognised half of the time, or share dimensions half and half.
 @pytest.mark.parametrize(
     ("name", "expected", "tolerance"),
     [

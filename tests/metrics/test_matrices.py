@@ -166,7 +166,7 @@ def test_dci_by_its_definition():
 
 def test_completeness_alone_falls_when_dimensions_share_a_factor():
     def doubled(images):
-        """Scale is told by two dimensions, each of which knows half of its values."""
+        """Scale is in two dimensions, each with half of its values."""
         y = known_codes.perfect(images)
         return np.concatenate([y, np.maximum(y[:, 1:2] - 3, 0)], axis=1) - np.eye(6)[1] * np.maximum(
             y[:, 1:2] - 3, 0

@@ -55,7 +55,7 @@ def test_codes_without_the_label_score_at_chance():
 
 
 def test_only_what_is_linear_in_the_codes_is_read():
-    """Exclusive or: every label can be told from the codes, none by a plane."""
+    """Exclusive or: the codes determine every label, but not linearly."""
     rng = np.random.default_rng(3)
 
     def draw(labels):

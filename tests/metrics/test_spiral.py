@@ -20,7 +20,7 @@ def test_distances_to_a_line_are_those_of_geometry():
 
 
 def test_distances_to_the_spiral_are_the_minima_over_the_curve():
-    """Against a search of its own along the exact curve, for points all over the square."""
+    """Against a numerical search along the exact curve, for points all over the square."""
     points = np.random.default_rng(0).uniform(-1.1, 1.1, (40, 2))
 
     def squared(radius, point):

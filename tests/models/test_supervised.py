@@ -12,6 +12,7 @@ from amr_tf.mixing import draw_mask, labelled_partners, requested_attributes
 from amr_tf.models.build import build_model
 from amr_tf.registry import MASK_GRADIENTS
 from amr_tf.training import tensorboard
+from tests.models.by_hand import bce, l1, moved, snapshot
 from tests.support.config import tiny_config
 
 BATCH, ATTRIBUTES = 6, 3
@@ -33,17 +34,6 @@ def make(seed=0, **settings):
         "weight": np.array([1.5, 0, 1.5, 1.5, 0, 1.5], np.float32),
     }
     return model, rng.uniform(-1, 1, (BATCH, *shape)).astype("float32"), y
-
-
-def bce(logit, target):
-    """Binary cross-entropy of sigmoid(logit), in plain NumPy, mean over all but the batch."""
-    p = 1 / (1 + np.exp(-np.asarray(logit, "float64")))
-    loss = -(target * np.log(p) + (1 - target) * np.log(1 - p))
-    return loss.reshape(len(loss), -1).mean(axis=1)
-
-
-def l1(a, b):
-    return np.abs(np.asarray(a, "float64") - np.asarray(b)).reshape(len(a), -1).mean(axis=1)
 
 
 def class_mixer_by_hand(model, requested):
@@ -86,15 +76,7 @@ def test_losses_are_those_of_the_definition():
     assert logs["disc_loss"] == pytest.approx(discriminator.mean(), rel=1e-4)
     assert logs["mask_balance"] == pytest.approx((w * balance).mean(), rel=1e-4)
     assert logs["consistency_supervised"] == pytest.approx((w * consistency).mean(), rel=1e-4)
-    assert set(logs) - set(tensorboard.TAGS) == set(), "each has a place in TensorBoard"
-
-
-def weights_of(*networks):
-    return [v.numpy() for network in networks for v in network.trainable_variables]
-
-
-def moved(before, *networks):
-    return [bool(np.any(a != b)) for a, b in zip(before, weights_of(*networks), strict=True)]
+    assert set(logs) <= set(tensorboard.tags(model)), "each has a place in TensorBoard"
 
 
 @pytest.mark.parametrize("gradient", MASK_GRADIENTS)
@@ -102,12 +84,12 @@ def test_each_player_learns_by_its_own_losses(gradient):
     """The class mixer moves with encoder and decoder, whatever the mask's gradient; the head with the discriminator."""
     model, x, y = make(mask_gradient=gradient, weight_decay=0.0, **POINTS)
     generator = (model.encoder, model.decoder, model.class_mixer)
-    before, others = weights_of(*generator), weights_of(model.discriminator, model.probe)
+    before, others = snapshot(*generator), snapshot(model.discriminator, model.probe)
     forward = model.generator_step(tf.constant(x), y)
     assert all(moved(before, *generator))
     assert not any(moved(others, model.discriminator, model.probe))
 
-    before, head = weights_of(*generator, model.probe), weights_of(model.discriminator.attribute_head)
+    before, head = snapshot(*generator, model.probe), snapshot(model.discriminator.attribute_head)
     model.discriminator_step(forward)
     assert not any(moved(before, *generator, model.probe))
     assert all(moved(head, model.discriminator.attribute_head))
@@ -182,43 +164,6 @@ def test_labels_are_one_hot_attributes_unless_others_exist():
     model, x, y = make(**POINTS)
     with pytest.raises(ValueError, match="which of 3 attributes"):
         model.train_on_batch(x, y["label"])
-
-
-@pytest.mark.parametrize("arch", ["mlp", pytest.param("amr", marks=pytest.mark.slow)])
-def test_a_checkpoint_holds_every_variable(arch, tmp_path):
-    """Class mixer, attribute head and their optimizers' slots too, restored into a model with another seed."""
-    arch_settings = POINTS if arch == "mlp" else {"arch": "amr", "latent_width": 8, "depth": 1}
-    model, x, y = make(**arch_settings)
-    model.train_on_batch(x, y)
-    path = tf.train.Checkpoint(model=model).save(tmp_path / "checkpoint")
-    restored, _, _ = make(seed=5, **arch_settings)
-    tf.train.Checkpoint(model=restored).restore(path).assert_consumed()
-    pairs = list(zip(variables(restored), variables(model), strict=True))
-    for ours, theirs in pairs:
-        np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
-    compared = {id(theirs) for _, theirs in pairs}
-    for new in (model.class_mixer, model.discriminator.attribute_head):
-        assert {id(v) for v in new.weights} <= compared
-
-
-def variables(model):
-    optimizers = (model.generator_optimizer, model.discriminator_optimizer, model.probe_optimizer)
-    return model.weights + [v for optimizer in optimizers for v in optimizer.variables]
-
-
-@pytest.mark.parametrize("update_g_every", [1, 2])
-def test_power_vectors_move_once_a_pass(update_g_every):
-    """Three passes of the generator's phase, four of the discriminator's; also where no update is due."""
-    model, x, y = make(arch="amr", latent_width=8, update_g_every=update_g_every)
-    model.train_on_batch(x, y)
-    layer = next(layer for layer in model.discriminator.layers if hasattr(layer, "u"))
-    matrix = layer.kernel.numpy().reshape(-1, layer.kernel.shape[-1]).astype("float64")
-    u = layer.u.numpy().astype("float64")
-    model.train_on_batch(x, y)
-    for _ in range(3 + 4):
-        v = matrix @ u / np.linalg.norm(matrix @ u)
-        u = matrix.T @ v / np.linalg.norm(matrix.T @ v)
-    np.testing.assert_allclose(layer.u.numpy(), u, atol=1e-5)
 
 
 def test_without_labels_it_is_amr():

@@ -38,7 +38,7 @@ def test_draw_has_the_mean_and_variance_of_the_encoder():
     forward = model.forward(X)
     mean, deviation = forward.h.numpy(), np.exp(forward.extras["log_variance"].numpy() / 2)
     standardised = (np.stack(draws) - mean) / deviation
-    # 115,200 numbers: a mean within 5 of its own standard deviations.
+    # 115,200 numbers: the mean is within 5 standard errors of 0.
     assert abs(standardised.mean()) < 5 / np.sqrt(standardised.size)
     assert standardised.std() == pytest.approx(1.0, abs=0.01)
     assert abs(np.mean(standardised[0] * standardised[1])) < 0.2

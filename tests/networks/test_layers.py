@@ -51,7 +51,7 @@ def test_the_raw_kernel_is_left_alone():
 
 @pytest.mark.parametrize("rule", ["own", "last"])
 def test_gradient_reaches_the_kernel_through_sigma(rule):
-    """d/dW of <a, W> / sigma is a / sigma - <a, W> / sigma^2 times v u^T, of its own or of the last pass."""
+    """d/dW of <a, W> / sigma is a / sigma - <a, W> / sigma^2 times v u^T, of the same or of the last pass."""
     layer = layers.SpectralDense(3, gradient=rule)
     layer.build((None, 4))
     inputs = [RNG.normal(size=(1, 4)).astype("float32") for _ in range(2)]

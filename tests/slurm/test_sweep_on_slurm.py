@@ -33,7 +33,7 @@ def saved(out, job: str) -> bool:
     return any((out / job / "checkpoints").glob("step_*"))
 
 
-def test_a_sweep_that_is_killed_and_interrupted_finds_its_jobs_again(tmp_path, out):
+def test_killed_and_interrupted_sweep_finds_its_jobs_again(tmp_path, out):
     words = (str(write_presets(tmp_path / "recipes")), "--seeds=1,2", *SLURM)
     sweep = Sweep(out, *words)
     sweep.wait_for(lambda: "one/s1 running" in sweep.lines)

@@ -78,7 +78,7 @@ def pairs(arrays: dict, moment: str, networks: dict, channel_first: tuple[int, i
 
 
 def _from_channel_first(value, shape, rows):
-    """Where a dense layer meets a flattened map, its rows (or columns) over (c, h, w) -> over (h, w, c)."""
+    """Reorders rows or columns of a dense layer at a flattened map: (c, h, w) -> (h, w, c)."""
     h, w, c = shape
     order = np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).ravel()
     if rows and value.shape[0] == order.size:

@@ -88,7 +88,7 @@ def session_groups(logdir):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_number_that_a_model_logs_has_its_place_and_its_meaning(name):
+def test_every_logged_number_has_a_tag_and_a_description(name):
     """All terms with a consistency loss, in groups, described, and no two under one tag."""
     beta = {"beta": 1.0} if name in ("amr", "amr_supervised", "acai_rerun") else {}
     model = build(model=name, arch="acai", latent_width=16, **beta)
@@ -99,7 +99,7 @@ def test_every_number_that_a_model_logs_has_its_place_and_its_meaning(name):
     assert all(tag.description and "/" in tag.name for tag in tags.values())
 
 
-def test_curves_lie_where_their_split_is_under_names_that_the_splits_share(model, tmp_path):
+def test_curves_of_splits_share_their_names(model, tmp_path):
     """The axis is the model's step: runs with epochs of other lengths can be compared."""
     write(tmp_path, model, Config(**TINY), LOGS, steps=[40, 80])
     train, validation, test = (read(tmp_path / split) for split in ("train", *tensorboard.SPLITS.values()))
@@ -163,7 +163,7 @@ def test_hparams_tab_compares_runs_by_setting_and_outcome(model, tmp_path):
         }
 
 
-def test_a_new_run_shows_nothing_of_what_stopped_in_its_first_epoch(model, tmp_path):
+def test_new_run_removes_curves_of_a_stopped_first_epoch(model, tmp_path):
     """TensorBoard keeps the first settings it reads in a folder, so an older run's would be shown for ever."""
     write(tmp_path / "run", model, Config(**TINY, lambda_=2.0), LOGS, steps=[1])
     kept = tmp_path / "run" / "notes.txt"
@@ -232,9 +232,7 @@ def test_codes_are_written_only_when_asked_for(model, tmp_path):
     ("resumed_at", "at_once", "expected"),
     [(0, 1, [2, 3]), (3, 1, [3]), (4, 1, []), (0, 4, [0]), (0, 2, [2])],
 )
-def test_profile_covers_the_steps_asked_for_and_none_that_are_past(
-    model, tmp_path, resumed_at, at_once, expected
-):
+def test_profile_covers_the_requested_future_steps(model, tmp_path, resumed_at, at_once, expected):
     """--profile_steps=3,4 counts from 1; `running` holds how many steps were done before each.
 
     Of several steps at once all are profiled, if one of them is asked for.

@@ -1,4 +1,4 @@
-"""What a user sees in TensorBoard: two real runs, TensorBoard's own process, a real browser without a window.
+"""TensorBoard as a user sees it: two real runs, its own process, a headless browser.
 
 Screenshots of every tab are left in the test's folder: pytest --basetemp=FOLDER keeps them where they are found.
 """
@@ -50,7 +50,7 @@ def logdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(logdir, tmp_path_factory):
-    """Where a TensorBoard of these runs answers; it chooses a free port itself."""
+    """Address of a TensorBoard of these runs, at a free port."""
     log = tmp_path_factory.mktemp("tensorboard") / "log.txt"
     with open(log, "wb") as file:
         process = subprocess.Popen(
@@ -65,7 +65,7 @@ def address(logdir, tmp_path_factory):
 
 
 def wait_for(look, explain=lambda: ""):
-    """What `look` returns, as soon as it is true."""
+    """Waits until `look` returns a true value, and returns it."""
     end = time.monotonic() + SECONDS
     while not (found := look()):
         assert time.monotonic() < end, f"nothing after {SECONDS} s: {explain()}"
@@ -90,7 +90,7 @@ def keep(browser, folder, name):
 
 
 def has_curves(browser, selector, count):
-    """Whether the first charts are more than grey grids."""
+    """True if the first charts show coloured curves on their grids."""
     charts = [chart for chart in browser.execute_script(EVERYWHERE, selector) if chart.is_displayed()][:count]
     shown = [np.asarray(Image.open(io.BytesIO(chart.screenshot_as_png)).convert("RGB")) for chart in charts]
     return len(shown) == count and all(np.ptp(pixels.astype(int), axis=-1).max() > 60 for pixels in shown)

@@ -30,7 +30,7 @@ def hostile(count: int, seed: int) -> list[str]:
 
 
 def folder_name(name: str) -> str:
-    """What a file system takes of it."""
+    """The part of a name that file systems accept."""
     short = os.fsencode(name.replace("/", "").replace("\0", "").replace("\ud800", ""))[:200]
     return os.fsdecode(short)
 
@@ -78,7 +78,7 @@ def rows(made) -> list[int]:
 
 
 def formula(cell: str) -> bool:
-    """What a spreadsheet computes instead of showing it; numbers are numbers."""
+    """True for text that a spreadsheet computes; numbers are shown."""
     return cell[:1] in "=+-@\t\r" and bool(cell) and not re.fullmatch(r"-?[\d.]+(e-?\d+)?", cell)
 
 

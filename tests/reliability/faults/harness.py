@@ -39,7 +39,7 @@ TIMEOUT = 600.0
 
 
 class End(NamedTuple):
-    """How a run ended."""
+    """Exit code and output of a run."""
 
     code: int
     out: str

@@ -30,7 +30,7 @@ BARS = {
     "parsers": ("generated results and manifests, mutated files", "suites.Parsers"),
     "attacks": ("hostile archives, model files and names", "suites.Attacks"),
     "offline": ("commands of every binary without a network", "offline.Offline"),
-    "export_kills": ("kill -9 of exports: no incomplete version is seen", "processes.ExportKills"),
+    "export_kills": ("kill -9 of exports: no incomplete version is seen", "suites.ExportKills"),
     "sweep": ("50 jobs, 10 killed, 5 failing", "sweeps.Sweeps"),
 }
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -18,7 +17,6 @@ from tests.reliability.faults import harness
 from tests.reliability.faults.harness import (
     LONGER,
     POINTS,
-    ROOT,
     Run,
     assert_ends_like,
     assert_one_line,
@@ -29,7 +27,6 @@ from tests.reliability.faults.harness import (
 from tests.reliability.faults.test_kills import kill_at_random, kill_in_a_save
 from tests.reliability.faults.test_signals import assert_saved_and_left
 from tests.reliability.soak.tally import Bar, Outcome, Skipped
-from tests.serving.test_export_in_use import Poller, export_command
 
 PER_RUN = 20  # interruptions of one run before its end is compared with that of the uninterrupted one
 
@@ -196,52 +193,3 @@ class Clock(Runs):
         assert shown
         assert not [text for text in shown if "-" in text.replace("-:--:--", "")], shown
         return Outcome({"while it trains" if while_it_trains else "between two starts": 1})
-
-
-class ExportKills(Runs):
-    """Exports that are killed while they write, while a thread polls the folder."""
-
-    asked = 20
-    settings = POINTS
-
-    def __init__(self, folder: pathlib.Path):
-        super().__init__(folder)
-        self.export_dir = folder / "export"
-        shutil.rmtree(self.export_dir, ignore_errors=True)
-        self.export_dir.mkdir()
-        self.poller: Poller | None = None
-
-    def trial(self, number: int) -> Outcome:
-        if self.poller is None:
-            assert self.unbroken
-            self.poller = Poller(self.export_dir)
-            self.poller.start()
-        rng, looks = np.random.default_rng((16, number)), self.poller.looks
-        versions = {path.name for path in self.export_dir.glob("[0-9]*")}
-        process = subprocess.Popen(
-            export_command(self.folder / "unbroken", self.export_dir), cwd=ROOT, stdout=subprocess.DEVNULL
-        )
-        try:
-            while not list(self.export_dir.glob(".*.tmp")):
-                assert process.poll() is None
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, 1.2))
-        finally:
-            process.kill()
-            process.wait()
-        whole = {path.name for path in self.export_dir.glob("[0-9]*")} - versions
-        assert self.poller.broken == []
-        if number == self.asked - 1:
-            done = subprocess.run(
-                export_command(self.folder / "unbroken", self.export_dir), cwd=ROOT, check=True
-            )
-            assert done.returncode == 0
-            assert not list(self.export_dir.glob(".*.tmp"))
-        kind = "whole when it came" if whole else "in the middle"
-        return Outcome({kind: 1, "looks": self.poller.looks - looks})
-
-    def close(self) -> None:
-        super().close()
-        if self.poller:
-            self.poller.ended.set()
-            self.poller.join()

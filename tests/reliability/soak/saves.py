@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 
 class Victim:
-    """A warm process with checkpoints of its own, which saves on request, all of it by one thread.
+    """A running process that saves checkpoints on request, with one thread.
 
     Args:
         folder: for the checkpoints; what lies there is deleted.
@@ -126,7 +126,7 @@ class _Saves(Bar):
         self.victim = Victim(folder / "checkpoints")
 
     def assert_restores(self, *steps: int) -> int:
-        """What is there is intact and restores, without a warning, as one of these steps, which is returned."""
+        """Asserts that all checkpoints are intact and the newest restores as one of `steps`; returns its step."""
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.victim.folder, copy)

@@ -41,3 +41,7 @@ class Attacks(Suite):
 
 class Parsers(Suite):
     files = ("tests/reliability/attacks/test_generated_files.py",)
+
+
+class ExportKills(Suite):
+    files = ("tests/serving/test_export_in_use.py",)
