@@ -62,9 +62,9 @@ class Coordinator:
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
         return not self.any(self.broadcast(digest) != digest)
 
-    def on_chief(self, function: Callable[[], T], default: T) -> T:
-        """Returns the function's result on the chief, and `default` on the other workers, without waiting."""
-        return function() if self.task.is_chief else default
+    def on_chief(self, function: Callable[[], T]) -> T | None:
+        """Returns the function's result on the chief, and None on the other workers, without waiting."""
+        return function() if self.task.is_chief else None
 
     def chief_first(self, function: Callable[[], T]) -> T:
         """Calls a function on every worker, on the chief first: the others find what it has prepared."""

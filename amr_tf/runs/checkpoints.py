@@ -61,7 +61,7 @@ class Checkpoints:
             RunError: all checkpoints are damaged (and left unchanged), the chosen one belongs to another model, or this
                 worker cannot see it.
         """
-        newest, damaged = self.coordinator.on_chief(self._newest, (0, {}))
+        newest, damaged = self.coordinator.on_chief(self._newest) or (0, {})
         step = self.coordinator.broadcast(newest)
         if step:
             (self._read if step == newest else self.restore_step)(step)
@@ -75,7 +75,7 @@ class Checkpoints:
 
     def _newest(self) -> tuple[int, dict[pathlib.Path, str]]:
         """Returns the step of the newest intact checkpoint, 0 without any, and the damage of newer ones by path."""
-        damaged = {}
+        damaged: dict[pathlib.Path, str] = {}
         for path in reversed(checkpoints_in(self.folder)):
             reason = damage(path)
             if not reason:
@@ -142,7 +142,7 @@ class Checkpoints:
                     shutil.rmtree(left)  # TensorFlow does not report that it could not delete its own folder
                 hashes = {state.name: _sha256(state) for state in sorted(folder.iterdir())}
                 files.write_json(folder / MANIFEST, {"step": step, "sha256": hashes})
-            self.coordinator.on_chief(self._prune, None)
+            self.coordinator.on_chief(self._prune)
         except (OSError, tf.errors.OpError) as error:
             if self.coordinator.is_loss(error):
                 raise

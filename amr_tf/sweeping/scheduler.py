@@ -103,8 +103,8 @@ class Scheduler:
                 self._poll(job)
         if refused and not self._submitted:
             raise next(iter(refused.values()))
-        for job, error in refused.items():
-            self.states[job] = State.FAILED, str(error)
+        for job, reason in refused.items():
+            self.states[job] = State.FAILED, str(reason)
             self.display.change(job, *self.states[job])
 
     def _stop(self) -> None:

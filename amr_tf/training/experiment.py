@@ -43,24 +43,25 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
     """
     folder = RunFolder(config)
     with Interruption(stop_at) as interruption, contextlib.ExitStack() as stack:
-        coordinator = Coordinator(make_strategy(config), cluster.this_task(config))
+        strategy = make_strategy(config)
+        coordinator = Coordinator(strategy, cluster.this_task(config))
         interruption.listen()
         stack.enter_context(coordinator.handle_lost_workers(folder.newest_step, interruption))
         quiet = not coordinator.task.is_chief
         console = LoggedConsole(quiet=quiet)
         config.check_networks(config.image_width)
         sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
-        coordinator.on_chief(folder.check, None)
+        coordinator.on_chief(folder.check)
         _print_settings(console, config, sources)
         splits = _load(config, coordinator)
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
-        coordinator.on_chief(lambda: _start(folder, splits, sources, stack), None)
-        coordinator.on_chief(lambda: stack.enter_context(console.log_to(folder.log)), None)
-        with coordinator.strategy.scope():
+        coordinator.on_chief(lambda: _start(folder, splits, sources, stack))
+        coordinator.on_chief(lambda: stack.enter_context(console.log_to(folder.log)))
+        with strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         model.epoch_length = config.steps_per_epoch or per_pass
-        about = _about(config, sources, splits, coordinator.strategy)
+        about = _about(config, sources, splits, strategy)
         results = _train(model, splits, folder, console, interruption, coordinator, about)
         _print_end(console, folder, results)
     return folder.path
@@ -98,7 +99,7 @@ def _train(
     config = model.config
     saved = checkpoints.Checkpoints(folder.checkpoints, model, console.print, coordinator)
     resumed = saved.restore()
-    rows = coordinator.on_chief(lambda: read_rows(folder.metrics), [])
+    rows = coordinator.on_chief(lambda: read_rows(folder.metrics)) or []
     step = int(model.step.numpy())
     recorded = coordinator.broadcast(int(rows[-1]["epoch"]) if rows else 0)
     position = loop.Position.of(step, model.epoch_length, recorded)
@@ -111,9 +112,10 @@ def _train(
     progress = callbacks.Progress(config.batch_size, model.epoch_length, config.epochs, step, console)
     summaries = TensorBoard(folder.tensorboard, config, splits.validation, new_run=not resumed)
     pictures = Pictures(folder, splits.validation, config.epochs)
-    watching = coordinator.on_chief(lambda: [progress, pictures, summaries, results], [])
+    watching: list[keras.callbacks.Callback] = [progress, pictures, summaries, results]
     try:
-        loop.Loop(model, splits, saved, watching, interruption, coordinator).run(position)
+        own = coordinator.on_chief(lambda: watching) or []
+        loop.Loop(model, splits, saved, own, interruption, coordinator).run(position)
     finally:
         progress.stop()
         summaries.close()
