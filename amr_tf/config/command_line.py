@@ -86,7 +86,7 @@ class _Switch(flags.BooleanFlag):
 
 
 class _SwitchParser(flags.BooleanParser):
-    def parse(self, argument):
+    def parse(self, argument: Any) -> Any:
         try:
             return super().parse(argument)
         except ValueError:

@@ -1,6 +1,5 @@
 """The base class of networks: what a value of `--arch` makes, and from which sizes."""
 
-from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import keras
@@ -9,7 +8,7 @@ from amr_tf.networks import layers
 from amr_tf.networks.discriminator import Discriminator
 
 Shape = tuple[int, ...]
-Layers = Sequence[keras.layers.Layer]
+Layers = list[keras.layers.Layer]
 
 
 class Sizes(NamedTuple):
@@ -27,7 +26,7 @@ class Networks:
     """
 
     flat_codes: ClassVar[bool] = False
-    torch_probe: ClassVar[bool] = True  # the probe's initial values are PyTorch's, else Glorot-uniform
+    torch_probe: bool = True  # the probe's initial values are PyTorch's, else Glorot-uniform
 
     def code_shape(self, latent: int, latent_width: int) -> Shape:
         """Shape of a code: (latent_width, latent_width, latent), or (latent,) for flat codes."""
