@@ -1,7 +1,7 @@
 """Prints the import graph of amr_tf by folder, as a table: python -m tests.support.import_graph [CHECKOUT]
 
-A room is a sub-package or a module directly in `amr_tf/`; an arrow is an import between two rooms; a floor is one more than
-the highest floor among the rooms that a room imports.
+A room is a sub-package or a module directly in `amr_tf/`; an arrow is an import between two rooms; a floor is one more
+than the highest floor among the rooms that a room imports.
 """
 
 import functools
