@@ -83,7 +83,7 @@ def define_flags() -> flags.FlagValues:
             flag, None, f"{what}: {', '.join(known)} (known by the name of the presets' folder)", **own
         )
     flags.DEFINE_string("slurm_partition", None, "partition (the cluster's default)", **own)
-    flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none asked for)", lower_bound=1, **own)
+    flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none requested)", lower_bound=1, **own)
     flags.DEFINE_integer("slurm_cpus", 2, "cores of a run", lower_bound=1, **own)
     flags.DEFINE_integer(
         "slurm_time", DAY, "minutes after which a run saves and queues again", lower_bound=1, **own
