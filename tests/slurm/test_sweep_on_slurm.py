@@ -1,4 +1,4 @@
-"""The same sweep on a real cluster: killed, interrupted, its jobs announced the end of their time and pushed aside.
+"""The same sweep on a real cluster: killed and interrupted, and its jobs at their time limit and preempted.
 
 `make test-slurm` makes a cluster of this machine for them.
 """
@@ -33,7 +33,7 @@ def saved(out, job: str) -> bool:
     return any((out / job / "checkpoints").glob("step_*"))
 
 
-def test_killed_and_interrupted_sweep_finds_its_jobs_again(tmp_path, out):
+def test_slurm_sweep_killed_finds_its_jobs_again(tmp_path, out):
     words = (str(write_presets(tmp_path / "recipes")), "--seeds=1,2", *SLURM)
     sweep = Sweep(out, *words)
     sweep.wait_for(lambda: "one/s1 running" in sweep.lines)
@@ -55,7 +55,7 @@ def test_killed_and_interrupted_sweep_finds_its_jobs_again(tmp_path, out):
     assert all(os.stat(folder).st_mode & 0o077 == 0 for folder in (out / ".sweep").glob("submitted_*"))
 
 
-def test_a_job_whose_time_is_up_saves_and_is_queued_again(tmp_path, out):
+def test_slurm_job_at_its_time_limit_is_queued_again(tmp_path, out):
     recipe = write_presets(tmp_path / "recipes") / "one.flags"
     sweep = Sweep(out, str(recipe), "--seeds=1", *SLURM, "--epochs=30")
     sweep.wait_for(lambda: saved(out, "one/s1"))
@@ -68,7 +68,7 @@ def test_a_job_whose_time_is_up_saves_and_is_queued_again(tmp_path, out):
     assert "\nresuming after step " in log
 
 
-def test_jobs_that_must_make_room_save_and_are_queued_again(tmp_path, out):
+def test_slurm_preempted_job_is_queued_again(tmp_path, out):
     if "urgent" not in "".join(slurm("sinfo", "--noheader", "--format=%R ")):
         pytest.skip("needs a partition whose jobs push others aside: make test-slurm")
     recipes = write_presets(tmp_path / "recipes")
@@ -81,7 +81,7 @@ def test_jobs_that_must_make_room_save_and_are_queued_again(tmp_path, out):
     assert "\nresuming after step " in log
 
 
-def test_what_slurm_refuses_is_one_line(tmp_path, out):
+def test_slurm_refusal_is_one_line(tmp_path, out):
     recipe = write_presets(tmp_path / "recipes") / "one.flags"
     sweep = Sweep(out, str(recipe), *SLURM, "--slurm_partition=nowhere")
     assert sweep.end() == 2

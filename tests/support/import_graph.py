@@ -18,7 +18,9 @@ def rooms(checkout: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module in graph.modules - {"amr_tf"}:
         room = module.split(".")[1]
-        others = {name.split(".")[1] for name in graph.find_modules_directly_imported_by(module) if "." in name}
+        others = {
+            name.split(".")[1] for name in graph.find_modules_directly_imported_by(module) if "." in name
+        }
         found.setdefault(room, set()).update(others - {room})
     return found
 

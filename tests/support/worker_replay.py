@@ -24,7 +24,7 @@ FLAGS = (
 
 
 def main(folder: pathlib.Path, name: str, flags: list[str]) -> None:
-    """Trains, and writes down what came of it."""
+    """Trains, and records the results."""
     config, _ = command_line.parse([*FLAGS, *flags])
     startup.import_tensorflow()
     import keras

@@ -40,7 +40,7 @@ class Sweep:
 
     @property
     def lines(self) -> list[str]:
-        """What it printed, with single blanks."""
+        """The lines that it printed, with single blanks."""
         return [" ".join(line.split()) for line in self.printed.read_text().splitlines()]
 
     def wait_for(self, condition, pause: float = 0.05) -> None:
@@ -60,13 +60,13 @@ class Sweep:
 
 
 def starts(out: pathlib.Path, jobs: list[str] = JOBS) -> dict[str, int]:
-    """How often the training of each job was started, by its log."""
+    """Counts the starts of each job's training, by its log."""
     logs = {job: out / ".sweep" / job.replace("/", "_") / "log.txt" for job in jobs}
     return {job: log.read_text().count("\n# 2") for job, log in logs.items() if log.exists()}
 
 
 def processes_of(out: pathlib.Path) -> list[psutil.Process]:
-    """All that work on what lies in the folder."""
+    """Returns the processes whose command names the folder."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -175,7 +175,7 @@ def test_folder_without_checkpoints_is_reused(tmp_path):
 def test_run_does_not_overwrite_results(unbroken, tmp_path):
     shutil.copytree(unbroken, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    with pytest.raises(RunError, match=r"results of a run but no checkpoint.*metrics\.csv, results\.json"):
+    with pytest.raises(RunError, match=r"no checkpoint.*metrics\.csv, results\.json"):
         experiment.run(tiny(tmp_path / "run"))
     assert len(read_rows(tmp_path / "run" / "metrics.csv")) == 2
 
@@ -223,9 +223,7 @@ def test_run_in_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "tensorboard").mkdir()
     for name in ("letter.txt", ".mine.tmp", "tensorboard/events.out.tfevents.1"):
         (tmp_path / name).write_text("mine")
-    with pytest.raises(
-        RunError, match=r"contains other files and no run.*Received: letter\.txt, tensorboard"
-    ):
+    with pytest.raises(RunError, match=r"letter\.txt, tensorboard"):
         experiment.run(tiny(tmp_path, **POINTS))
     assert len(list(tmp_path.rglob("*.*"))) == 3
 
