@@ -163,11 +163,12 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
 
 
 def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
-    """Returns the words of a flag that takes a list of names, each once.
+    """Returns the words of a flag that takes a list of names, each once; a metric's former name becomes the present one.
 
     Raises:
         ConfigError: a word that is not among the names.
     """
+    words = [aliases.METRICS.get(word, word) for word in words]
     for word in words:
         if word not in names:
             raise ConfigError(f"--{flag} takes {', '.join(names)}. Received: {word!r}")
