@@ -33,7 +33,7 @@ def within_limits(field: dataclasses.Field) -> st.SearchStrategy:
     """Values that the field's own declaration admits."""
     limits = field.metadata["limits"]
     if field.metadata["choices"]:
-        return st.sampled_from(field.metadata["choices"])
+        return st.sampled_from(list(field.metadata["choices"]))
     if field.type is bool:
         return st.booleans()
     if field.type is int:
