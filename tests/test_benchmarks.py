@@ -106,7 +106,7 @@ def test_a_repeat_has_whole_periods(batch, depth, steps, period, expected):
     ("arguments", "message"),
     [
         (["--k=1"], "--k must be at least 2"),
-        (["--model=acai"], "ACAI predicts the coefficient of a pair"),
+        (["--model=acai"], "ACAI predicts the mixing coefficient of a pair"),
         (["--batch=0"], "whole numbers above 0"),
     ],
 )
