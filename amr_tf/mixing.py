@@ -75,38 +75,28 @@ class Mixer(Protocol):
         """
 
 
-class _Convex:
-    """The way of a convex mixer: straight."""
+class _Mixer:
+    """Mixes k codes; the way from one code to another follows from the weights of two."""
+
+    def __init__(self, k: int = 2):
+        self.k = k
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
-        return tf.reshape(shares, [*shares.shape, *(1,) * len(code_shape)])
-
-    def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
-        share = tf.linspace(0.0, 1.0, steps)
-        return self.weights(tf.stack([1 - share, share], axis=1), a.shape[1:])
-
-
-class _Discrete:
-    """The way of a discrete mixer: feature maps are switched over one after the other, in their order."""
-
-    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
-        """The first feature maps come from the first parent, the next ones from the second, and so on."""
-        maps = code_shape[-1]
-        ends = tf.round(tf.cumsum(shares, axis=1) * maps)[:, :, None]
-        number = tf.range(maps, dtype=tf.float32)
-        owned = (number < ends) & (number >= tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1])
-        return tf.reshape(tf.cast(owned, tf.float32), [*shares.shape, *_per_map(code_shape)])
+        raise NotImplementedError
 
     def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
         share = tf.linspace(0.0, 1.0, steps)
         return self.weights(tf.stack([share, 1 - share], axis=1), a.shape[1:])[:, ::-1]
 
 
-class Mixup(_Convex):
-    """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1)."""
+class Mixup(_Mixer):
+    """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1).
 
-    def __init__(self, k: int):
-        self.k = k
+    The way from one code to another is straight.
+    """
+
+    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
+        return tf.reshape(shares, [*shares.shape, *(1,) * len(code_shape)])
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, self.k, *self._shared(code_shape))
@@ -123,17 +113,24 @@ class ChannelMixup(Mixup):
         return _per_map(code_shape)
 
 
-class UnitBernoulli(_Discrete):
-    """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely."""
+class UnitBernoulli(_Mixer):
+    """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely.
 
-    def __init__(self, k: int):
-        self.k = k
+    On the way from one code to another the feature maps are switched over one after the other, in their order.
+    """
+
+    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
+        """The first feature maps come from the first parent, the next ones from the second, and so on."""
+        maps = code_shape[-1]
+        ends = tf.round(tf.cumsum(shares, axis=1) * maps)[:, :, None]
+        number = tf.range(maps, dtype=tf.float32)
+        owned = (number < ends) & (number >= tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1])
+        return tf.reshape(tf.cast(owned, tf.float32), [*shares.shape, *_per_map(code_shape)])
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, *_per_map(code_shape))
-        chosen = tf.random.stateless_uniform(
-            shape, tf.random.fold_in(seed, _MASK), maxval=self.k, dtype=tf.int32
-        )
+        own = tf.random.fold_in(seed, _MASK)
+        chosen = tf.random.stateless_uniform(shape, own, maxval=self.k, dtype=tf.int32)
         return _parents(batch_size, self.k, seed), tf.one_hot(chosen, self.k, axis=1)
 
 
@@ -152,7 +149,7 @@ class Bernoulli(UnitBernoulli):
         return _parents(batch_size, 2, seed), tf.stack([mask, 1 - mask], axis=1)
 
 
-class ReversedMixup(_Convex):
+class ReversedMixup(Mixup):
     """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2]."""
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:

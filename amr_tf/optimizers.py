@@ -33,65 +33,46 @@ class FusedAdam(keras.optimizers.Adam):
         epsilon = self.epsilon * (ops.sqrt(1 - power2) if self.torch_epsilon else tf.ones([]))
         variables = [variable.value for variable in trainable_variables]
 
-        def update(strategy: tf.distribute.Strategy, gradients: list, *shared: tf.Tensor) -> None:
+        def update(strategy: tf.distribute.Strategy, gradients: list, **shared: tf.Tensor) -> None:
             for variable, gradient in zip(variables, gradients, strict=True):
-                strategy.extended.update(variable, self._update_one, args=(gradient, *shared), group=False)
+                strategy.extended.update(variable, self._update_one, (gradient,), shared, group=False)
 
-        context = tf.distribute.get_replica_context()
-        context.merge_call(update, args=(grads, learning_rate, power1, power2, epsilon))
+        shared = {"lr": learning_rate, "beta1_power": power1, "beta2_power": power2, "epsilon": epsilon}
+        tf.distribute.get_replica_context().merge_call(update, (grads,), shared)
 
-    def _update_one(
-        self,
-        variable: tf.Variable,
-        gradient: tf.Tensor,
-        learning_rate: tf.Tensor,
-        power1: tf.Tensor,
-        power2: tf.Tensor,
-        epsilon: tf.Tensor,
-    ) -> None:
+    def _update_one(self, variable: tf.Variable, gradient: tf.Tensor, **shared: tf.Tensor) -> None:
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=power1,
-            beta2_power=power2,
-            lr=learning_rate,
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=epsilon,
             grad=gradient + self.l2 * variable if self.l2 else gradient,
+            **shared,
         )
 
 
-def scheduled(config: Config, step: tf.Variable, total_steps: Callable[[], int]) -> float | Callable:
-    """The learning rate of `--schedule`: a number, or a function that computes it anew for each step.
-
-    Args:
-        config: `learning_rate` and `schedule` are read.
-        step: scalar tensor or variable, the steps done so far. Not an optimizer's own count, which differs between the
-            players where the generator learns on some steps only.
-        total_steps: steps of the whole run, asked for when it is first used.
-    """
-    if config.schedule == "constant":
-        return config.learning_rate
-    return lambda: keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
-
-
 def make_adam(
-    config: Config, learning_rate: float | Callable, torch_epsilon: bool
+    config: Config, torch_epsilon: bool, step: tf.Variable, total_steps: Callable[[], int]
 ) -> keras.optimizers.Optimizer:
-    """Returns an Adam with the config's settings.
+    """Returns an Adam with the config's settings, at the learning rate of `--schedule`.
 
     With float16 it scales the loss, and doubles and halves the scale as the gradients allow.
 
     Args:
-        config: read are Adam's betas and epsilon, `weight_decay` and `mixed_precision`.
-        learning_rate: as `scheduled` gives it.
+        config: learning rate and schedule, Adam's betas and epsilon, `weight_decay` and `mixed_precision` are read.
         torch_epsilon: as `FusedAdam` has it.
+        step: the steps done so far. Not an optimizer's own count, which differs between the players where the generator
+            learns on some steps only.
+        total_steps: steps of the whole run, called when a schedule first needs it.
     """
+
+    def cosine() -> tf.Tensor:
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
+
     adam = FusedAdam(
-        learning_rate,
+        config.learning_rate if config.schedule == "constant" else cosine,
         beta_1=config.adam_beta1,
         beta_2=config.adam_beta2,
         epsilon=config.adam_epsilon,

@@ -91,27 +91,19 @@ FIGURES = {
 
 
 def load(table: Mapping[str, str], name: str) -> Any:
-    """Imports what a name of a table stands for.
+    """Imports what a name of one of this module's tables stands for.
 
     Example:
         >>> load(MIXERS, "mixup").__name__
         'Mixup'
 
-    Args:
-        table: one of this module's.
-        name: a key of the table.
-
     Raises:
         KeyError: the table has no such name.
     """
-    return _imported(table[name])
+    module, _, attribute = table[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def load_dataset(name: str) -> Any:
     """Imports the `DatasetSpec` of a value of `--dataset`: a name of `DATASETS`, or a folder of pictures."""
-    return _imported(PICTURES if name.startswith(FOLDER) else DATASETS[name])
-
-
-def _imported(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return load({name: PICTURES} if name.startswith(FOLDER) else DATASETS, name)

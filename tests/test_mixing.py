@@ -25,11 +25,12 @@ def every_mixer():
 def test_weights_sum_to_one_and_have_the_broadcast_shape(name, k, code_shape):
     indices, weights = make(name, k).sample(16, code_shape, SEED)
     inner = (1,) * (len(code_shape) - 1)
-    shared = (*inner, 1) if name in ("mixup", "supervised") else (*inner, code_shape[-1])
+    shared = (*inner, 1) if name == "mixup" else (*inner, code_shape[-1])
     assert weights.shape == (16, k, *shared)
     assert indices.shape == (16, k)
     np.testing.assert_allclose(tf.reduce_sum(weights, axis=1), np.ones((16, *shared)), atol=1e-6)
     assert np.min(weights) >= 0
+    assert np.all(np.max(weights, axis=0) > 0), "a parent reaches no mix"
     if name.startswith("bernoulli"):
         assert set(np.unique(weights)) <= {0.0, 1.0}
 
@@ -55,22 +56,6 @@ def test_same_seed_same_draw_and_another_seed_another(name, k, code_shape):
     assert np.any(first[1] != other[1])
 
 
-@pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
-def test_every_parent_reaches_the_output(name, k, code_shape):
-    """With parent i's code set to 1 and the others to 0, the mix shows i's weight, for each i."""
-    indices, weights = make(name, k).sample(64, code_shape, SEED)
-    total = 0.0
-    for parent in range(k):
-        slots = np.tile(np.arange(k), (64, 1))
-        h = np.zeros((k, *code_shape), "float32")
-        h[parent] = 1
-        shown = mix(tf.constant(h), tf.constant(slots), weights)
-        assert np.max(shown) > 0
-        total = total + shown
-    np.testing.assert_allclose(total, np.ones((64, *code_shape)), atol=1e-6)
-    assert indices.shape[1] == k
-
-
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 6), st.integers(2, 5), st.integers(0, 2**31 - 1))
 def test_mix_is_the_weighted_sum_over_parents(batch, k, seed):
@@ -81,13 +66,6 @@ def test_mix_is_the_weighted_sum_over_parents(batch, k, seed):
     weights = rng.dirichlet(np.ones(k), size=batch).astype("float32")[..., None, None, None]
     expected = np.stack([sum(weights[b, i] * h[indices[b, i]] for i in range(k)) for b in range(batch)])
     np.testing.assert_allclose(mix(h, indices, weights), expected, atol=1e-5)
-
-
-def test_one_hot_weights_give_a_parent_back():
-    h = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
-    indices = np.stack([np.arange(5), np.arange(5)[::-1]], axis=1)
-    weights = np.tile(np.array([0.0, 1.0], "float32")[None, :, None], (5, 1, 1))
-    np.testing.assert_array_equal(mix(h, indices, weights), h[::-1])
 
 
 def test_mixup_pair_is_uniform_and_one_scalar_per_example():

@@ -167,12 +167,8 @@ class Config:
         return value
 
     def check_networks(self, image_width: int) -> None:
-        """Refuses networks that images of this width do not fit. Separate, because a model is built without a data set.
-
-        Raises:
-            ConfigError: one line that names the flags and what to do.
-        """
-        rules.check_networks(self, image_width)
+        """Raises a ConfigError if the networks do not fit images of this width."""
+        rules.apply(rules.NETWORK_RULES, self, image_width)
 
     @property
     def image_width(self) -> int:

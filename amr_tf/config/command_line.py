@@ -23,9 +23,6 @@ PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout an
 DEFAULT, FLAG = "default", "flag"
 ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
-_FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?")
-# absl's flag that ignores unknown flags would hide a misspelt one.
-_UNDEFOK = re.compile(r"--?undefok(?:=.*)?")
 
 
 def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
@@ -50,8 +47,9 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     fields = {flag_name(field.name): field for field in dataclasses.fields(Config)}
     values = flags.FlagValues()
     for flag, field in fields.items():
-        kind = _Switch if field.type is bool else _Text
-        flags.DEFINE_flag(kind(flag), values)
+        # Kept as text, which Config validates.
+        switch = field.type is bool  # --name and --noname
+        flags.DEFINE_flag(flags.Flag(flags.ArgumentParser(), None, flag, None, "", boolean=switch), values)
     sources = {field.name: DEFAULT for field in fields.values()}
     removed = {f"--{name}=" for name in aliases.REMOVED}
     for source, words in segments:
@@ -70,33 +68,11 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     return config, sources
 
 
-class _Text(flags.Flag):
-    """--name=value, kept as text, which Config validates."""
-
-    def __init__(self, name: str):
-        super().__init__(flags.ArgumentParser(), None, name, None, "")
-
-
-class _Switch(flags.BooleanFlag):
-    """--name, --noname or --name=true; other text is kept, which Config refuses."""
-
-    def __init__(self, name: str):
-        super().__init__(name, None, "")
-        self.parser = _SwitchParser()
-
-
-class _SwitchParser(flags.BooleanParser):
-    def parse(self, argument: Any) -> Any:
-        try:
-            return super().parse(argument)
-        except ValueError:
-            return argument
-
-
 def _typed(kind: Any, text: str | None) -> Any:
     """Converts `text` to a type. Invalid text is kept, which Config refuses."""
+    convert = flags.BooleanParser().parse if kind is bool else kind
     try:
-        return text if text is None or kind is bool else kind(text)
+        return text if text is None else convert(text)
     except ValueError:
         return text
 
@@ -108,14 +84,15 @@ def _segments(
     for word in arguments:
         if not word.isprintable():
             raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
-        if _UNDEFOK.fullmatch(word):
+        # absl's flag that ignores unknown flags would hide a misspelt one.
+        if re.fullmatch(r"--?undefok(=.*)?", word):
             raise ConfigError(
                 f"Unknown flags are refused. Received: {word} ({source}; --help lists the flags)"
             )
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
-        match = _FLAGFILE.fullmatch(word)
+        match = re.fullmatch(r"--?flagfile(?:=(.*))?", word)
         if not match:
             words.append(word)
             continue
@@ -163,7 +140,7 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
 
 
 def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
-    """Returns the words of a flag that takes a list of names, each once; a metric's former name becomes the present one.
+    """Returns the words of a flag that takes a list of names, each once, with the present names of metrics.
 
     Raises:
         ConfigError: a word that is not among the names.
@@ -177,15 +154,18 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
 
 def own_help(usage: str, values: flags.FlagValues) -> str:
     """Returns the help of a binary that trains nothing."""
-    lines = [usage, "", "Flags (--name=value; --flagfile=FILE reads them from a file):", ""]
+    texts = {}
     for name in sorted(set(values) - ABSL_FLAGS):
         default = f". Default: {values[name].default_as_str}" if values[name].default else ""
-        lines += _described(name, f"{values[name].help}{default}.")
-    return "\n".join(lines)
+        texts[name] = f"{values[name].help}{default}."
+    return "\n".join([usage, "", *_help("--flagfile=FILE reads them from a file", texts)])
 
 
-def _described(flag: str, text: str) -> list[str]:
-    return [f"--{flag}", *textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")]
+def _help(more: str, texts: dict[str, str]) -> list[str]:
+    lines = [f"Flags (--name=value; {more}):", ""]
+    for flag, text in texts.items():
+        lines += [f"--{flag}", *textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")]
+    return lines
 
 
 def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, str]]:
@@ -204,21 +184,20 @@ def flagfile_text(config: Config, sources: dict[str, str]) -> str:
 
 def train_help() -> str:
     """Returns the help of the training: every field of Config with its choices and defaults."""
-    lines = ["Flags (--name=value; --flagfile=FILE reads a preset):", ""]
+    texts = {}
     for field in dataclasses.fields(Config):
         meta = field.metadata
         choices = f" One of: {', '.join(map(str, meta['choices']))}." if meta["choices"] else ""
-        text = f"{meta['help']}.{choices} Default: {meta['default']!r}{other_defaults(field.name)}."
-        lines += _described(flag_name(field.name), text)
-    return "\n".join(lines)
+        default = f"{meta['default']!r}{other_defaults(field.name)}"
+        texts[flag_name(field.name)] = f"{meta['help']}.{choices} Default: {default}."
+    return "\n".join(_help("--flagfile=FILE reads a preset", texts))
 
 
 def other_defaults(name: str) -> str:
     """Returns the published defaults of a field in brackets, each with its flags; empty without any."""
-    others = [
-        f"{row.values[name]!r} with "
-        + " ".join(f"--{flag_name(k)}={v}" for k, v in row.where.items() if v is not None)
-        for row in PUBLISHED_DEFAULTS
-        if name in row.values
-    ]
+    others = []
+    for where, values in PUBLISHED_DEFAULTS:
+        if name in values:
+            conditions = " ".join(f"--{flag_name(other)}={value}" for other, value in where.items())
+            others.append(f"{values[name]!r} with {conditions}")
     return f" ({'; '.join(others)})" if others else ""

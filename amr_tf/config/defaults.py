@@ -1,47 +1,40 @@
 """Published defaults of each method, network and data set, and the settings that a method fixes or ignores."""
 
-from typing import Any, NamedTuple
-
-
-class Default(NamedTuple):
-    """Published values that replace the general default where every entry of `where` holds."""
-
-    where: dict[str, Any]
-    values: dict[str, Any]
-
+from typing import Any
 
 # fmt: off
-# Later rows win. `where` may only name fields declared before the ones in `values`.
-PUBLISHED_DEFAULTS = (
-    Default({"dataset": "spiral"}, {"arch": "mlp", "latent": 2}),
-    Default({"dataset": "mnist"}, {"epochs": 2000}),
-    Default({"dataset": "fashion_mnist"}, {"epochs": 2000}),
-    Default({"dataset": "kmnist"}, {"epochs": 5000}),
-    Default({"dataset": "svhn"}, {"epochs": 4000}),
-    Default({"dataset": "cifar10"}, {"epochs": 3000}),
-    Default({"dataset": "dsprites"}, {"arch": "burgess", "epochs": 500}),
-    Default({"dataset": "celeba"}, {"arch": "resnet", "attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}),
-    Default({"dataset": "zappos"}, {"arch": "resnet"}),
-    Default({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
-    Default({"arch": "resnet"}, {"latent": 512, "depth": 64, "latent_width": 8}),
+# (settings that a run has, published values that then replace the general defaults). Later rows win. The settings on
+# the left are declared before the ones on the right.
+PUBLISHED_DEFAULTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+    ({"dataset": "spiral"}, {"arch": "mlp", "latent": 2}),
+    ({"dataset": "mnist"}, {"epochs": 2000}),
+    ({"dataset": "fashion_mnist"}, {"epochs": 2000}),
+    ({"dataset": "kmnist"}, {"epochs": 5000}),
+    ({"dataset": "svhn"}, {"epochs": 4000}),
+    ({"dataset": "cifar10"}, {"epochs": 3000}),
+    ({"dataset": "dsprites"}, {"arch": "burgess", "epochs": 500}),
+    ({"dataset": "celeba"}, {"arch": "resnet", "attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}),
+    ({"dataset": "zappos"}, {"arch": "resnet"}),
+    ({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
+    ({"arch": "resnet"}, {"latent": 512, "depth": 64, "latent_width": 8}),
     # A plain autoencoder has no second player to wait for.
-    Default({"model": "ae"}, {"update_g_every": 1, "lambda_": 1.0}),
-    Default({"model": "vae"}, {"update_g_every": 1, "lambda_": 1.0, "adam_beta1": 0.9}),
-    Default(
+    ({"model": "ae"}, {"update_g_every": 1, "lambda_": 1.0}),
+    ({"model": "vae"}, {"update_g_every": 1, "lambda_": 1.0, "adam_beta1": 0.9}),
+    (
         {"model": "acai"},
         {"arch": "acai", "lambda_": 1.0, "recon_loss": "l2", "gan_loss": "lsgan", "update_g_every": 1,
          "adam_beta1": 0.9, "adam_beta2": 0.999, "weight_decay": 0.0, "image_fit": "pad",
          "epochs": 256, "steps_per_epoch": 1024},
     ),
     # The AMR paper's rerun of ACAI has no other reconstruction loss, whatever the networks.
-    Default({"model": "acai_rerun"}, {"recon_loss": "l1"}),
-    Default({"model": "acai", "dataset": "svhn"}, {"depth": 64}),
-    Default({"model": "acai", "dataset": "cifar10"}, {"depth": 64}),
-    Default({"model": "acai", "dataset": "celeba"}, {"depth": 64}),
-    Default({"model": "acai", "dataset": "spiral"}, {"arch": "mlp"}),
+    ({"model": "acai_rerun"}, {"recon_loss": "l1"}),
+    ({"model": "acai", "dataset": "svhn"}, {"depth": 64}),
+    ({"model": "acai", "dataset": "cifar10"}, {"depth": 64}),
+    ({"model": "acai", "dataset": "celeba"}, {"depth": 64}),
+    ({"model": "acai", "dataset": "spiral"}, {"arch": "mlp"}),
     # ACAI's model of the lines is one whole: with another latent or depth it is no longer that model.
-    Default({"model": "acai", "dataset": "lines", "latent": 16, "depth": 16}, {"latent_width": 2}),
-    Default({"recon_loss": "l2"}, {"consistency_loss": "l2"}),
+    ({"model": "acai", "dataset": "lines", "latent": 16, "depth": 16}, {"latent_width": 2}),
+    ({"recon_loss": "l2"}, {"consistency_loss": "l2"}),
 )
 # fmt: on
 

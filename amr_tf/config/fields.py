@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import sys
 from collections.abc import Callable, Collection
 from typing import Any
@@ -74,7 +75,10 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
     # flags.txt has one value per line and is read without the spaces at a line's ends.
     if kind is str and (not value.isprintable() or value != value.strip()):
         raise ConfigError(f"{flag} takes printable text on one line without spaces at its ends. {received}")
-    _check_choice(field, value, received)
+    choices, prefix = field.metadata["choices"], field.metadata["prefix"]
+    if choices and value not in choices and not (prefix and value.startswith(prefix) and value != prefix):
+        names = [*map(str, choices), *([f"{prefix}PATH"] if prefix else [])]
+        raise ConfigError(f"{flag} takes one of {', '.join(names)}. {received}")
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{flag} takes a finite number. {received}")
     for name, (accepts, words) in _LIMITS.items():
@@ -82,14 +86,6 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
         if limit is not None and not accepts(value, limit):
             raise ConfigError(f"{flag} must be {words} {limit}. {received}")
     return value
-
-
-def _check_choice(field: dataclasses.Field, value: Any, received: str) -> None:
-    choices, prefix = field.metadata["choices"], field.metadata["prefix"]
-    if not choices or value in choices or (prefix and value.startswith(prefix) and value != prefix):
-        return
-    names = [*map(str, choices), *([f"{prefix}PATH"] if prefix else [])]
-    raise ConfigError(f"--{flag_name(field.name)} takes one of {', '.join(names)}. {received}")
 
 
 def _shown(value: Any) -> str:
@@ -103,8 +99,8 @@ def _shown(value: Any) -> str:
 
 _KIND_NAMES: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
-    "low": (lambda value, limit: value >= limit, "at least"),
-    "high": (lambda value, limit: value <= limit, "at most"),
-    "above": (lambda value, limit: value > limit, "greater than"),
-    "below": (lambda value, limit: value < limit, "less than"),
+    "low": (operator.ge, "at least"),
+    "high": (operator.le, "at most"),
+    "above": (operator.gt, "greater than"),
+    "below": (operator.lt, "less than"),
 }

@@ -4,7 +4,6 @@ Devices are checked in `distributed`, data in `training.experiment`.
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +11,9 @@ from typing import Any, NamedTuple
 from amr_tf.config.defaults import FIXED
 from amr_tf.config.fields import ConfigError
 
-CONV_ARCHS = ("amr", "acai", "amr_fixed")
+# The convolutional networks and the least number of times they halve the image. `amr` and `amr_fixed` pad it by one
+# pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4: halved once, a pixel is left over.
+CONV_ARCHS = {"amr": 2, "acai": 1, "amr_fixed": 2}
 BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
 
 
@@ -20,63 +21,41 @@ class Rule(NamedTuple):
     """A combination that must hold, the fields it is about, and what to do where it does not."""
 
     fields: tuple[str, ...]
-    holds: Callable[..., bool]
+    holds: Callable[..., bool]  # of a Config, and of the width of the images for rules about networks
     advice: str
-
-    def message(self, config: Any) -> str:
-        return f"{self.advice}. Received: {' '.join(config.flag(name) for name in self.fields)}"
 
 
 def check(config: Any) -> None:
-    """Refuses a combination of settings that cannot run.
-
-    Raises:
-        ConfigError: the first combination found, on one line.
-    """
+    """Refuses settings that a method does not take, with the first one found."""
     for name, (value, reason) in FIXED.get(config.model, {}).items():
         if getattr(config, name) != value:
-            received = f"{config.flag('model')} {config.flag(name)}"
-            raise ConfigError(f"{reason}. Received: {received}. Use --{name}={value}, or another --model")
-    for field in dataclasses.fields(config):
-        methods, default = field.metadata["methods"], field.metadata["default"]
-        if methods and config.model not in methods and getattr(config, field.name) != default:
-            received = f"{config.flag('model')} {config.flag(field.name)}"
             raise ConfigError(
-                f"--{field.name} is a setting of --model={' and '.join(methods)}. Received: {received}. Leave it out"
+                f"{reason}. {_received(config, 'model', name)}. Use --{name}={value}, or another --model"
             )
-    for rule in RULES:
-        if not rule.holds(config):
-            raise ConfigError(rule.message(config))
+    for field in dataclasses.fields(config):
+        name, methods = field.name, field.metadata["methods"]
+        if methods and config.model not in methods and getattr(config, name) != field.metadata["default"]:
+            owners = f"--{name} is a setting of --model={' and '.join(methods)}"
+            raise ConfigError(f"{owners}. {_received(config, 'model', name)}. Leave it out")
+    apply(RULES, config)
 
 
-def check_networks(config: Any, image_width: int) -> None:
-    """Refuses networks that do not fit images of this width.
-
-    Raises:
-        ConfigError: the flags to change, on one line.
-    """
-    for rule in NETWORK_RULES:
-        if not rule.holds(config, image_width):
-            raise ConfigError(f"{rule.message(config)} (images of {image_width} px)")
+def apply(rules: tuple[Rule, ...], config: Any, *width: int) -> None:
+    """Refuses a combination that breaks one of the rules, with the first one found."""
+    for rule in rules:
+        if not rule.holds(config, *width):
+            images = "".join(f" (images of {pixels} px)" for pixels in width)
+            raise ConfigError(f"{rule.advice}. {_received(config, *rule.fields)}{images}")
 
 
-def encoded_width(arch: str, image_width: int, latent_width: int) -> int:
-    """Width of the code that `arch` makes of images this wide, or 0 where no whole number of halvings leads there.
-
-    `amr` and `amr_fixed` pad the image by one pixel on each side first (32 -> 34 -> 17 -> 8 -> 4), and the
-    odd widths on the way are rounded down.
-    """
-    halvings = image_width / latent_width
-    if halvings < 2 or not math.log2(halvings).is_integer():
-        return 0
-    return (image_width + (0 if arch == "acai" else 2)) // int(halvings)
+def _received(config: Any, *fields: str) -> str:
+    return f"Received: {' '.join(map(config.flag, fields))}"
 
 
 def profiled(text: str) -> range | None:
     """The steps, counted from 1, that "10,20" names: both ends included. None where it names none."""
     match = re.fullmatch(r"([1-9]\d{0,9}),([1-9]\d{0,9})", text, re.ASCII)
-    steps = range(int(match[1]), int(match[2]) + 1) if match else range(0)
-    return steps if len(steps) else None
+    return (range(int(match[1]), int(match[2]) + 1) or None) if match else None
 
 
 RULES = (
@@ -137,13 +116,8 @@ RULES = (
 NETWORK_RULES = (
     Rule(
         ("arch", "dataset"),
-        lambda c, width: c.arch != "burgess" or width in (32, 64),
-        "--arch=burgess takes images of 32 or 64 px: use amr, acai or amr_fixed",
-    ),
-    Rule(
-        ("arch", "dataset"),
-        lambda c, width: c.arch != "resnet" or width in (64, 128),
-        "--arch=resnet takes images of 64 or 128 px: use amr, acai or amr_fixed",
+        lambda c, width: width in {"burgess": (32, 64), "resnet": (64, 128)}.get(c.arch, (width,)),
+        "--arch=burgess takes images of 32 or 64 px, resnet of 64 or 128 px: use amr, acai or amr_fixed",
     ),
     Rule(
         ("arch", "latent_width"),
@@ -158,7 +132,7 @@ NETWORK_RULES = (
     Rule(
         ("arch", "dataset", "latent_width"),
         lambda c, width: (
-            c.arch not in CONV_ARCHS or c.latent_width == encoded_width(c.arch, width, c.latent_width)
+            c.arch not in CONV_ARCHS or width in [c.latent_width << n for n in range(CONV_ARCHS[c.arch], 32)]
         ),
         "The networks halve the image until it is latent_width wide, which they cannot here: use --latent_width=4",
     ),

@@ -3,18 +3,22 @@
 import tensorflow as tf
 
 from amr_tf.mixing import Mixer, ReversedMixup
-from amr_tf.models.adversarial import Adversarial
+from amr_tf.models.adversarial import MIX, REAL, RECON, Adversarial
 from amr_tf.models.amr import PAPER
 from amr_tf.models.autoencoder import ForwardPass, Loss
 
 ADVERSARIAL_WEIGHT = 0.5  # of the generator's adversarial loss
 GAMMA = 0.2  # share of the image in the blend that the discriminator must score 0
-UNMIXED = Loss("gan_mix", "l(D(x_m), 0)", "Decoded mixes x_m = g(h_m) should look unmixed.")
+UNMIXED = Loss("gan_mix", "l(D(x_m), 0)", "Decoded mixes x_m = g(h_m) should look unmixed.", MIX, 0.0)
 
 
-def smaller_weight(weights: tf.Tensor) -> tf.Tensor:
+def blend(made: ForwardPass) -> tf.Tensor:
+    return GAMMA * made.x + (1 - GAMMA) * made.recon
+
+
+def smaller_weight(made: ForwardPass) -> tf.Tensor:
     """min(alpha, 1 - alpha) of pairs, from their weights [B, 2, 1, ...]: [B]."""
-    return tf.reshape(tf.reduce_min(weights, axis=1), [-1])
+    return tf.reshape(tf.reduce_min(made.weights, axis=1), [-1])
 
 
 class ACAI(Adversarial):
@@ -26,8 +30,10 @@ class ACAI(Adversarial):
     torch_epsilon = False  # the reference implementation is in TensorFlow 1
     generator_terms = (*Adversarial.generator_terms, UNMIXED)
     discriminator_terms = (
-        Loss("disc_mix", "l(D(x_m), alpha)", "Decoded mixes, alpha in [0, 1/2]."),
-        Loss("disc_blend", "l(D(0.2 x + 0.8 x^), 0)", "An image and its reconstruction, blended."),
+        Loss("disc_mix", "l(D(x_m), alpha)", "Decoded mixes, alpha in [0, 1/2].", MIX, smaller_weight),
+        Loss(
+            "disc_blend", "l(D(0.2 x + 0.8 x^), 0)", "An image and its reconstruction, blended.", blend, 0.0
+        ),
     )
     generator_passes = 1
 
@@ -35,20 +41,8 @@ class ACAI(Adversarial):
         """Makes pairs of the reversed batch with alpha in [0, 1/2], as published."""
         return ReversedMixup()
 
-    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        (mix_score,) = self.discriminate(forward.mix)
-        return super().generator_losses(forward) | {"gan_mix": self.gan_loss(mix_score, 0.0)}
-
     def loss_weights(self) -> dict[str, float]:
         return super().loss_weights() | {"gan_mix": ADVERSARIAL_WEIGHT}
-
-    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        blend = GAMMA * forward.x + (1 - GAMMA) * forward.recon
-        mix_score, blend_score = self.discriminate(forward.mix, blend)
-        return {
-            "disc_mix": self.gan_loss(mix_score, smaller_weight(forward.weights)),
-            "disc_blend": self.gan_loss(blend_score, 0.0),
-        }
 
 
 class ACAIRerun(Adversarial):
@@ -61,20 +55,14 @@ class ACAIRerun(Adversarial):
     )
     generator_terms = (*Adversarial.generator_terms, UNMIXED)
     discriminator_terms = (
-        Loss("disc_real", "l(D(x), 0)", "Real images."),
-        Loss("disc_recon", "l(D(x^), 0)", "Reconstructions."),
-        Loss("disc_mix", "l(D(x_m), 2 min(alpha, 1 - alpha))", "Decoded mixes."),
+        Loss("disc_real", "l(D(x), 0)", "Real images.", REAL, 0.0),
+        Loss("disc_recon", "l(D(x^), 0)", "Reconstructions.", RECON, 0.0),
+        Loss(
+            "disc_mix",
+            "l(D(x_m), 2 min(alpha, 1 - alpha))",
+            "Decoded mixes.",
+            MIX,
+            lambda made: 2 * smaller_weight(made),
+        ),
     )
     generator_passes = 1
-
-    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        (mix_score,) = self.discriminate(forward.mix)
-        return super().generator_losses(forward) | {"gan_mix": self.gan_loss(mix_score, 0.0)}
-
-    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        real_score, recon_score, mix_score = self.discriminate(forward.x, forward.recon, forward.mix)
-        return {
-            "disc_real": self.gan_loss(real_score, 0.0),
-            "disc_recon": self.gan_loss(recon_score, 0.0),
-            "disc_mix": self.gan_loss(mix_score, 2 * smaller_weight(forward.weights)),
-        }

@@ -1,7 +1,7 @@
 """The two-player training step: forward pass, order of updates, gradients. Sub-classes declare the losses."""
 
 import dataclasses
-import functools
+import operator
 from typing import Any, ClassVar
 
 import keras
@@ -13,7 +13,8 @@ from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
 from amr_tf.networks.base import Networks, Sizes
 from amr_tf.networks.layers import Seeds
 
-CONSISTENCY = Loss("consistency", "rec(f(x_m), h_m)", "A mix keeps its code, before beta (Eq. 3).")
+# The images of a forward pass that a discriminator scores.
+REAL, RECON, MIX = (operator.attrgetter(name) for name in ("x", "recon", "mix"))
 
 
 class Adversarial(Autoencoder):
@@ -22,15 +23,19 @@ class Adversarial(Autoencoder):
     One step: forward once; the generator's update, on every `update_g_every`-th step of an epoch; then the
     discriminator's, on the images of the forward pass made before the generator moved; then the probe's.
 
-    A sub-class declares `generator_terms` and `discriminator_terms`, and computes them in `generator_losses` and
-    `discriminator_losses`; `loss_weights` gives the factors of the generator's.
+    A sub-class declares `generator_terms` and `discriminator_terms`, computes those that are not the loss of a score in
+    `generator_losses` and `discriminator_losses`, and gives the factors of the generator's in `loss_weights`.
 
     Attributes:
         discriminator_terms: losses of which the discriminator minimises the plain sum.
+        consistency_terms: losses that the generator has where beta, their factor, is not 0.
         generator_passes: passes of the discriminator in the generator's phase.
     """
 
     discriminator_terms: tuple[Loss, ...] = ()
+    consistency_terms: tuple[Loss, ...] = (
+        Loss("consistency", "rec(f(x_m), h_m)", "A mix keeps its code, before beta (Eq. 3)."),
+    )
     # Each pass takes a power step, also where no update is due.
     generator_passes: ClassVar[int] = 0
     has_discriminator = True
@@ -46,7 +51,7 @@ class Adversarial(Autoencoder):
 
     @property
     def active_generator_terms(self) -> tuple[Loss, ...]:
-        return (*self.generator_terms, *((CONSISTENCY,) if self.config.beta else ()))
+        return (*self.generator_terms, *(self.consistency_terms if self.config.beta else ()))
 
     @property
     def networks(self) -> dict[str, keras.Model]:
@@ -69,30 +74,35 @@ class Adversarial(Autoencoder):
         indices, weights = self.mixer.sample(tf.shape(x)[0], self.code_shape, self.seeds())
         h_mix = mix(forward.h, indices, weights)
         return dataclasses.replace(
-            forward, h_mix=h_mix, mix=self.generate(h_mix), indices=indices, weights=weights
+            forward, h_mix=h_mix, mix=self.decode(h_mix, training=True), indices=indices, weights=weights
         )
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """The reconstruction loss and, where beta is not 0, the consistency loss |f(x_mix) - h_mix|.
+        """The losses of reconstructions and scores and, where beta is not 0, of consistency: |f(x_mix) - h_mix|.
 
         Neither side of the latter is held fixed: gradient flows into both, as in the reference.
         """
         terms = super().generator_losses(forward)
         if self.config.beta:
-            recoded = self.code(forward.mix)
+            recoded = self.encode(forward.mix, training=True)
             terms["consistency"] = self.consistency_loss(forward.h_mix, recoded)
-        return terms
+        return terms | self._scored(self.generator_terms, forward)
 
     def loss_weights(self) -> dict[str, float]:
-        return super().loss_weights() | {"consistency": self.config.beta}
+        return super().loss_weights() | {term.name: self.config.beta for term in self.consistency_terms}
 
     def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         """The values of `discriminator_terms` by name, [B] each."""
-        raise NotImplementedError
+        return self._scored(self.discriminator_terms, forward)
 
-    def discriminate(self, *images: tf.Tensor) -> list[tf.Tensor]:
-        """Scores [B] of each batch of images [B, H, W, C], each a pass of its own within this training step."""
-        return self.discriminator(list(images), training=True)
+    def _scored(self, terms: tuple[Loss, ...], forward: ForwardPass) -> dict[str, tf.Tensor]:
+        """The terms that are losses of scores; each batch of images is a pass of its own within this step."""
+        scored = [term for term in terms if term.images]
+        scores = self.discriminator([term.images(forward) for term in scored], training=True)
+        return {
+            term.name: self.gan_loss(score, term.target(forward) if callable(term.target) else term.target)
+            for term, score in zip(scored, scores, strict=True)
+        }
 
     def train_step(self, data: Any, update_generator: bool = True) -> dict[str, tf.Tensor]:
         x, y, _ = self.unpack(data)
@@ -138,15 +148,11 @@ class Adversarial(Autoencoder):
 
         The choice is made outside the replicas: an optimizer's `apply` inside a `tf.cond` of a replica fails.
         """
-        if self.config.update_g_every == 1:
-            self._run(data, update_generator=True)
-            return
-        tf.cond(
-            self.generator_is_due(),
-            lambda: self._run(data, update_generator=True),
-            lambda: self._run(data, update_generator=False),
-        )
 
-    def _run(self, data: Any, update_generator: bool) -> None:
-        step = functools.partial(self.train_step, update_generator=update_generator)
-        self.distribute_strategy.run(step, args=(data,))
+        def run(update_generator: bool) -> None:
+            self.distribute_strategy.run(self.train_step, args=(data, update_generator))
+
+        if self.config.update_g_every == 1:
+            run(True)
+        else:
+            tf.cond(self.generator_is_due(), lambda: run(True), lambda: run(False))

@@ -2,15 +2,15 @@
 
 import tensorflow as tf
 
-from amr_tf.models.adversarial import Adversarial
+from amr_tf.models.adversarial import MIX, REAL, RECON, Adversarial
 from amr_tf.models.autoencoder import ForwardPass, Loss
 
 PAPER = "Beckham et al., NeurIPS 2019, https://arxiv.org/abs/1903.02709"
-GAN_RECON = Loss("gan_recon", "l(D(x^), 1)", "Reconstructions should look real (Eq. 2, 3).")
-GAN_MIX = Loss("gan_mix", "l(D(x_m), 1)", "Decoded mixes x_m = g(h_m) should look real (Eq. 3).")
-DISC_REAL = Loss("disc_real", "l(D(x), 1)", "Real images (Eq. 2, 3).")
-DISC_RECON = Loss("disc_recon", "l(D(x^), 0)", "Reconstructions (Eq. 2, 3).")
-DISC_MIX = Loss("disc_mix", "l(D(x_m), 0)", "Decoded mixes (Eq. 3).")
+GAN_RECON = Loss("gan_recon", "l(D(x^), 1)", "Reconstructions should look real (Eq. 2, 3).", RECON, 1.0)
+GAN_MIX = Loss("gan_mix", "l(D(x_m), 1)", "Decoded mixes x_m = g(h_m) should look real (Eq. 3).", MIX, 1.0)
+DISC_REAL = Loss("disc_real", "l(D(x), 1)", "Real images (Eq. 2, 3).", REAL, 1.0)
+DISC_RECON = Loss("disc_recon", "l(D(x^), 0)", "Reconstructions (Eq. 2, 3).", RECON, 0.0)
+DISC_MIX = Loss("disc_mix", "l(D(x_m), 0)", "Decoded mixes (Eq. 3).", MIX, 0.0)
 
 
 class AEGAN(Adversarial):
@@ -24,14 +24,10 @@ class AEGAN(Adversarial):
     mixes = False
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        (recon_score,) = self.discriminate(forward.recon)
+        terms = super().generator_losses(forward)
         # The reference scores mixes too and leaves the result unused; only u and v see it.
         self.discriminator.power_steps(1)
-        return super().generator_losses(forward) | {"gan_recon": self.gan_loss(recon_score, 1.0)}
-
-    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        real_score, recon_score = self.discriminate(forward.x, forward.recon)
-        return {"disc_real": self.gan_loss(real_score, 1.0), "disc_recon": self.gan_loss(recon_score, 0.0)}
+        return terms
 
 
 class AMR(Adversarial):
@@ -42,16 +38,3 @@ class AMR(Adversarial):
     generator_terms: tuple[Loss, ...] = (*Adversarial.generator_terms, GAN_RECON, GAN_MIX)
     discriminator_terms: tuple[Loss, ...] = (DISC_REAL, DISC_RECON, DISC_MIX)
     generator_passes = 2
-
-    def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        recon_score, mix_score = self.discriminate(forward.recon, forward.mix)
-        terms = {"gan_recon": self.gan_loss(recon_score, 1.0), "gan_mix": self.gan_loss(mix_score, 1.0)}
-        return super().generator_losses(forward) | terms
-
-    def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        real_score, recon_score, mix_score = self.discriminate(forward.x, forward.recon, forward.mix)
-        return {
-            "disc_real": self.gan_loss(real_score, 1.0),
-            "disc_recon": self.gan_loss(recon_score, 0.0),
-            "disc_mix": self.gan_loss(mix_score, 0.0),
-        }

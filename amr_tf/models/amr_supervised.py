@@ -26,11 +26,6 @@ class SupervisedMix(NamedTuple):
     mix: tf.Tensor  # x_s = g(h_s) [B, H, W, C]
 
 
-CONSISTENCY = Loss(
-    "consistency_supervised", "rec(f(x_s), h_s)", "A supervised mix keeps its code, before beta."
-)
-
-
 class SupervisedAMR(AMR):
     """AMR and mixes with requested attributes (`--model=amr_supervised`).
 
@@ -64,17 +59,16 @@ class SupervisedAMR(AMR):
             "disc_attributes", "cross-entropy of C(x) and y", "Attributes of real images; C is a head of D."
         ),
     )
+    consistency_terms = (
+        *AMR.consistency_terms,
+        Loss("consistency_supervised", "rec(f(x_s), h_s)", "A supervised mix keeps its code, before beta."),
+    )
     generator_passes = AMR.generator_passes + 1
 
     def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
         super()._build_players(arch, sizes, seeds)
         self.discriminator.add_attribute_head(self.attributes, seeds)
         self.class_mixer = class_mixer(self.attributes, self.code_shape[-1], seeds)
-
-    @property
-    def active_generator_terms(self) -> tuple[Loss, ...]:
-        terms = super().active_generator_terms
-        return (*terms, CONSISTENCY) if self.config.beta else terms
 
     @property
     def networks(self) -> dict[str, keras.Model]:
@@ -93,33 +87,17 @@ class SupervisedAMR(AMR):
         return tf.cast(self.class_mixer(requested), tf.float32)
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Adds a `SupervisedMix` to `extras` where labels or attributes are given."""
-        forward = super().forward(x, y)
-        if y is None:
-            return forward
-        made = self._supervised_mix(forward, **self._targets(y))
-        return dataclasses.replace(forward, extras={"supervised": made})
+        """Adds a `SupervisedMix` to `extras` where labels or attributes are given.
 
-    def _targets(self, y: Any) -> dict[str, tf.Tensor]:
-        """Attributes [B, A] and weights [B].
+        Its second parent is that of the unsupervised mix, except for examples without labels, which have no part.
 
         Raises:
             ValueError: labels alone, where attributes are more than the labels.
         """
-        if isinstance(y, dict):
-            return {"attributes": y["attributes"], "weight": y["weight"]}
-        if self.attributes != self.classes:
-            raise ValueError(
-                f"Labels do not say which of {self.attributes} attributes an example has: y takes a dict of label, "
-                "attributes and weight"
-            )
-        attributes = tf.one_hot(y, self.attributes)
-        return {"attributes": attributes, "weight": tf.ones_like(attributes[:, 0])}
-
-    def _supervised_mix(
-        self, forward: ForwardPass, attributes: tf.Tensor, weight: tf.Tensor
-    ) -> SupervisedMix:
-        """The second parent is that of the unsupervised mix, but for examples without labels: they have no part."""
+        forward = super().forward(x, y)
+        if y is None:
+            return forward
+        attributes, weight = self._attributes_and_weight(y)
         seed = self.seeds()
         partners = labelled_partners(forward.indices[:, 1], weight > 0)
         requested = requested_attributes(attributes, partners, seed)
@@ -128,7 +106,21 @@ class SupervisedAMR(AMR):
         shares = tf.stack([mask, 1 - mask], axis=1)
         shape = [-1, 2, *(1,) * (len(self.code_shape) - 1), self.code_shape[-1]]
         h_mix = mix(forward.h, tf.stack([own, partners], axis=1), tf.reshape(shares, shape))
-        return SupervisedMix(attributes, weight, requested, mask, h_mix, self.generate(h_mix))
+        decoded = self.decode(h_mix, training=True)
+        made = SupervisedMix(attributes, weight, requested, mask, h_mix, decoded)
+        return dataclasses.replace(forward, extras={"supervised": made})
+
+    def _attributes_and_weight(self, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Attributes [B, A] and weights [B] of what a step is given."""
+        if isinstance(y, dict):
+            return y["attributes"], y["weight"]
+        if self.attributes != self.classes:
+            raise ValueError(
+                f"Labels do not say which of {self.attributes} attributes an example has: y takes a dict of label, "
+                "attributes and weight"
+            )
+        attributes = tf.one_hot(y, self.attributes)
+        return attributes, tf.ones_like(attributes[:, 0])
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         terms, made = super().generator_losses(forward), forward.extras["supervised"]
@@ -139,26 +131,26 @@ class SupervisedAMR(AMR):
             "mask_balance": losses.mask_balance(made.mask),
         }
         if self.config.beta:
-            supervised[CONSISTENCY.name] = self.consistency_loss(made.h_mix, self.code(made.mix))
+            recoded = self.encode(made.mix, training=True)
+            supervised["consistency_supervised"] = self.consistency_loss(made.h_mix, recoded)
         return terms | {name: made.weight * loss for name, loss in supervised.items()}
 
     def loss_weights(self) -> dict[str, float]:
         return super().loss_weights() | {
             "attributes": self.config.attribute_weight,
             "mask_balance": self.config.mask_eps,
-            "consistency_supervised": self.config.beta,
         }
 
     def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         made = forward.extras["supervised"]
         images = [forward.x, forward.recon, forward.mix, made.mix]
         scores, (logits, *_) = self.discriminator.scores_and_attributes(images, training=True)
-        real, recon, mixed, supervised = scores
+        real, recon, mixed, supervised = map(self.gan_loss, scores, (1.0, 0.0, 0.0, 0.0))
         return {
-            "disc_real": self.gan_loss(real, 1.0),
-            "disc_recon": self.gan_loss(recon, 0.0),
-            "disc_mix": self.gan_loss(mixed, 0.0),
-            "disc_supervised": made.weight * self.gan_loss(supervised, 0.0),
+            "disc_real": real,
+            "disc_recon": recon,
+            "disc_mix": mixed,
+            "disc_supervised": made.weight * supervised,
             "disc_attributes": made.weight * losses.attribute_bce(made.attributes, logits),
         }
 

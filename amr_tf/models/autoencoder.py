@@ -10,10 +10,10 @@ import tensorflow as tf
 from amr_tf import registry
 from amr_tf.config import Config
 from amr_tf.mixing import Mixer
-from amr_tf.models.compiled import compile_test_step, compile_train_loop
+from amr_tf.models.compiled import compile_step, compile_train_loop
 from amr_tf.networks.base import Networks, Sizes
 from amr_tf.networks.layers import Seeds
-from amr_tf.optimizers import make_adam, scheduled
+from amr_tf.optimizers import make_adam
 
 
 class Loss(NamedTuple):
@@ -21,11 +21,17 @@ class Loss(NamedTuple):
 
     In equations h = f(x) is a code, x^ = g(h) a reconstruction, x_m = g(h_m) the decoded mix h_m = Mix(h_1, ..., h_k),
     and l(p, t) the loss of the discriminator's score p against the target t.
+
+    Attributes:
+        images: for the loss of a score, the images that the discriminator scores, made from a `ForwardPass`.
+        target: target of the score, a number, or [B] made from a `ForwardPass`.
     """
 
     name: str
     equation: str
     description: str
+    images: Any = None
+    target: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,22 +49,11 @@ class ForwardPass:
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
 
 
-def weighted_sum(terms: dict[str, tf.Tensor], weights: dict[str, float]) -> tf.Tensor:
-    """Sum of weight * loss over the names, weight 1 for those without: [B] each -> [B]."""
-    return tf.add_n([weights.get(name, 1.0) * loss for name, loss in terms.items()])
-
-
 class MeanOrNaN(keras.metrics.Mean):
     """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
 
     def result(self) -> tf.Tensor:
         return self.total / self.count
-
-
-def _unscaled(norm: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The norm of a gradient that was scaled, and its weight in the mean: 0 where only the scale is to blame."""
-    overflow = ~tf.math.is_finite(norm) & (scale > 1)
-    return tf.where(overflow, 0.0, norm / scale), tf.cast(~overflow, tf.float32)
 
 
 class Autoencoder(keras.Model):
@@ -83,6 +78,7 @@ class Autoencoder(keras.Model):
         needs_attributes: whether training examples come with attributes beside their labels.
         score_meaning: meaning of the discriminator's score.
         torch_epsilon: whether Adam adds epsilon as PyTorch does.
+        encoded_parts: outputs of the encoder for each number of a code.
         generator_terms: losses that encoder and decoder minimise.
     """
 
@@ -93,6 +89,7 @@ class Autoencoder(keras.Model):
     needs_attributes: ClassVar[bool] = False
     score_meaning: ClassVar[str] = ""
     torch_epsilon: ClassVar[bool] = True
+    encoded_parts: ClassVar[int] = 1
     generator_terms: tuple[Loss, ...] = (
         Loss("recon", "rec(x, x^)", "Reconstruction, x^ = g(f(x)), before lambda (Eq. 2, 3)."),
     )
@@ -108,7 +105,8 @@ class Autoencoder(keras.Model):
         arch, seeds = registry.load(registry.ARCHS, config.arch), Seeds(config.seed)
         self.code_shape = arch.code_shape(config.latent, config.latent_width)
         sizes = Sizes(self.image_shape, self.code_shape, config.depth)
-        self.encoder = self._build_encoder(arch, sizes, seeds)
+        *place, maps = self.code_shape
+        self.encoder = arch.encoder(sizes._replace(code_shape=(*place, self.encoded_parts * maps)), seeds)
         self.decoder = arch.decoder(sizes, seeds)
         dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
         self.probe = keras.Sequential(
@@ -125,16 +123,12 @@ class Autoencoder(keras.Model):
         # Reads rows of training examples that are in the memory of the step's device: a batch is row indices then.
         self.held_examples: Callable | None = None
         # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
-        kinds = {
-            name: keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN
+        self.trackers = {
+            name: (keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN)(name=name)
             for name in self._tracked_names()
         }
-        self.trackers = {name: kind(name=name) for name, kind in kinds.items()}
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
         self.built = True
-
-    def _build_encoder(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> keras.Model:
-        return arch.encoder(sizes, seeds)
 
     def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
         """Makes the networks besides encoder, decoder and probe."""
@@ -146,13 +140,8 @@ class Autoencoder(keras.Model):
 
     def _tracked_names(self) -> tuple[str, ...]:
         """Losses and gradient norms of which an epoch's means are kept."""
-        return (
-            *(term.name for term in self.active_generator_terms),
-            "gen_loss",
-            "gen_gradient_norm",
-            "probe_loss",
-            "probe_gradient_norm",
-        )
+        terms = [term.name for term in self.active_generator_terms]
+        return (*terms, "gen_loss", "gen_gradient_norm", "probe_loss", "probe_gradient_norm")
 
     @property
     def mixer(self) -> Mixer:
@@ -183,8 +172,7 @@ class Autoencoder(keras.Model):
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
         """An optimizer for one player, at the learning rate that all of them share."""
-        learning_rate = scheduled(self.config, self.step, self.total_steps)
-        return make_adam(self.config, learning_rate, self.torch_epsilon)
+        return make_adam(self.config, self.torch_epsilon, self.step, self.total_steps)
 
     def total_steps(self) -> int:
         """Steps of the whole run.
@@ -213,19 +201,15 @@ class Autoencoder(keras.Model):
         return [*self.trackers.values(), self.accuracy]
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return self.decoder(self._codes(x, training), training=training)
+        return self.decode(self.encode(x, training), training)
 
-    def _codes(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """Images [B, H, W, C] -> codes [B, ...] in the type that the networks compute in."""
-        return self.encoder(x, training=training)
-
-    def encode(self, x: tf.Tensor) -> tf.Tensor:
+    def encode(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Images [B, H, W, C] in [-1, 1] -> codes float32 [B, ...]."""
-        return tf.cast(self._codes(x, training=False), tf.float32)
+        return tf.cast(self.encoder(x, training=training), tf.float32)
 
-    def decode(self, h: tf.Tensor) -> tf.Tensor:
+    def decode(self, h: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Codes [B, ...] -> images float32 [B, H, W, C]."""
-        return tf.cast(self.decoder(h, training=False), tf.float32)
+        return tf.cast(self.decoder(h, training=training), tf.float32)
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
         """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
@@ -254,16 +238,8 @@ class Autoencoder(keras.Model):
             x: images [B, H, W, C] in [-1, 1].
             y: labels, or labels and attributes: read by methods that need attributes.
         """
-        h = self.code(x)
-        return ForwardPass(x, h, self.generate(h))
-
-    def code(self, x: tf.Tensor) -> tf.Tensor:
-        """Images [B, H, W, C] -> codes float32 [B, ...], within a training step."""
-        return tf.cast(self._codes(x, training=True), tf.float32)
-
-    def generate(self, h: tf.Tensor) -> tf.Tensor:
-        """Codes [B, ...] -> images float32 [B, H, W, C], within a training step."""
-        return tf.cast(self.decoder(h, training=True), tf.float32)
+        h = self.encode(x, training=True)
+        return ForwardPass(x, h, self.decode(h, training=True))
 
     def seeds(self) -> tf.Tensor:
         """This step's random seed, int64 [2]: a function of run seed, step and replica, with no state of its own."""
@@ -284,7 +260,8 @@ class Autoencoder(keras.Model):
         with tf.GradientTape() as tape:
             forward = self.forward(x, y)
             terms = self.generator_losses(forward)
-            gen_loss = weighted_sum(terms, self.loss_weights())
+            weights = self.loss_weights()
+            gen_loss = tf.add_n([weights.get(name, 1.0) * loss for name, loss in terms.items()])
             total = self.global_mean(gen_loss)
         self.minimise("gen_gradient_norm", total, tape, self.generator_optimizer, self.generator_variables)
         self.track(terms | {"gen_loss": gen_loss})
@@ -326,7 +303,9 @@ class Autoencoder(keras.Model):
         norm = tf.linalg.global_norm(gradients)
         weight = None
         if self.config.mixed_precision == "float16":
-            norm, weight = _unscaled(norm, optimizer.dynamic_scale)
+            scale = optimizer.dynamic_scale
+            overflow = ~tf.math.is_finite(norm) & (scale > 1)
+            norm, weight = tf.where(overflow, 0.0, norm / scale), tf.cast(~overflow, tf.float32)
         self.track({name: norm}, weight)
         optimizer.apply(gradients, variables)
 
@@ -337,9 +316,8 @@ class Autoencoder(keras.Model):
 
     def _probe_loss(self, h: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = tf.cast(self.probe(h), tf.float32)
-        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=tf.cast(y, tf.int64), logits=logits
-        )
+        labels = tf.cast(y, tf.int64)
+        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, _ = self.unpack(data)
@@ -348,7 +326,7 @@ class Autoencoder(keras.Model):
         self.step.assign_add(1)
         return self.get_metrics_result()
 
-    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+    def test_step(self, data: Any) -> None:
         """Reconstruction and probe on data that nothing learns from."""
         x, y, weights = self.unpack(data)
         # Halves run side by side: on a CPU an operation has half of the cores (`startup`). None may be empty.
@@ -358,12 +336,6 @@ class Autoencoder(keras.Model):
         logits, loss = self._probe_loss(h, y)
         self.track({"recon": self.recon_loss(x, recon), "probe_loss": loss}, weights)
         self.accuracy.update_state(y, logits, weights)
-        return self._test_logs()
-
-    def _test_logs(self) -> dict[str, tf.Tensor]:
-        return {
-            m.name: m.result() for m in (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
-        }
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles `replicated_train_step` into (iterator, steps) -> the epoch's means so far.
@@ -371,28 +343,35 @@ class Autoencoder(keras.Model):
         A call ends early after a step that leaves a mean that is not finite.
         """
         if self.train_function is None or force:
-            held = self.held_examples
-            step = self.replicated_train_step
+            held, train = self.held_examples, self.replicated_train_step
+            step = self._compiled(train if held is None else lambda rows: train(held(rows)))
             self.train_function = compile_train_loop(
-                step if held is None else lambda rows: step(held(rows)),
-                self.is_finite,
-                self.get_metrics_result,
-                self.run_eagerly,
-                self.config.jit_compile,
+                step, self.is_finite, self.get_metrics_result, self.run_eagerly
             )
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_test_step`."""
+        """Compiles `replicated_test_step` into iterator -> the means so far."""
         if self.test_function is None or force:
-            self.test_function = compile_test_step(
-                self.replicated_test_step, self.run_eagerly, self.config.jit_compile
-            )
+            step = self._compiled(self.replicated_test_step)
+            self.test_function = lambda iterator: step(next(iterator))
         return self.test_function
+
+    def _compiled(self, step: Callable) -> Callable:
+        return compile_step(step, self.run_eagerly, self.config.jit_compile)
 
     def replicated_train_step(self, data: Any) -> None:
         """One training step on every replica."""
         self.distribute_strategy.run(self.train_step, args=(data,))
+
+    def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One batch of an evaluation on every replica; the means so far, over all of them.
+
+        A replica's own means would not do: shares of the last batch differ in weight.
+        """
+        self.distribute_strategy.run(self.test_step, args=(data,))
+        kept = (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
+        return {metric.name: metric.result() for metric in kept}
 
     def is_finite(self) -> tf.Tensor:
         """Whether all that was tracked in this epoch is finite: bool []."""
@@ -404,11 +383,3 @@ class Autoencoder(keras.Model):
         # One number for all of them is summed over the replicas.
         strategy = self.distribute_strategy
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(broken), axis=None) == 0
-
-    def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One batch of an evaluation on every replica; the means so far, over all of them.
-
-        A replica's own means would not do: shares of the last batch differ in weight.
-        """
-        self.distribute_strategy.run(self.test_step, args=(data,))
-        return self._test_logs()

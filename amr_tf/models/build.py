@@ -1,8 +1,5 @@
 """The model of a run, made from its settings and the shape of its images."""
 
-import contextlib
-from collections.abc import Iterator
-
 import keras
 
 from amr_tf import registry
@@ -25,18 +22,11 @@ def build_model(
         ConfigError: the networks do not fit images of this shape.
     """
     config.check_networks(image_shape[0])
-    with _dtype_policy(config.mixed_precision):
-        model = registry.load(registry.MODELS, config.model)(config, image_shape, classes, attributes)
-    model.compile()
-    return model
-
-
-@contextlib.contextmanager
-def _dtype_policy(mixed_precision: str) -> Iterator[None]:
-    """Makes layers within compute in this type and restores Keras's global policy afterwards."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if mixed_precision == "none" else f"mixed_{mixed_precision}")
+    precision, before = config.mixed_precision, keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "none" else f"mixed_{precision}")
     try:
-        yield
+        model = registry.load(registry.MODELS, config.model)(config, image_shape, classes, attributes)
     finally:
         keras.config.set_dtype_policy(before)
+    model.compile()
+    return model

@@ -1,42 +1,35 @@
-"""Compilation of a step on one batch into a function of an iterator that takes any number of steps."""
+"""Compilation of a step on one batch, and of a loop that takes any number of them."""
 
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-Logs = dict[str, tf.Tensor]
+
+def compile_step(step: Callable, eager: bool, jit_compile: bool) -> Callable:
+    """Compiles `step`, a function of one batch that is run outside the replicas, with XLA if `jit_compile`."""
+    step = tf.autograph.experimental.do_not_convert(step)
+    if eager:
+        return step
+    # TensorFlow's arithmetic optimizer orders the factors of a product by node name, and node names contain a
+    # per-process trace counter. Retracing the same step, as a resumed run does, could change the last bits.
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    return tf.function(step, reduce_retracing=True, jit_compile=jit_compile)
 
 
-def compile_test_step(step: Callable, eager: bool = False, jit_compile: bool = False) -> Callable:
-    """Compiles `step` into a function that takes a batch from an iterator and returns `step` of it.
-
-    Args:
-        step: batch -> anything, run outside the replicas.
-        eager: run `step` as Python.
-        jit_compile: compile `step` with XLA.
-    """
-    step = _compiled(step, eager, jit_compile)
-    return lambda iterator: step(next(iterator))
-
-
-def compile_train_loop(
-    step: Callable, should_continue: Callable, logs: Callable, eager: bool = False, jit_compile: bool = False
-) -> Callable:
+def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable, eager: bool) -> Callable:
     """Compiles a function of an iterator and a number of steps, which takes that many batches and returns `logs()`.
 
     It stops early after a step that leaves `should_continue()` false. Keras's own loop of several steps fails with more
     than one replica. XLA compiles the step only, because it cannot compile an iterator.
 
     Args:
-        step: batch -> anything, run outside the replicas.
+        step: batch -> anything, as `compile_step` returns it.
         should_continue: () -> bool tensor.
         logs: () -> what a call returns.
         eager: run everything as Python.
-        jit_compile: compile `step` with XLA.
     """
-    step = _compiled(step, eager, jit_compile)
 
-    def several(iterator: Iterator, steps: tf.Tensor) -> Logs:
+    def several(iterator: Iterator, steps: tf.Tensor) -> dict[str, tf.Tensor]:
         done, going = tf.constant(0), tf.constant(True)
         while going and done < steps:
             step(next(iterator))
@@ -46,7 +39,7 @@ def compile_train_loop(
 
     compiled = several if eager else tf.function(several, reduce_retracing=True)
 
-    def run(iterator: Iterator, steps: int = 1) -> Logs:
+    def run(iterator: Iterator, steps: int = 1) -> dict[str, tf.Tensor]:
         # A graph can only take batches from an iterator of TensorFlow's; Keras's `train_on_batch` has one of Python's.
         if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
             return compiled(iterator, tf.constant(steps))
@@ -55,13 +48,3 @@ def compile_train_loop(
         return logs()
 
     return run
-
-
-def _compiled(step: Callable, eager: bool, jit_compile: bool) -> Callable:
-    step = tf.autograph.experimental.do_not_convert(step)
-    if eager:
-        return step
-    # TensorFlow's arithmetic optimizer orders the factors of a product by node name, and node names contain a
-    # per-process trace counter. Retracing the same step, as a resumed run does, could change the last bits.
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-    return tf.function(step, reduce_retracing=True, jit_compile=jit_compile)

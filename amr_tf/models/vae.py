@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from amr_tf import losses
 from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
-from amr_tf.networks.base import Networks, Sizes
-from amr_tf.networks.layers import Seeds
 
 
 class VAE(Autoencoder):
@@ -20,29 +17,27 @@ class VAE(Autoencoder):
 
     description = "a beta-VAE; its codes are the means"
     paper = "Higgins et al., ICLR 2017, https://openreview.net/forum?id=Sy2fzU9gl"
+    encoded_parts = 2  # mean and log-variance
     generator_terms = (
         *Autoencoder.generator_terms,
         Loss("kl", "KL(N(mean, variance) | N(0, 1))", "Divergence of a code in nats, before beta_kl."),
     )
 
-    def _build_encoder(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> keras.Model:
-        *place, maps = sizes.code_shape
-        return arch.encoder(sizes._replace(code_shape=(*place, 2 * maps)), seeds)
-
-    def _codes(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+    def encode(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self._posterior(x, training)[0]
 
     def _posterior(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images [B, H, W, C] -> means and log-variances of their codes, [B, ...] each."""
-        mean, log_variance = tf.split(self.encoder(x, training=training), 2, axis=-1)
+        """Images [B, H, W, C] -> means and log-variances of their codes, float32 [B, ...] each."""
+        parameters = tf.cast(self.encoder(x, training=training), tf.float32)
+        mean, log_variance = tf.split(parameters, 2, axis=-1)
         return mean, log_variance
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
         """Reconstructs x from a draw; `h` is the mean, `extras` have the logarithm of the variance."""
-        mean, log_variance = (tf.cast(part, tf.float32) for part in self._posterior(x, training=True))
+        mean, log_variance = self._posterior(x, training=True)
         noise = tf.random.stateless_normal(tf.shape(mean), self.seeds())
         z = mean + tf.exp(log_variance / 2) * noise
-        return ForwardPass(x, mean, self.generate(z), extras={"log_variance": log_variance})
+        return ForwardPass(x, mean, self.decode(z, training=True), extras={"log_variance": log_variance})
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         kl = losses.kl_to_standard_normal(forward.h, forward.extras["log_variance"])

@@ -20,18 +20,18 @@ class Style(NamedTuple):
     slope: float
     pad_first: int
     norms: bool
-    sigma_gradient: str
+    last_gradient: bool  # as `layers.SpectralNorm` has it
     kernel: Callable[[int], keras.initializers.Initializer]
     gamma: Callable[[int], keras.initializers.Initializer]
     torch_uniform: bool  # PyTorch's default for D's spectral layers and the probe
 
 
 ACAI_STYLE = Style(
-    slope=0.2, pad_first=0, norms=False, sigma_gradient="own", torch_uniform=False,
+    slope=0.2, pad_first=0, norms=False, last_gradient=False, torch_uniform=False,
     kernel=lambda seed: layers.fan_in_normal(0.2, seed), gamma=lambda seed: keras.initializers.Ones(),
 )  # fmt: skip
 AMR_STYLE = Style(
-    slope=0.01, pad_first=1, norms=True, sigma_gradient="last", torch_uniform=True,
+    slope=0.01, pad_first=1, norms=True, last_gradient=True, torch_uniform=True,
     kernel=lambda seed: layers.KernelRowNormal(0.2, seed),
     gamma=lambda seed: keras.initializers.RandomNormal(0.0, (1 + 0.2**2) ** -0.5, seed=seed),
 )  # fmt: skip
@@ -67,7 +67,7 @@ class Builder:
             bias = layers.uniform_within((9 * inputs) ** -0.5, self.seeds.next())
         return layers.SpectralConv2D(
             filters, 3, padding="same", kernel_initializer=kernel, bias_initializer=bias,
-            gradient=self.style.sigma_gradient, u_seed=self.seeds.next(),
+            last_gradient=self.style.last_gradient, u_seed=self.seeds.next(),
         )  # fmt: skip
 
     def activation(self) -> keras.layers.Layer:

@@ -18,16 +18,12 @@ class Discriminator(keras.Model):
     def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, ...], **kwargs: Any):
         super().__init__(**kwargs)
         # Not as a list: what Keras keeps in one, u among it, would be left out of tf.train.Checkpoint silently.
+        shape: tuple[int | None, ...] = (None, *image_shape)
         for number, layer in enumerate(trunk):
             setattr(self, f"layer_{number}", layer)
-        self._trunk_length = len(trunk)
-        self._build(image_shape)
-
-    def _build(self, image_shape: tuple[int, ...]) -> None:
-        shape: tuple[int | None, ...] = (None, *image_shape)
-        for layer in self.trunk:
             layer.build(shape)
             self._feature_maps, shape = shape[-1], layer.compute_output_shape(shape)
+        self._trunk_length = len(trunk)
         self.built = True
 
     @property

@@ -21,21 +21,18 @@ class SpectralNorm(keras.Layer):
     them need W alone, and W does not change between the passes of one call.
 
     Args:
-        gradient: "own" lets d sigma_i / dW be u_i v_i^T; "last" makes it u_n v_n^T of the last pass for every pass, as
-            the reference's `amr` networks do, whose in-place updates of u and v are seen by the backward pass.
+        u_seed: seed of the first u.
+        last_gradient: d sigma_i / dW is u_n v_n^T of the last pass for every pass, not its own u_i v_i^T, as in the
+            reference's `amr` networks, whose in-place updates of u and v are seen by the backward pass.
         steps_in_eval: whether passes outside training take power steps too.
     """
 
     def __init__(
-        self, *args: Any, gradient: str = "own", steps_in_eval: bool = True, u_seed: int = 0, **kwargs: Any
+        self, *args: Any, u_seed: int, last_gradient: bool = False, steps_in_eval: bool = True, **kwargs: Any
     ):
-        if gradient not in ("own", "last"):
-            raise ValueError(f"gradient is 'own' or 'last'. Received: {gradient!r}")
         # Keras would hand the kernel out in the type of the computation; sigma needs it as it is kept.
         super().__init__(*args, autocast=False, **kwargs)
-        self.gradient = gradient
-        self.steps_in_eval = steps_in_eval
-        self.u_seed = u_seed
+        self.u_seed, self.last_gradient, self.steps_in_eval = u_seed, last_gradient, steps_in_eval
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
@@ -71,12 +68,10 @@ class SpectralNorm(keras.Layer):
         if training or self.steps_in_eval:
             u, v = self.power_steps(passes)
         else:
-            u = tf.repeat(self.u.value[:, None], passes, axis=1)
-            v = tf.repeat(
-                _normalise(tf.linalg.matvec(tf.stop_gradient(matrix), self.u.value))[:, None], passes, axis=1
-            )
+            v = _normalise(tf.linalg.matvec(tf.stop_gradient(matrix), self.u.value))
+            u, v = (tf.repeat(vector[:, None], passes, axis=1) for vector in (self.u.value, v))
         sigma = tf.reduce_sum(v * tf.linalg.matmul(matrix, u), axis=0)
-        if self.gradient == "last":
+        if self.last_gradient:
             sigma = tf.stop_gradient(sigma - sigma[-1]) + sigma[-1]
         return [self.kernel / sigma[i] for i in range(passes)]
 

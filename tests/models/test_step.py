@@ -139,7 +139,7 @@ def test_players_do_not_move_each_other():
     generator = (network.encoder, network.decoder)
 
     before = snapshot(network.discriminator, network.probe)
-    forward = network.generator_step(lambda: network.forward(tf.constant(x)))
+    forward = network.generator_step(tf.constant(x), y)
     assert not any(moved(before, network.discriminator, network.probe))
 
     before = snapshot(*generator, network.probe)
@@ -203,7 +203,7 @@ def test_the_step_is_traced_once():
     network, x, y = make(arch="acai", latent_width=16, update_g_every=3, compiled=True)
     traces = []
     forward = network.forward
-    network.forward = lambda images: traces.append(1) or forward(images)
+    network.forward = lambda *data: traces.append(1) or forward(*data)
     for _ in range(7):
         network.train_on_batch(x, y)
     assert len(traces) == 2, "one for each of the two kinds of step"

@@ -30,7 +30,7 @@ def test_code_is_the_mean_of_the_requested_size():
 def test_draw_has_the_mean_and_variance_of_the_encoder():
     """The decoder is replaced by one that returns its code, so that the draws can be seen."""
     model = build()
-    model.generate = lambda z: z
+    model.decode = lambda z, training: z
     draws = []
     for step in range(100):
         model.step.assign(step)
