@@ -12,14 +12,15 @@ import time
 
 import filelock
 import pytest
-import rich.console
 
 from amr_tf import sweep
 from amr_tf.config import Config, command_line, flag_name
 from amr_tf.runs.folder import write_rows
 from amr_tf.runtime import files
-from amr_tf.sweeping import executors, jobs, scheduler, status, worker
+from amr_tf.runtime.console import Console
+from amr_tf.sweeping import executors, jobs, runner, worker
 from amr_tf.sweeping.jobs import State
+from amr_tf.sweeping.scheduler import Scheduler
 
 RECIPE = "--dataset=spiral\n--depth=2\n--steps_per_epoch=2\n"
 
@@ -64,16 +65,8 @@ def foreign_file(job: jobs.Job) -> None:
 
 
 def test_parse_gives_a_job_for_each_preset_and_seed(presets):
-    words = [
-        "mine",
-        "--seeds=3,1",
-        "--out=out",
-        "--epochs=7",
-        "--noprojector",
-        "--executor=slurm",
-        "--parallel=4",
-    ]
-    options = sweep.parse(words)
+    words = "mine --seeds=3,1 --out=out --epochs=7 --noprojector --executor=slurm --parallel=4"
+    options = sweep.parse(words.split())
     assert [job.name for job in options.jobs] == ["one/s3", "two/s3", "one/s1", "two/s1"]
     assert [(job.config.seed, job.config.epochs, job.config.run_dir) for job in options.jobs[1:3]] == [
         (3, 7, "out/two/s3"),
@@ -341,8 +334,7 @@ def test_scheduler_refused_job_does_not_affect_the_others(presets):
     one, two = (Looker(**vars(job)) for job in sweep.parse(["mine", f"--out={presets / 'out'}"]).jobs)
     two.job_dir.parent.mkdir(parents=True)
     two.job_dir.write_text("")
-    display = status.Display(rich.console.Console(), [one, two])
-    states = scheduler.Scheduler([one, two], executors.Local(parallel=2), display).run()
+    states = Scheduler([one, two], executors.Local(parallel=2), Console()).run()
     assert states[one][0] is State.DONE
     assert states[two][0] is State.FAILED
     assert states[two][1].startswith("A job cannot be started: ")
@@ -363,9 +355,7 @@ def test_local_job_killed_with_its_worker_shows_the_error(presets):
     """The worker cannot write the log, which is a folder."""
     job = Looker(**vars(one_job()))
     job.log.mkdir(parents=True)
-    states = scheduler.Scheduler(
-        [job], executors.Local(1), status.Display(rich.console.Console(), [job])
-    ).run()
+    states = Scheduler([job], executors.Local(parallel=1), Console()).run()
     assert states[job][0] is State.FAILED
     assert "Is a directory" in states[job][1]
 
@@ -377,22 +367,19 @@ def test_slurm_that_is_missing_is_refused(presets, monkeypatch, capsys):
     assert not (presets / "runs").exists()
 
 
-def test_display_shows_changes_and_progress(presets, capsys):
+def test_terminal_shows_changes_and_progress(presets, capsys):
     planned = sweep.parse(["mine", "--seeds=1,12"]).jobs
-    console = rich.console.Console(width=60, color_system=None, force_terminal=True)
-    display = status.Display(console, planned)
-    display.change(planned[0], State.FAILED, "killed [/by] SIGKILL")
+    console = Console(width=60, color_system=None, force_terminal=True)
+    watched = Scheduler(planned, executors.Local(parallel=1), console)
+    watched.change(planned[0], State.FAILED, "killed [/by] SIGKILL")
     assert capsys.readouterr().out == "one/s1   failed       killed [/by] SIGKILL\n"
-    notes = [(State.FAILED, "killed"), (State.DONE, ""), (State.RUNNING, ""), (State.WAITING, "")]
-    states = dict(zip(planned, notes, strict=True))
+    watched.states |= {planned[1]: (State.DONE, ""), planned[2]: (State.RUNNING, "")}
     finished_run(planned[2], epochs=3)
-    with display:
-        display.refresh(states)
+    with watched._live:
+        watched.refresh()
         shown = capsys.readouterr().out
     assert "4 jobs: 1 waiting, 1 running, 1 done, 1 failed" in shown
     assert f"one/s12  3 of {planned[2].config.epochs:,} epochs, probe 50.0% validation" in shown
-    complaint = "one/s1 failed: killed (its log: less runs/sweeps/mine/.sweep/one_s1/log.txt)"
-    assert status.complaints(states) == [complaint]
 
 
 def test_comparison_names_the_best_by_mean_validation(presets):
@@ -403,7 +390,7 @@ def test_comparison_names_the_best_by_mean_validation(presets):
     for job, accuracy in validation.items():
         finished_run(job, 1, accuracy)
     states = {job: (State.DONE, "") for job in planned} | {planned[10]: (State.FAILED, "diverged")}
-    assert [line.split() for line in status.comparison(states)] == [
+    assert [line.split() for line in runner.comparison(states)] == [
         ["setting", "validation", "test", "runs"],
         ["one", "lambda-2", "30.00%", "50.00%", "out/one/lambda-2"],
         ["one", "lambda-5", "50.00%", "50.00%", "out/one/lambda-5"],
