@@ -22,12 +22,10 @@ SQUEUE_EVERY = 5.0  # seconds: frequent queries slow the Slurm controller for al
 
 
 class Local:
-    """Processes of this machine. They survive a sweep that is killed.
-
-    Args:
-        parallel: the number of jobs that run concurrently.
+    """Processes of this machine, which survive a sweep that is killed.
 
     Attributes:
+        parallel: the number of jobs that run concurrently.
         queues: true if all waiting jobs are submitted at once, and outlive the sweep.
         patience: seconds until a file that a job has written is visible here.
     """
@@ -79,10 +77,7 @@ class Slurm:
     Jobs that are submitted together are an array. A job that reaches its time limit or is preempted saves and is queued
     again.
 
-    Args:
-        out: the sweep's folder, on a file system that the nodes share.
-        parallel: the number of jobs that run concurrently.
-        parameters: of `submitit.SlurmExecutor`.
+    `out` is on a file system that the nodes share; `parameters` are those of `submitit.SlurmExecutor`.
 
     Raises:
         UserError: Slurm does not respond.

@@ -56,10 +56,8 @@ class Job:
 
     Attributes:
         name: <preset>[/<setting>]/s<seed>.
-        preset: the name of its preset.
         setting: its place in the grid, such as "lambda-2_k-3"; empty without a grid.
         flags: of its training command.
-        config: the resolved flags.
         job_dir: its folder within OUT/.sweep.
     """
 

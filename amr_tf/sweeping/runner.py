@@ -32,12 +32,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Trains what is not finished, reports on all runs and returns the exit code.
-
-    Raises:
-        UserError: jobs cannot be started.
-        Interrupted: by a signal; the same command resumes the sweep.
-    """
+    """Trains what is not finished, reports on all runs and returns the exit code. Raises as `Scheduler.run`."""
     console = Console(PIPE_WIDTH)
     executor: executors.Executor
     if options.executor == "slurm":
@@ -82,21 +77,21 @@ def comparison(states: scheduler.States) -> list[str]:
 
     Accuracies are those of the probe at each run's best epoch, averaged over the seeds.
     """
-    settings: dict[str, dict[str, list[Job]]] = collections.defaultdict(dict)
+    groups: dict[tuple[str, str], list[Job]] = collections.defaultdict(list)
     for job in states:
-        settings[job.preset].setdefault(job.setting, []).append(job)
-    width = max(len(f"{job.preset} {job.setting}") for job in states) + 2
+        groups[job.preset, job.setting].append(job)
+    scores = {}
+    for group, jobs in groups.items():
+        if all(states[job][0] is State.DONE for job in jobs):
+            rows = [best_row(read_rows(job.folder.metrics)) for job in jobs]
+            columns = ("val_probe_accuracy", "test_probe_accuracy")
+            scores[group] = [statistics.fmean(row[column] for row in rows) for column in columns]
+    width = max(len(" ".join(group)) for group in groups) + 2
     lines = [f"{'setting':<{width}}validation  test     runs"]
-    for preset, groups in settings.items():
-        done = [name for name, jobs in groups.items() if all(states[job][0] is State.DONE for job in jobs)]
-        rows = {name: [best_row(read_rows(job.folder.metrics)) for job in groups[name]] for name in done}
-        validation, test = (
-            {name: statistics.fmean(row[f"{split}_probe_accuracy"] for row in rows[name]) for name in done}
-            for split in ("val", "test")
-        )
-        best = max(done, key=lambda name: validation[name], default=None)
-        for name, jobs in groups.items():
-            scores = f"{validation[name]:<12.2%}{test[name]:<9.2%}" if name in rows else f"{'not done':<21}"
-            mark = "  <- best by validation" if name == best else ""
-            lines.append(f"{f'{preset} {name}':<{width}}{scores}{jobs[0].folder.path.parent}{mark}")
+    for group, jobs in groups.items():
+        rivals = [other for other in scores if other[0] == group[0]]
+        best = max(rivals, key=lambda rival: scores[rival][0], default=None)
+        shown = "{:<12.2%}{:<9.2%}".format(*scores[group]) if group in scores else f"{'not done':<21}"
+        mark = "  <- best by validation" if group == best else ""
+        lines.append(f"{' '.join(group):<{width}}{shown}{jobs[0].folder.path.parent}{mark}")
     return lines

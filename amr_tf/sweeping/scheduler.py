@@ -20,13 +20,7 @@ ACTIVE = (State.QUEUED, State.RUNNING, State.RUNNING_ELSEWHERE)
 class Scheduler:
     """Runs jobs to their end. Prints a line for each change; a terminal also shows the running jobs beneath.
 
-    Args:
-        jobs: the jobs; finished runs are not trained again.
-        executor: runs them.
-        console: prints the lines.
-
-    Attributes:
-        states: the state of each job and a note.
+    Finished runs are not trained again. `states` has the state of each job and a note.
     """
 
     def __init__(self, jobs: list[Job], executor: Executor, console: rich.console.Console):
