@@ -153,17 +153,11 @@ def test_a_run_without_an_epoch_is_left_out_with_a_remark(three, capsys):
     for path in three.glob("*/metrics.csv"):
         path.unlink()
     assert report.main([str(three)]) == 2
-    assert (
-        capsys.readouterr().err.splitlines()[-1].startswith("amr_tf.report: No run there has a metrics.csv")
-    )
+    assert "\namr_tf.report: No run there has a metrics.csv" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(three, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert report.main([str(three), f"--out={tmp_path / 'file'}"]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert "Choose another --out" in err
+def test_a_folder_that_cannot_be_written_is_one_line(three, capsys):
+    assert "Choose another --out" in refused([three, f"--out={three / 'amr_s0' / 'flags.txt'}"], capsys)
 
 
 def test_files_are_written_although_the_pipe_is_closed(three, tmp_path):
@@ -173,11 +167,6 @@ def test_files_are_written_although_the_pipe_is_closed(three, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert len(list((tmp_path / "out").iterdir())) == 3
-
-
-def test_help_names_every_table(capsys):
-    assert report.main(["--help"]) == 0
-    assert "1, 2, 3, low_data" in capsys.readouterr().out
 
 
 def test_it_starts_without_tensorflow(three):
