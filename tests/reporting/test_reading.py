@@ -78,10 +78,6 @@ def test_results_of_earlier_versions_are_read(tmp_path):
         ("results.json", "\xff"),
         ("metrics.csv", "epoch,recon\n1\n"),
         ("metrics.csv", ""),
-        *(
-            ("results.json", f'{{"metrics": {metrics}}}')
-            for metrics in ("[1]", '{"probe": 3}', '{"probe": null}')
-        ),
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(tmp_path, name, text):
@@ -91,6 +87,13 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, name, text):
         reading.read(folder)
     assert str(folder) in str(error.value)
     assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("metrics", [[1], {"probe": 3}, {"probe": None}])
+def test_invalid_metrics_are_damage(tmp_path, metrics):
+    folder = write_run(tmp_path / "run", [0.5], about={"metrics": metrics})
+    with pytest.raises(RunError, match=r"results\.json"):
+        reading.read(folder)
 
 
 def test_unprintable_characters_become_question_marks():

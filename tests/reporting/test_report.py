@@ -169,6 +169,11 @@ def test_files_are_written_although_the_pipe_is_closed(three, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
+def test_help_names_every_table(capsys):
+    assert report.main(["--help"]) == 0
+    assert "1, 2, 3, low_data" in capsys.readouterr().out
+
+
 def test_it_starts_without_tensorflow(three):
     code = "import sys, amr_tf.report as r; r.main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run(
