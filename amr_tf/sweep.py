@@ -122,12 +122,10 @@ def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], 
     remaining = iter(arguments)
     for word in remaining:
         name, equals, _ = word.lstrip("-").partition("=")
-        if not word.startswith("-"):
-            words.append(word)
-        elif name not in known:
-            passed_on.append(word)
-        else:
+        if word.startswith("-") and name in known:
             own.append(word if equals else f"{word}={next(remaining, '')}")
+        else:
+            (passed_on if word.startswith("-") else words).append(word)
     return own, passed_on, words
 
 
