@@ -74,15 +74,15 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
     head = (
         "method", "paper (lambda)", "ours", "95 % t interval", "ours - paper", table.beside_title, "seeds", "settings",
     )  # fmt: skip
-    sections = [
-        Section(column, head, [_paper_text(table, row, footnotes) for row in rows if row[0].column == column])
-        for column in dict.fromkeys(cell.column for cell in table.cells)
-    ]
+    texts, records = zip(*(_paper_row(table, row, footnotes) for row in rows), strict=True)
+    columns: dict[str, list[tuple[str, ...]]] = collections.defaultdict(list)
+    for row, text in zip(rows, texts, strict=True):
+        columns[row[0].column].append(text)
+    sections = [Section(column, head, members) for column, members in columns.items()]
     others = [group for group in groups if group not in placed]
     remarks = [f"Belongs to no cell of this table: {group.label} ({_seeds(group)})." for group in others]
-    records = [_paper_record(table, row) for row in rows]
     return Report(
-        table.title, table.protocol, sections, footnotes, [*remarks, *_remarks(placed)], records, placed,
+        table.title, table.protocol, sections, footnotes, [*remarks, *_remarks(placed)], list(records), placed,
         _provenance(placed),
     )  # fmt: skip
 
@@ -96,27 +96,25 @@ def all_groups(groups: list[Group]) -> Report:
     head = (
         "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *metrics, "seeds",
     )  # fmt: skip
-    section = Section("", head, [_group_text(group, names, metrics) for group in groups])
+    texts, records = zip(*(_group_row(group, names, metrics) for group in groups), strict=True)
     ceiling = [DFV_CEILING] if "amr_dfv" in metrics else []
     return Report(
-        "Runs by settings", PROTOCOL, [section], [], [*ceiling, *_remarks(groups)],
-        [_group_record(group, names, metrics) for group in groups], groups, _provenance(groups),
+        "Runs by settings", PROTOCOL, [Section("", head, list(texts))], [], [*ceiling, *_remarks(groups)],
+        list(records), groups, _provenance(groups),
     )  # fmt: skip
 
 
-def _group_record(group: Group, names: list[str], metrics: list[str]) -> dict[str, Any]:
-    record = {"group": group.label} | {name: group.settings[name] for name in ("dataset", "model", *names)}
-    figures = {"validation": BEST_VALIDATION, "test": TEST_AT_BEST} | {name: name for name in metrics}
-    for name, figure in figures.items():
-        record |= _numbers(name, group.summary(figure))
-    return record | {"seeds": _seeds(group), "runs": _folders(group)}
-
-
-def _group_text(group: Group, names: list[str], metrics: list[str]) -> tuple[str, ...]:
-    settings = [shown(group.settings[name]) for name in ("dataset", "model", *names)]
+def _group_row(group: Group, names: list[str], metrics: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Returns a group's row of the table as text and as a record."""
+    settings = {name: group.settings[name] for name in ("dataset", "model", *names)}
     best, test = group.summary(BEST_VALIDATION), group.summary(TEST_AT_BEST)
-    scores = [_mean(group.summary(name), digits=3, seeds=len(group.counted)) for name in metrics]
-    return *settings, _mean(best), _interval(best), _mean(test), *scores, _seeds(group)
+    scores = {name: group.summary(name) for name in metrics}
+    record = {"group": group.label} | settings
+    for name, summary in ({"validation": best, "test": test} | scores).items():
+        record |= _numbers(name, summary)
+    means = [_mean(score, digits=3, seeds=len(group.counted)) for score in scores.values()]
+    text = (*map(shown, settings.values()), _mean(best), _interval(best), _mean(test), *means, _seeds(group))
+    return text, record | {"seeds": _seeds(group), "runs": _folders(group)}
 
 
 def published_settings(cell: Cell) -> Config | None:
@@ -126,31 +124,27 @@ def published_settings(cell: Cell) -> Config | None:
     return command_line.parse([f"--flagfile={preset}"])[0] if preset else None
 
 
-def _paper_text(table: Table, row: Row, footnotes: list[str]) -> tuple[str, ...]:
-    cell, group, other = row
-    note_mark, other_mark = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (cell.note, other))
-    paper = _published(cell.published) + note_mark
-    if group is None:
-        return cell.row, paper, NO_RUN, *[MISSING] * 5
-    ours, beside = _figure(group, cell.figure), _figure(group, table.beside)
-    gap = f"{ours.mean - cell.published.mean:+.2f}" if ours and cell.published else MISSING
-    settings = f"not {cell.whose}{other_mark}" if other else cell.whose
-    means = [_mean(found, seeds=len(group.counted)) for found in (ours, beside)]
-    return cell.row, paper, means[0], _interval(ours), gap, means[1], _seeds(group), settings
-
-
-def _paper_record(table: Table, row: Row) -> dict[str, Any]:
+def _paper_row(table: Table, row: Row, footnotes: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Returns a row of the table as text and as a record."""
     cell, group, other = row
     ours, beside = (_figure(group, name) if group else None for name in (cell.figure, table.beside))
     mean, sd, weight = cell.published or (None, None, None)
-    return {
+    gap = ours.mean - mean if ours and mean is not None else None
+    note_mark, other_mark = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (cell.note, other))
+    text = (cell.row, _published(cell.published) + note_mark, NO_RUN, *[MISSING] * 5)
+    if group:
+        settings = f"not {cell.whose}{other_mark}" if other else cell.whose
+        means = [_mean(found, seeds=len(group.counted)) for found in (ours, beside)]
+        shown_gap = MISSING if gap is None else f"{gap:+.2f}"
+        text = *text[:2], means[0], _interval(ours), shown_gap, means[1], _seeds(group), settings
+    return text, {
         "column": cell.column,
         "method": cell.row,
         "paper_mean": mean,
         "paper_sd": sd,
         "paper_lambda": weight,
         **_numbers("ours", ours),
-        "ours_minus_paper": ours.mean - mean if ours and mean is not None else None,
+        "ours_minus_paper": gap,
         **_numbers(table.beside, beside),
         "figure": cell.figure,
         "settings": (other or cell.whose) if group else NO_RUN,
