@@ -13,7 +13,7 @@ from absl import flags
 
 from amr_tf.config import ConfigError, command_line
 from amr_tf.config.command_line import own_help
-from amr_tf.evaluation.request import Request
+from amr_tf.evaluation import Request
 from amr_tf.registry import FIGURES, METRICS, load
 from amr_tf.runtime import files, startup
 from amr_tf.runtime.interruption import Interruption

@@ -3,8 +3,6 @@
 Runs that differ by their seed are averaged. Exit codes: 0 done, 2 an error that the message explains.
 """
 
-from typing import NamedTuple
-
 from absl import flags
 
 from amr_tf.config import command_line
@@ -20,14 +18,6 @@ RUNS are run folders, folders that contain some at any depth, or patterns such a
 PURPOSE = "compares runs with the paper"
 
 
-class Options(NamedTuple):
-    """Parsed command line."""
-
-    words: list[str]
-    table: str | None
-    out: str | None
-
-
 def define_flags() -> flags.FlagValues:
     """Declares the flags of this binary."""
     values = flags.FlagValues()
@@ -38,8 +28,8 @@ def define_flags() -> flags.FlagValues:
     return values
 
 
-def parse(arguments: list[str]) -> Options:
-    """Reads `arguments` (without the program's name).
+def parse(arguments: list[str]) -> tuple[list[str], str | None, str | None]:
+    """Reads `arguments` (without the program's name); returns the arguments of `runner.run`.
 
     Raises:
         UserError: an unknown flag or table, or no run.
@@ -48,7 +38,7 @@ def parse(arguments: list[str]) -> Options:
     words = command_line.read_own(values, "amr_tf.report", arguments)
     if not words:
         raise UserError("It takes the folders of runs. Received: nothing (--help explains them)")
-    return Options(words, values.table, values.out)
+    return words, values.table, values.out
 
 
 main = Command(

@@ -25,7 +25,6 @@ PRESETS are preset files, or folders of them such as flags/table1: a run for eac
 grid and seed, in OUT/<preset>[/<flag>-<value>...]/s<seed>. Flags that are not listed here are passed to every run:
 --epochs=10 --raw_dir=archives"""
 PURPOSE = "trains a run for each preset and seed, and reports on them"
-EXECUTORS = ("local", "slurm")
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
 # By the folder of the presets: figures drawn of the runs, and metrics computed of each.
 SUPERVISED = (("masks", "attribute_mixes"), ("attributes",))
@@ -37,7 +36,6 @@ FIGURE_FOLDERS = {
     "figure12": (("spiral",), ("spiral",)),
     "latent": (("latent",), ()),
 }
-DAY = 24 * 60
 
 
 def define_flags() -> flags.FlagValues:
@@ -52,7 +50,7 @@ def define_flags() -> flags.FlagValues:
         **own,
     )
     flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
-    flags.DEFINE_enum("executor", "local", EXECUTORS, "this machine, or a Slurm cluster", **own)
+    flags.DEFINE_enum("executor", "local", ["local", "slurm"], "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
     flags.DEFINE_enum("table", None, list(TABLES), "table of the report (that of the presets' folder)", **own)
     for flag, known in (("figures", FIGURES), ("metrics", METRICS)):
@@ -61,8 +59,9 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("slurm_partition", None, "partition (the cluster's default)", **own)
     flags.DEFINE_integer("slurm_gpus", None, "GPUs of a run (none requested)", lower_bound=1, **own)
     flags.DEFINE_integer("slurm_cpus", 2, "cores of a run", lower_bound=1, **own)
+    day = 24 * 60
     flags.DEFINE_integer(
-        "slurm_time", DAY, "minutes until a run saves and queues again", lower_bound=1, **own
+        "slurm_time", day, "minutes until a run saves and queues again", lower_bound=1, **own
     )
     flags.DEFINE_list("slurm_extra", [], "further options of sbatch, such as account=ours,mem=16G", **own)
     return values
@@ -80,7 +79,16 @@ def parse(arguments: list[str]) -> runner.Options:
     if not words:
         raise ConfigError("No preset to train. Received: nothing (--help explains them)")
     presets = jobs.find_presets(words)
-    out = files.user_path(values.out or _default_out(words))
+    if not values.out and len(words) > 1:
+        raise ConfigError("Several presets or folders need a name for what they are: --out=runs/sweeps/NAME")
+    out = files.user_path(values.out or f"runs/sweeps/{pathlib.Path(words[0]).resolve().stem}")
+    seeds, extra = values.seeds, values.slurm_extra
+    if not seeds or not all(seed.isascii() and seed.isdecimal() for seed in seeds):
+        raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(seeds)!r}")
+    if len(set(map(int, seeds))) < len(seeds):
+        raise ConfigError(f"--seeds names a seed twice. Received: {','.join(seeds)}")
+    if not all(word.find("=") > 0 for word in extra):
+        raise ConfigError(f"--slurm_extra takes name=value,... Received: {','.join(extra)!r}")
     parents = {command_line.find_preset(name).parent.name for name in presets}
     parent = parents.pop() if len(parents) == 1 else ""
     figures, metrics = FIGURE_FOLDERS.get(parent, ((), ()))
@@ -92,17 +100,17 @@ def parse(arguments: list[str]) -> runner.Options:
         "time": values.slurm_time,
         # Recent versions of Slurm do not pass it from the job to its step.
         "srun_args": [f"--cpus-per-task={values.slurm_cpus}"],
-        "additional_parameters": _extra(values.slurm_extra),
+        "additional_parameters": dict(word.split("=", 1) for word in extra),
     }
     return runner.Options(
-        jobs=jobs.plan(presets, _seeds(values.seeds), out, passed_on, jobs.grid_settings(values.grid)),
+        jobs=jobs.plan(presets, list(map(int, seeds)), out, passed_on, jobs.grid_settings(values.grid)),
         out=out,
         table=values.table or TABLE_FOLDERS.get(parent),
         figures=command_line.known("figures", figures if values.figures is None else values.figures, FIGURES),
         metrics=command_line.known("metrics", metrics if values.metrics is None else values.metrics, METRICS),
         executor=values.executor,
         parallel=values.parallel or (1 if values.executor == "local" else 256),
-        slurm={name: value for name, value in slurm.items() if value is not None},
+        slurm=slurm,
     )
 
 
@@ -114,34 +122,11 @@ def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], 
     remaining = iter(arguments)
     for word in remaining:
         name, equals, _ = word.lstrip("-").partition("=")
-        if not word.startswith("-"):
-            words.append(word)
-        elif name not in known:
-            passed_on.append(word)
-        else:
+        if word.startswith("-") and name in known:
             own.append(word if equals else f"{word}={next(remaining, '')}")
+        else:
+            (passed_on if word.startswith("-") else words).append(word)
     return own, passed_on, words
-
-
-def _seeds(words: list[str]) -> list[int]:
-    if not words or not all(word.isascii() and word.isdecimal() for word in words):
-        raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(words)!r}")
-    seeds = [int(word) for word in words]
-    if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds names a seed twice. Received: {','.join(words)}")
-    return seeds
-
-
-def _extra(words: list[str]) -> dict[str, str]:
-    if not all(word.find("=") > 0 for word in words):
-        raise ConfigError(f"--slurm_extra takes name=value,... Received: {','.join(words)!r}")
-    return dict(word.split("=", 1) for word in words)
-
-
-def _default_out(words: list[str]) -> str:
-    if len(words) > 1:
-        raise ConfigError("Several presets or folders need a name for what they are: --out=runs/sweeps/NAME")
-    return f"runs/sweeps/{pathlib.Path(words[0]).resolve().stem}"
 
 
 main = Command("amr_tf.sweep", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, runner.run)

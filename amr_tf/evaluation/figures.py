@@ -9,6 +9,7 @@ import numpy as np
 from amr_tf import registry
 from amr_tf.config import ConfigError
 from amr_tf.data import pixels
+from amr_tf.evaluation import Request
 from amr_tf.plotting import canvas, charts
 from amr_tf.runs.folder import RunError
 from amr_tf.runtime import files
@@ -31,8 +32,8 @@ class Figure(NamedTuple):
 
     Attributes:
         description: a noun phrase for the help of the command line.
-        draw: takes the runs and a generator of random numbers; returns the picture and then, where the figure can be
-            animated, the frames of its GIF, uint8 [H, W, 3] each.
+        draw: takes the runs and a generator; returns the picture and then, where the figure can be animated, the frames
+            of its GIF, uint8 [H, W, 3] each.
         points: whether it is one of points or codes; the others take images.
     """
 
@@ -41,33 +42,21 @@ class Figure(NamedTuple):
     points: bool = False
 
 
-def draw(
-    runs: "list[TrainedRun]", names: list[str], out: str = "", seed: int = 0, animate: bool = False
-) -> list[pathlib.Path]:
-    """Draws figures and returns their files.
-
-    Args:
-        runs: of one data set.
-        names: keys of `registry.FIGURES`.
-        out: folder of the files; `figures/` in the first run's folder by default.
-        seed: of whatever a figure draws at random.
-        animate: write GIFs too, of the figures that have frames.
+def draw(runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
+    """Draws the requested figures of runs of one data set and returns their files.
 
     Raises:
         UserError: runs of different data sets, data or codes that a figure cannot show, or a folder that cannot be
             written to.
     """
-    _refuse_unlike(runs)
-    chosen = {name: registry.load(registry.FIGURES, name) for name in names}
-    for name, figure in chosen.items():
-        if not figure.points:
-            _refuse_points(runs[0], name)
-    folder = files.user_path(out) if out else runs[0].path / "figures"
+    chosen = {name: registry.load(registry.FIGURES, name) for name in request.figures}
+    _check(runs, [name for name, figure in chosen.items() if not figure.points])
+    folder = files.user_path(request.out) if request.out else runs[0].path / "figures"
     written = []
     for name, figure in chosen.items():
-        picture, *frames = figure.draw(runs, np.random.default_rng([seed, *name.encode()]))
+        picture, *frames = figure.draw(runs, np.random.default_rng([request.seed, *name.encode()]))
         contents = {f"{name}.png": canvas.png(picture)}
-        if animate and frames:
+        if request.animate and frames:
             contents[f"{name}.gif"] = canvas.gif(frames)
         for file, content in contents.items():
             try:
@@ -79,23 +68,23 @@ def draw(
     return written
 
 
-def _refuse_unlike(runs: "list[TrainedRun]") -> None:
+def _check(runs: "list[TrainedRun]", of_images: list[str]) -> None:
+    """Refuses unlike runs, and runs that cannot have the requested figures `of_images`."""
     seen = {(run.config.dataset, run.config.image_fit, f"{run.config.image_width} px") for run in runs}
     if len(seen) > 1:
         names = ", ".join(sorted(" ".join(words) for words in seen))
         raise ConfigError(
             f"One figure shows runs of one data set, one --image_fit and one --image_size. Received: {names}"
         )
-
-
-def _refuse_points(run: "TrainedRun", name: str) -> None:
+    if not of_images:
+        return
+    run, test = runs[0], runs[0].splits.test
     if run.model.image_shape[0] == 1:
         others = [other for other in registry.FIGURES if registry.load(registry.FIGURES, other).points]
         raise ConfigError(
-            f"The examples of {run.config.flag('dataset')} are points, not images. Received: --figures={name}. "
+            f"The examples of {run.config.flag('dataset')} are points, not images. Received: --figures={of_images[0]}. "
             f"Choose {' or '.join(others)}"
         )
-    test = run.splits.test
     if len(test) < 2 * PAIRS or len(np.unique(test.labels)) < 3:
         raise ConfigError(
             f"The figures need {2 * PAIRS} test images and 3 labels among them. Received: {len(test)} of "
@@ -115,10 +104,8 @@ def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np
     labels = ["pixels", *_labels(runs)]
     rows = np.stack(paths, axis=1)  # [pair, row, step, H, W, C]
     blocks = [_labelled_grid(list(block), labels) for block in rows]
-    frames = [
-        _labelled_grid(list(rows[:, :, step].swapaxes(0, 1)), labels) for step in _there_and_back(PATH_STEPS)
-    ]
-    return [canvas.stack(blocks, PAIR_GAP), *frames]
+    frames = [_labelled_grid(list(rows[:, :, step].swapaxes(0, 1)), labels) for step in range(PATH_STEPS)]
+    return [canvas.stack(blocks, PAIR_GAP), *_and_back(frames)]
 
 
 def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
@@ -159,10 +146,8 @@ def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nda
     codes[numbers, :, numbers] = np.linspace(mean - reach, mean + reach, TRAVERSAL_STEPS, axis=1)
     decoded = run.decode(codes.reshape(-1, size)).reshape(size, TRAVERSAL_STEPS, *run.model.image_shape)
     labels = [f"z{number + 1}" for number in numbers]
-    frames = [
-        _labelled_grid(list(decoded[:, step : step + 1]), labels) for step in _there_and_back(TRAVERSAL_STEPS)
-    ]
-    return [_labelled_grid(list(decoded), labels), *frames]
+    frames = [_labelled_grid(list(decoded[:, [step]]), labels) for step in range(TRAVERSAL_STEPS)]
+    return [_labelled_grid(list(decoded), labels), *_and_back(frames)]
 
 
 def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
@@ -210,9 +195,9 @@ def _combination_names(run: "TrainedRun") -> list[str]:
     return [", ".join(names) or "none" for names in named]
 
 
-def _there_and_back(steps: int) -> list[int]:
-    """Returns the points of a path in the order in which a GIF repeats them without a jump."""
-    return [*range(steps), *range(steps - 2, 0, -1)]
+def _and_back(frames: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns the frames of a path and back, which a GIF repeats without a jump."""
+    return [*frames, *frames[-2:0:-1]]
 
 
 def _test_images(run: "TrainedRun", count: int, rng: np.random.Generator) -> np.ndarray:

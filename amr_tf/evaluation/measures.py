@@ -48,10 +48,7 @@ class Metric(NamedTuple):
 def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[str, Any]:
     """Computes one metric of one run, and records checkpoint, step, seed, data, seconds and time with it.
 
-    Its random numbers depend on the seed and on the metric's name only, not on other requested metrics.
-
-    Raises:
-        DataError: the run's data are missing.
+    Its random numbers depend on the seed and the metric's name only. Raises DataError where the run's data are missing.
     """
     data_name = run.data_name  # the data are opened before the clock starts
     begin = time.monotonic()
@@ -70,10 +67,10 @@ def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[s
 
 
 def check(folder: RunFolder) -> None:
-    """Refuses a run whose results.json could not take a metric.
+    """Refuses a run whose results.json is damaged, cannot be written to, or does not exist yet.
 
     Raises:
-        RunError: the file is damaged, cannot be written to, or does not exist yet.
+        RunError: the file cannot take a metric.
     """
     if not folder.results.exists():
         raise RunError(f"{folder.path} has no results.json yet: train it to the end of an epoch first")
@@ -130,11 +127,8 @@ def _convex(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndar
 
 
 def _probe(examples: "Callable[[TrainedRun, str], Examples]") -> Callable:
-    def compute(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-        train, validation, test = (examples(run, part) for part in ("train", "validation", "test"))
-        return _score("probe", train, validation, test, rng)
-
-    return compute
+    parts = ("train", "validation", "test")
+    return lambda run, rng: _score("probe", *(examples(run, part) for part in parts), rng)
 
 
 def _clustering(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
@@ -201,11 +195,11 @@ def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 def _of_factors(metric: str, description: str, **settings: Any) -> Metric:
     """Returns a metric that compares codes with the factors that made the images."""
-
-    def compute(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-        return _score(metric, run.ground_truth, run.encode, rng, **settings) | settings
-
-    return Metric(description, compute, _no_factors)
+    return Metric(
+        description,
+        lambda run, rng: _score(metric, run.ground_truth, run.encode, rng, **settings) | settings,
+        _no_factors,
+    )
 
 
 def _no_factors(run: "TrainedRun") -> str:
@@ -244,12 +238,8 @@ def _no_images(run: "TrainedRun") -> str:
     return "points are no images" if run.model.image_shape[0] == 1 else ""
 
 
-def _no_lines(run: "TrainedRun") -> str:
-    return "" if run.config.dataset == "lines" else "only lines have an angle: --dataset=lines"
-
-
-def _no_spiral(run: "TrainedRun") -> str:
-    return "" if run.config.dataset == "spiral" else "only points lie on a spiral: --dataset=spiral"
+def _only(dataset: str, what: str) -> Reason:
+    return lambda run: "" if run.config.dataset == dataset else f"only {what}: --dataset={dataset}"
 
 
 PROBE = Metric("linear classifier on frozen codes: test accuracy", _probe(_codes), _no_classes)
@@ -264,11 +254,15 @@ ATTRIBUTES = Metric(
     _attributes,
     _no_supervision,
 )
-LINES = Metric("mean distance and smoothness of straight paths between lines (ACAI)", _lines, _no_lines)
+LINES = Metric(
+    "mean distance and smoothness of straight paths between lines (ACAI)",
+    _lines,
+    _only("lines", "lines have an angle"),
+)
 SPIRAL = Metric(
     "mean distance of decoded mixes to the spiral, beside reconstructions and blends of points",
     _spiral,
-    _no_spiral,
+    _only("spiral", "points lie on a spiral"),
 )
 FACTOR_VAE = _of_factors(
     "factor_vae", "FactorVAE's majority vote (Kim and Mnih 2018), 800 votes of 100 images", preset="paper"

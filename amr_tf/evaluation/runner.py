@@ -1,16 +1,13 @@
 """Course of an evaluation: each metric of each run, saved as it is computed, then a table."""
 
-import contextlib
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import rich.progress
 import rich.table
 
 from amr_tf import registry
-from amr_tf.evaluation import figures, measures
-from amr_tf.evaluation.request import Request
+from amr_tf.evaluation import Request, figures, measures
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import errors
 from amr_tf.runtime.console import Console
@@ -26,16 +23,15 @@ PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 def run(request: Request, interruption: Interruption) -> int:
     """Measures and draws; returns the exit code, 2 where some metrics or runs failed.
 
-    Args:
-        request: metrics and figures of some runs.
-        interruption: checked between two metrics.
-
     Raises:
         UserError: the figures cannot be drawn.
         Interrupted: by a signal; what was measured is saved, and its table printed.
     """
     console = Console(PIPE_WIDTH)
-    table, failed = _new_table(), 0
+    table, failed = rich.table.Table(box=None, pad_edge=False), 0
+    for column in ("run", "step", "metric", "score", "chance"):
+        table.add_column(column, justify="left" if column in ("run", "metric") else "right", overflow="fold")
+    table.add_column("more", overflow="fold", ratio=1)
     try:
         for folder in request.folders if request.metrics else ():
             try:
@@ -48,7 +44,7 @@ def run(request: Request, interruption: Interruption) -> int:
             console.print(table, soft_wrap=False)
     if request.figures:
         runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
-        for path in figures.draw(runs, request.figures, request.out, request.seed, request.animate):
+        for path in figures.draw(runs, request):
             console.print(f"figure: {path}")
     return 2 if failed else 0
 
@@ -62,7 +58,7 @@ def _measure(
 ) -> int:
     """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
     failed = 0
-    with _progress(console) as bar:
+    with _Bar(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
         with trained.folder.held():  # before hours of computing
             measures.check(trained.folder)
@@ -88,55 +84,35 @@ def _measure(
     return failed
 
 
-class _Bar:
-    """Progress of the current metric: images coded and decoded, and their rate."""
+class _Bar(rich.progress.Progress):
+    """Progress of the current metric on a terminal: images coded and decoded, and their rate."""
 
-    def __init__(self, progress: rich.progress.Progress):
-        self.progress = progress
-        self.task = progress.add_task("opening the run", total=None, rate="")
+    def __init__(self, console: Console):
+        super().__init__(
+            rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
+            rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,
+            transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.metric = self.add_task("opening the run", total=None, rate="")
 
     def begin(self, description: str) -> None:
-        self.progress.reset(self.task, description=description, total=0, rate="")
+        self.reset(self.metric, description=description, total=0, rate="")
 
     def on_images(self, due: int, done: int) -> None:
-        task = self.progress.tasks[0]
-        self.progress.update(self.task, total=(task.total or 0) + due, advance=done)
+        task = self.tasks[0]
+        self.update(self.metric, total=(task.total or 0) + due, advance=done)
         if task.speed:
-            self.progress.update(self.task, rate=f"{task.speed:,.0f} images/s")
-
-
-@contextlib.contextmanager
-def _progress(console: Console) -> Iterator[_Bar]:
-    with rich.progress.Progress(
-        rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
-        rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,
-        transient=True, disable=not console.is_terminal,
-    ) as progress:  # fmt: skip
-        yield _Bar(progress)
-
-
-def _new_table() -> rich.table.Table:
-    table = rich.table.Table(box=None, pad_edge=False)
-    for column in ("run", "step", "metric", "score", "chance"):
-        table.add_column(
-            column, justify="right" if column in ("step", "score", "chance") else "left", overflow="fold"
-        )
-    table.add_column("more", overflow="fold", ratio=1)
-    return table
+            self.update(self.metric, rate=f"{task.speed:,.0f} images/s")
 
 
 def _cells(found: dict[str, Any]) -> tuple[str, str, str]:
     """Returns score, chance level, and the other numbers of a result."""
-    more = {
-        n: v
-        for n, v in found.items()
-        if n not in ("score", "chance", *PROVENANCE) and not isinstance(v, list | dict)
-    }
-    return (
-        _text(found.get("score", "")),
-        _text(found.get("chance", "")),
-        ", ".join(f"{n} {_text(v)}" for n, v in more.items()),
+    more = ", ".join(
+        f"{name} {_text(value)}"
+        for name, value in found.items()
+        if name not in ("score", "chance", *PROVENANCE) and not isinstance(value, list | dict)
     )
+    return _text(found.get("score", "")), _text(found.get("chance", "")), more
 
 
 def _text(value: Any) -> str:

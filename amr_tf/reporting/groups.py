@@ -109,10 +109,9 @@ def differences(settings: dict[str, Any], published: dict[str, Any]) -> str:
 
 def figure(run: Run, name: str) -> float | None:
     """Returns a figure of a run by its name in `published`, in %, or the unchanged score of the metric of that name."""
-    if name == BEST_VALIDATION:
-        return 100 * run.best["val_probe_accuracy"]
-    if name == TEST_AT_BEST:
-        return 100 * run.best["test_probe_accuracy"]
+    columns = {BEST_VALIDATION: "val_probe_accuracy", TEST_AT_BEST: "test_probe_accuracy"}
+    if name in columns:
+        return 100 * run.best[columns[name]]
     if name == LAST_TESTS:
         tests = [row["test_probe_accuracy"] for row in run.rows[-LAST:] if "test_probe_accuracy" in row]
         return 100 * statistics.median(tests) if tests else None

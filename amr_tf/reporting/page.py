@@ -2,7 +2,7 @@
 
 import base64
 import pathlib
-from typing import NamedTuple
+from typing import Any
 
 import jinja2
 
@@ -11,16 +11,6 @@ from amr_tf.reporting.groups import Group
 from amr_tf.reporting.tables import MISSING, Report, summary_line
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-
-
-class Strip(NamedTuple):
-    """A picture of interpolations as a data URL, with its origin."""
-
-    url: str
-    label: str
-    seed: int
-    epoch: int
-    folder: str
 
 
 def html(report: Report) -> str:
@@ -46,12 +36,16 @@ def _data_url(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _strip(group: Group) -> Strip | None:
-    """Returns the newest picture of the group's first run that has one."""
+def _strip(group: Group) -> dict[str, Any] | None:
+    """Returns the newest picture of the group's first run that has one, and its origin."""
     for run in group.counted:
         path = run.interpolations
         if path and (content := path.read_bytes()).startswith(_PNG):
-            url = _data_url("png", content)
-            epoch = int(path.name.split("_")[1])
-            return Strip(url, group.label, run.config.seed, epoch, run.folder)
+            return {
+                "url": _data_url("png", content),
+                "label": group.label,
+                "seed": run.config.seed,
+                "epoch": int(path.name.split("_")[1]),
+                "folder": run.folder,
+            }
     return None

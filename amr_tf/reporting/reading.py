@@ -19,17 +19,12 @@ class Run:
     """A run, with printable texts.
 
     Attributes:
-        folder: name of the folder.
-        path: the folder.
         config: resolved settings; those that do not decide numbers, such as folders, have their defaults.
         best: the row of the epoch with the best validation accuracy.
         rows: all rows of metrics.csv by epoch, at least one.
         scores: score of each evaluated metric that has one.
         checkpoints: the checkpoint that each metric was computed of.
         data: name of the data, the data set's where results.json has none.
-        commit: commit of the code, or "not recorded".
-        device: the hardware.
-        versions: versions of the libraries.
         changed: time of the last epoch in seconds.
     """
 
@@ -84,11 +79,13 @@ def find(words: list[str]) -> list[pathlib.Path]:
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
     for word in words:
-        named = [pathlib.Path(word)] if os.path.exists(word) else _matches(word)
+        places = [word] if os.path.exists(word) else sorted(glob.glob(word, recursive=True))
+        if not places:
+            raise RunError(f"No such folder, and none that matches the pattern. Received: {printable(word)}")
         folders = [
             results.parent
-            for place in named
-            for results in sorted(place.rglob("results.json"))
+            for place in places
+            for results in sorted(pathlib.Path(place).rglob("results.json"))
             if (results.parent / "flags.txt").is_file()
         ]
         if not folders:
@@ -97,13 +94,6 @@ def find(words: list[str]) -> list[pathlib.Path]:
             )
         found |= {folder.resolve(): folder for folder in folders}
     return list(found.values())
-
-
-def _matches(pattern: str) -> list[pathlib.Path]:
-    names = sorted(glob.glob(pattern, recursive=True))
-    if not names:
-        raise RunError(f"No such folder, and none that matches the pattern. Received: {printable(pattern)}")
-    return [pathlib.Path(name) for name in names]
 
 
 def read(folder: pathlib.Path) -> Run:

@@ -35,7 +35,13 @@ def run(words: list[str], table: str | None, out: str | None) -> None:
     except OSError as error:
         raise UserError(f"The report cannot be made: {error}") from error
     if out:
-        _write(files.user_path(out), pages)
+        folder = files.user_path(out)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in pages.items():
+                files.write(folder / name, content)
+        except OSError as error:
+            raise UserError(f"The report cannot be written: {error}. Choose another --out") from error
     text.show(report, console)
     if out:
         console.print(f"\nwritten: {', '.join(pages)} in {out}")
@@ -43,9 +49,11 @@ def run(words: list[str], table: str | None, out: str | None) -> None:
 
 def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
     """Leaves out runs that ended before metrics.csv, the last file of an epoch, was first written."""
-    begun = [folder for folder in folders if (folder / "metrics.csv").exists()]
+    begun = []
     for folder in folders:
-        if folder not in begun:
+        if (folder / "metrics.csv").exists():
+            begun.append(folder)
+        else:
             line = f"amr_tf.report: left out, no metrics.csv yet: {folder}"
             print(printable(line, KEPT), file=sys.stderr)
     if not begun:
@@ -53,12 +61,3 @@ def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
             f"No run there has a metrics.csv. Received: {len(folders)} runs. Train one to the end of an epoch"
         )
     return begun
-
-
-def _write(folder: pathlib.Path, pages: dict[str, str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in pages.items():
-            files.write(folder / name, content)
-    except OSError as error:
-        raise UserError(f"The report cannot be written: {error}. Choose another --out") from error

@@ -2,6 +2,7 @@
 
 import collections
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from amr_tf.config import Config, command_line
@@ -16,14 +17,13 @@ from amr_tf.reporting.published import (
     Published,
     Table,
 )
-from amr_tf.reporting.reading import Run
 from amr_tf.runs.alike import settings_of, shown, varying
 
 MISSING = "-"
 NO_RUN = "no run"
 NOT_PUBLISHED = "not in our sources"
 
-# A cell, a group of its runs or None, and a sentence on the settings in which these differ from the cell's.
+# A cell, a group of its runs or None, and a sentence on their differing settings, empty without any.
 Row = tuple[Cell, Group | None, str]
 
 
@@ -39,12 +39,8 @@ class Report(NamedTuple):
     """A table with its notes.
 
     Attributes:
-        title: of the table.
-        protocol: how its numbers were measured.
-        sections: the table, as text.
         footnotes: texts of its marks [1], [2], ..., in order.
-        remarks: further notes.
-        records: the same rows with unrounded numbers, by column name.
+        records: the rows of the sections with unrounded numbers, by column name.
         groups: groups in the table.
         provenance: table of the runs behind it.
     """
@@ -64,23 +60,29 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
     rows: list[Row] = []
     placed: list[Group] = []
     for cell in table.cells:
-        published = published_settings(cell)
-        found = _belonging(published, groups)
-        rows += [(cell, group, _other_settings(cell, published, group)) for group in found or (None,)]
-        placed += [group for group in found if group not in placed]
+        config = published_settings(cell)
+        settings = settings_of(config) if config else {}
+        found = [group for group in groups if config and cell_key(group.config) == cell_key(config)]
+        for group in sorted(found, key=lambda group: group.settings != settings):
+            changed = differences(group.settings, settings)
+            what = "protocol" if cell.whose == "the paper's" else "settings"
+            rows.append((cell, group, f"Not {cell.whose} {what}: {changed}." if changed else ""))
+            placed += [group] if group not in placed else []
+        if not found:
+            rows.append((cell, None, ""))
     footnotes = list(dict.fromkeys(text for cell, _, other in rows for text in (cell.note, other) if text))
     head = (
         "method", "paper (lambda)", "ours", "95 % t interval", "ours - paper", table.beside_title, "seeds", "settings",
     )  # fmt: skip
-    sections = [
-        Section(column, head, [_paper_text(table, row, footnotes) for row in rows if row[0].column == column])
-        for column in dict.fromkeys(cell.column for cell in table.cells)
-    ]
+    texts, records = zip(*(_paper_row(table, row, footnotes) for row in rows), strict=True)
+    columns: dict[str, list[tuple[str, ...]]] = collections.defaultdict(list)
+    for row, text in zip(rows, texts, strict=True):
+        columns[row[0].column].append(text)
+    sections = [Section(column, head, members) for column, members in columns.items()]
     others = [group for group in groups if group not in placed]
     remarks = [f"Belongs to no cell of this table: {group.label} ({_seeds(group)})." for group in others]
-    records = [_paper_record(table, row) for row in rows]
     return Report(
-        table.title, table.protocol, sections, footnotes, [*remarks, *_remarks(placed)], records, placed,
+        table.title, table.protocol, sections, footnotes, [*remarks, *_remarks(placed)], list(records), placed,
         _provenance(placed),
     )  # fmt: skip
 
@@ -94,27 +96,25 @@ def all_groups(groups: list[Group]) -> Report:
     head = (
         "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *metrics, "seeds",
     )  # fmt: skip
-    section = Section("", head, [_group_text(group, names, metrics) for group in groups])
+    texts, records = zip(*(_group_row(group, names, metrics) for group in groups), strict=True)
     ceiling = [DFV_CEILING] if "amr_dfv" in metrics else []
     return Report(
-        "Runs by settings", PROTOCOL, [section], [], [*ceiling, *_remarks(groups)],
-        [_group_record(group, names, metrics) for group in groups], groups, _provenance(groups),
+        "Runs by settings", PROTOCOL, [Section("", head, list(texts))], [], [*ceiling, *_remarks(groups)],
+        list(records), groups, _provenance(groups),
     )  # fmt: skip
 
 
-def _group_record(group: Group, names: list[str], metrics: list[str]) -> dict[str, Any]:
-    record = {"group": group.label} | {name: group.settings[name] for name in ("dataset", "model", *names)}
-    figures = {"validation": BEST_VALIDATION, "test": TEST_AT_BEST} | {name: name for name in metrics}
-    for name, figure in figures.items():
-        record |= _numbers(name, group.summary(figure))
-    return record | {"seeds": _seeds(group), "runs": _folders(group)}
-
-
-def _group_text(group: Group, names: list[str], metrics: list[str]) -> tuple[str, ...]:
-    settings = [shown(group.settings[name]) for name in ("dataset", "model", *names)]
+def _group_row(group: Group, names: list[str], metrics: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Returns a group's row of the table as text and as a record."""
+    settings = {name: group.settings[name] for name in ("dataset", "model", *names)}
     best, test = group.summary(BEST_VALIDATION), group.summary(TEST_AT_BEST)
-    scores = [_mean(group.summary(name), digits=3, seeds=len(group.counted)) for name in metrics]
-    return *settings, _mean(best), _interval(best), _mean(test), *scores, _seeds(group)
+    scores = {name: group.summary(name) for name in metrics}
+    record = {"group": group.label} | settings
+    for name, summary in ({"validation": best, "test": test} | scores).items():
+        record |= _numbers(name, summary)
+    means = [_mean(score, digits=3, seeds=len(group.counted)) for score in scores.values()]
+    text = (*map(shown, settings.values()), _mean(best), _interval(best), _mean(test), *means, _seeds(group))
+    return text, record | {"seeds": _seeds(group), "runs": _folders(group)}
 
 
 def published_settings(cell: Cell) -> Config | None:
@@ -124,57 +124,34 @@ def published_settings(cell: Cell) -> Config | None:
     return command_line.parse([f"--flagfile={preset}"])[0] if preset else None
 
 
-def _belonging(published: Config | None, groups: list[Group]) -> list[Group]:
-    if published is None:
-        return []
-    found = [group for group in groups if cell_key(group.config) == cell_key(published)]
-    return sorted(found, key=lambda group: group.settings != settings_of(published))
-
-
-def _other_settings(cell: Cell, published: Config | None, group: Group | None) -> str:
-    """Returns a sentence on the settings in which a group differs from the cell's; empty where it does not."""
-    changed = differences(group.settings, settings_of(published)) if published and group else ""
-    whose = "Not the paper's protocol" if cell.known else "Not the preset's settings"
-    return f"{whose}: {changed}." if changed else ""
-
-
-def _paper_text(table: Table, row: Row, footnotes: list[str]) -> tuple[str, ...]:
-    cell, group, other = row
-    note_mark, other_mark = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (cell.note, other))
-    paper = _published(cell.published) + note_mark
-    if group is None:
-        return cell.row, paper, NO_RUN, *[MISSING] * 5
-    ours, beside = _figure(group, cell.figure), _figure(group, table.beside)
-    gap = f"{ours.mean - cell.published.mean:+.2f}" if ours and cell.published else MISSING
-    settings = f"not {_whose(cell)}{other_mark}" if other else _whose(cell)
-    means = [_mean(found, seeds=len(group.counted)) for found in (ours, beside)]
-    return cell.row, paper, means[0], _interval(ours), gap, means[1], _seeds(group), settings
-
-
-def _paper_record(table: Table, row: Row) -> dict[str, Any]:
+def _paper_row(table: Table, row: Row, footnotes: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Returns a row of the table as text and as a record."""
     cell, group, other = row
     ours, beside = (_figure(group, name) if group else None for name in (cell.figure, table.beside))
     mean, sd, weight = cell.published or (None, None, None)
-    return {
+    gap = ours.mean - mean if ours and mean is not None else None
+    note_mark, other_mark = (f" [{footnotes.index(text) + 1}]" if text else "" for text in (cell.note, other))
+    text = (cell.row, _published(cell.published) + note_mark, NO_RUN, *[MISSING] * 5)
+    if group:
+        settings = f"not {cell.whose}{other_mark}" if other else cell.whose
+        means = [_mean(found, seeds=len(group.counted)) for found in (ours, beside)]
+        shown_gap = MISSING if gap is None else f"{gap:+.2f}"
+        text = *text[:2], means[0], _interval(ours), shown_gap, means[1], _seeds(group), settings
+    return text, {
         "column": cell.column,
         "method": cell.row,
         "paper_mean": mean,
         "paper_sd": sd,
         "paper_lambda": weight,
         **_numbers("ours", ours),
-        "ours_minus_paper": ours.mean - mean if ours and mean is not None else None,
+        "ours_minus_paper": gap,
         **_numbers(table.beside, beside),
         "figure": cell.figure,
-        "settings": (other or _whose(cell)) if group else NO_RUN,
+        "settings": (other or cell.whose) if group else NO_RUN,
         "preset": cell.preset,
         "seeds": _seeds(group) if group else None,
         "runs": _folders(group) if group else None,
     }
-
-
-def _whose(cell: Cell) -> str:
-    """Returns the owner of a preset's settings."""
-    return "the paper's" if cell.known else "the preset's"
 
 
 def _figure(group: Group, name: str) -> Summary | None:
@@ -227,74 +204,55 @@ def _folders(group: Group) -> str:
 
 
 def _remarks(groups: list[Group]) -> list[str]:
-    kinds = (_in_progress, _repeated_seeds, _unlike_data, _unlike_checkpoints, _older_than_the_best)
-    return [remark for group in groups for kind in kinds for remark in kind(group)]
+    return [remark for group in groups for remark in _remarks_on(group)]
 
 
-def _in_progress(group: Group) -> list[str]:
-    unfinished = [run for run in group.runs if not run.finished]
-    progress = [f"seed {run.config.seed} at epoch {run.epoch} of {run.config.epochs}" for run in unfinished]
-    fate = "not counted yet" if group.finished else "its numbers so far"
-    return [f"In progress: {group.label}, {', '.join(progress)}; {fate}."] if progress else []
-
-
-def _repeated_seeds(group: Group) -> list[str]:
-    return [
-        f"Seed {run.config.seed} of {group.label} is there twice: {run.folder} does not count, a finished run or the "
-        "newest one does."
-        for run in group.dropped
-    ]
-
-
-def _unlike_data(group: Group) -> list[str]:
+def _remarks_on(group: Group) -> Iterator[str]:
+    """Yields what a reader must know of the runs: progress, repeated seeds, unlike data and checkpoints."""
+    progress = ", ".join(
+        f"seed {run.config.seed} at epoch {run.epoch} of {run.config.epochs}"
+        for run in group.runs
+        if not run.finished
+    )
+    if progress:
+        fate = "not counted yet" if group.finished else "its numbers so far"
+        yield f"In progress: {group.label}, {progress}; {fate}."
+    for run in group.dropped:
+        yield (
+            f"Seed {run.config.seed} of {group.label} is there twice: {run.folder} does not count, a finished run or "
+            "the newest one does."
+        )
     data = dict.fromkeys(run.data for run in group.counted)
-    return [f"Runs of {group.label} saw different data: {', '.join(data)}."] if len(data) > 1 else []
-
-
-def _origins(group: Group) -> dict[str, list[str]]:
-    """Returns the checkpoints that the scores of each metric are from."""
-    names = sorted({name for run in group.counted for name in run.scores})
-    return {
-        name: sorted({run.checkpoints[name] for run in group.counted if name in run.scores}) for name in names
-    }
-
-
-def _unlike_checkpoints(group: Group) -> list[str]:
-    return [
-        f"{name} of {group.label} comes from several checkpoints: {', '.join(origins)}."
-        for name, origins in _origins(group).items()
-        if len(origins) > 1
-    ]
-
-
-def _older_than_the_best(group: Group) -> list[str]:
-    return [
-        f"{name} of {group.label} is older than the best epoch: measured at {origins[0]}."
-        for name, origins in _origins(group).items()
-        if len(origins) == 1 and "then" in origins[0]
-    ]
+    if len(data) > 1:
+        yield f"Runs of {group.label} saw different data: {', '.join(data)}."
+    for name in sorted({name for run in group.counted for name in run.scores}):
+        origins = sorted({run.checkpoints[name] for run in group.counted if name in run.scores})
+        if len(origins) > 1:
+            yield f"{name} of {group.label} comes from several checkpoints: {', '.join(origins)}."
+        elif "then" in origins[0]:
+            yield f"{name} of {group.label} is older than the best epoch: measured at {origins[0]}."
 
 
 def _provenance(groups: list[Group]) -> Section:
     """Makes a row for each run: folder, progress, results, versions and hardware."""
-    rows = [_origin(group, run) for group in groups for run in group.runs]
+    rows = [
+        {
+            "run folder": run.folder,
+            "group": group.label,
+            "seed": str(run.config.seed),
+            "epochs": f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
+            "training time": MISSING if run.hours is None else f"{run.hours:.2f} h",
+            "validation (best epoch)": f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
+            "test": f"{100 * run.best['test_probe_accuracy']:.2f}",
+            "data": run.data,
+            "commit": run.commit[:12],
+            "hardware": run.device,
+            "versions": run.versions,
+        }
+        for group in groups
+        for run in group.runs
+    ]
     return Section("Runs", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
-
-
-def _origin(group: Group, run: Run) -> dict[str, str]:
-    return {
-        "run folder": run.folder,
-        "group": group.label,
-        "seed": str(run.config.seed),
-        "epochs": f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
-        "training time": MISSING if run.hours is None else f"{run.hours:.2f} h",
-        "validation (best epoch)": f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
-        "test": f"{100 * run.best['test_probe_accuracy']:.2f}",
-        "data": run.data,
-        "commit": run.commit[:12],
-        "hardware": run.device,
-        "versions": run.versions,
-    }
 
 
 def summary_line(groups: list[Group]) -> str:

@@ -50,31 +50,23 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
-ENDS = (State.DONE, State.INTERRUPTED, State.FAILED)
-
-
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One run of a sweep.
 
     Attributes:
-        preset: the name of its preset.
+        name: <preset>[/<setting>]/s<seed>.
         setting: its place in the grid, such as "lambda-2_k-3"; empty without a grid.
         flags: of its training command.
-        config: the resolved flags.
         job_dir: its folder within OUT/.sweep.
     """
 
+    name: str
     preset: str
     setting: str
     flags: tuple[str, ...]
     config: Config
     job_dir: pathlib.Path
-
-    @property
-    def name(self) -> str:
-        """<preset>[/<setting>]/s<seed>."""
-        return _name(self.preset, self.setting, self.config.seed)
 
     @functools.cached_property
     def folder(self) -> RunFolder:
@@ -152,6 +144,11 @@ class Job:
             return State.FAILED, f"killed by signal {-code} ({signal.strsignal(-code)})"
         return State.FAILED, line or f"exit code {code} without output"
 
+    def last_output(self) -> str:
+        """Returns the last line of standard error around the training, "" without one."""
+        queued = read_json(self.job_dir / QUEUED_AS)
+        return worker.last_line(pathlib.Path(queued.get("stderr", self.job_dir / worker.ERRORS)))
+
     def progress(self) -> str:
         """Returns the progress of its run, by the last finished epoch."""
         try:
@@ -167,10 +164,9 @@ class Job:
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """Returns the content of one of a sweep's small files, {} if it is missing or damaged."""
     try:
-        content = files.read_json(path)
-    except (OSError, ValueError, RecursionError):
+        return files.read_json(path)
+    except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def find_presets(words: list[str]) -> list[str]:
@@ -179,33 +175,24 @@ def find_presets(words: list[str]) -> list[str]:
     Raises:
         ConfigError: a word names no preset, two presets share a name, or a name is not printable.
     """
-    names = [name for word in words for name in _presets(word)]
-    twice = [stem for stem, count in collections.Counter(map(_stem, names)).items() if count > 1]
-    if twice:
-        raise ConfigError(
-            f"Runs are named after their presets, so names must differ. Received twice: {twice[0]}"
+    names = []
+    for word in words:
+        folders = [root / files.user_path(word) for root in (pathlib.Path(), *command_line.PRESET_ROOTS)]
+        folder = next(filter(os.path.isdir, folders), None)
+        found = (
+            [os.path.join(word, path.name) for path in sorted(folder.glob("*.flags"))] if folder else [word]
         )
+        for name in (word, *found):
+            if not name.isprintable():
+                raise ConfigError(f"Names of presets are printable text on one line. Received: {name!r}")
+        if not found:
+            raise ConfigError(f"No preset (*.flags) in this folder. Received: {word}")
+        command_line.find_preset(found[0])
+        names += found
+    (stem, count), *_ = collections.Counter(pathlib.Path(name).stem for name in names).most_common()
+    if count > 1:
+        raise ConfigError(f"Runs are named after their presets, so names must differ. Received twice: {stem}")
     return names
-
-
-def _presets(word: str) -> list[str]:
-    names = [word]
-    for root in ("", *command_line.PRESET_ROOTS):
-        folder = root / files.user_path(word)
-        if os.path.isdir(folder):
-            names = [os.path.join(word, path.name) for path in sorted(folder.glob("*.flags"))]
-            break
-    for name in (word, *names):
-        if not name.isprintable():
-            raise ConfigError(f"Names of presets are printable text on one line. Received: {name!r}")
-    if not names:
-        raise ConfigError(f"No preset (*.flags) in this folder. Received: {word}")
-    command_line.find_preset(names[0])
-    return names
-
-
-def _stem(preset: str) -> str:
-    return pathlib.Path(preset).stem
 
 
 def grid_settings(axes: list[str]) -> list[tuple[str, ...]]:
@@ -234,31 +221,25 @@ def plan(
         ConfigError: the flags of a job are invalid, or the grid names a setting twice.
     """
     jobs = []
-    for seed, preset, settings in itertools.product(seeds, presets, grid):
-        name = _name(_stem(preset), _setting(settings), seed)
-        flags = [f"--flagfile={preset}", *passed_on, *(f"--{setting}" for setting in settings)]
+    for seed, path, settings in itertools.product(seeds, presets, grid):
+        preset = pathlib.Path(path).stem
+        setting = "_".join(setting.replace("=", "-", 1).replace("/", "_") for setting in settings)
+        name = "/".join(part for part in (preset, setting, f"s{seed}") if part)
+        flags = [f"--flagfile={path}", *passed_on, *(f"--{setting}" for setting in settings)]
         try:
-            _refuse_own(command_line.parse(flags)[1])
+            sources = command_line.parse(flags)[1]
+            for flag, instead in NOT_PASSED_ON.items():
+                if sources[flag] != command_line.DEFAULT:
+                    raise ConfigError(
+                        f"A sweep does not take --{flag}: {instead}. Received from: {sources[flag]}"
+                    )
             flags += [f"--seed={seed}", f"--run_dir={out / name}"]
             config, _ = command_line.parse(flags)
         except ConfigError as error:
-            raise ConfigError(f"{_stem(preset)}: {error}") from None
-        job_dir = out / OWN_FOLDER / name.replace("/", "_")
-        jobs.append(Job(_stem(preset), _setting(settings), tuple(flags), config, job_dir))
+            raise ConfigError(f"{preset}: {error}") from None
+        jobs.append(
+            Job(name, preset, setting, tuple(flags), config, out / OWN_FOLDER / name.replace("/", "_"))
+        )
     if len({(job.preset, dataclasses.replace(job.config, run_dir="")) for job in jobs}) < len(jobs):
         raise ConfigError("--grid names a setting twice. Name each value once")
     return jobs
-
-
-def _setting(settings: tuple[str, ...]) -> str:
-    return "_".join(setting.replace("=", "-", 1).replace("/", "_") for setting in settings)
-
-
-def _name(preset: str, setting: str, seed: int) -> str:
-    return "/".join(part for part in (preset, setting, f"s{seed}") if part)
-
-
-def _refuse_own(sources: dict[str, str]) -> None:
-    for name, instead in NOT_PASSED_ON.items():
-        if sources[name] != command_line.DEFAULT:
-            raise ConfigError(f"A sweep does not take --{name}: {instead}. Received from: {sources[name]}")

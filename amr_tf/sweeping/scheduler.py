@@ -1,36 +1,37 @@
-"""The scheduler of a sweep: submits jobs, watches them and records how each one ended."""
+"""The scheduler of a sweep: submits jobs, watches and shows them, and records how each one ended."""
 
+import collections
 import time
+
+import rich.console
+import rich.live
+import rich.text
 
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.sweeping.executors import Executor
 from amr_tf.sweeping.jobs import Job, State
-from amr_tf.sweeping.status import Display
 
 TICK = 0.5  # seconds between two polls
+States = dict[Job, tuple[State, str]]
 ACTIVE = (State.QUEUED, State.RUNNING, State.RUNNING_ELSEWHERE)
 
 
 class Scheduler:
-    """Runs jobs to their end.
+    """Runs jobs to their end. Prints a line for each change; a terminal also shows the running jobs beneath.
 
-    Args:
-        jobs: the jobs; finished runs are not trained again.
-        executor: runs them.
-        display: shows their state.
-
-    Attributes:
-        states: the state of each job and a note.
+    Finished runs are not trained again. `states` has the state of each job and a note.
     """
 
-    def __init__(self, jobs: list[Job], executor: Executor, display: Display):
-        self.jobs, self.executor, self.display = jobs, executor, display
-        self.states: dict[Job, tuple[State, str]] = {job: (State.WAITING, "") for job in jobs}
+    def __init__(self, jobs: list[Job], executor: Executor, console: rich.console.Console):
+        self.jobs, self.executor, self.console = jobs, executor, console
+        self.states: States = {job: (State.WAITING, "") for job in jobs}
         self._submitted: set[Job] = set()
         self._gone_since: dict[Job, float] = {}
+        self._width = max(len(job.name) for job in jobs)
+        self._live = rich.live.Live(console=console, auto_refresh=False, transient=True)
 
-    def run(self) -> dict[Job, tuple[State, str]]:
+    def run(self) -> States:
         """Returns when every job has ended, how each one did, and its last line of output unless it is done.
 
         A job that fails does not affect the others.
@@ -43,10 +44,10 @@ class Scheduler:
             interruption.stepping = True  # a signal is handled at the next poll
             for job in self.jobs:
                 self._poll(job)
-            with self.display:
+            with self._live:
                 while self._in(*ACTIVE, State.WAITING) and not interruption.signal:
                     self._submit()
-                    self.display.refresh(self.states)
+                    self.refresh()
                     time.sleep(TICK)
                     for job in self._in(*ACTIVE):
                         self._poll(job)
@@ -60,6 +61,21 @@ class Scheduler:
     def _in(self, *states: State) -> list[Job]:
         return [job for job in self.jobs if self.states[job][0] in states]
 
+    def change(self, job: Job, state: State, note: str) -> None:
+        """Records the state of a job, and prints it if it is new."""
+        if state is not self.states[job][0]:
+            self.console.print(f"{job.name:<{self._width}}  {state:<11}  {note}".rstrip())
+        self.states[job] = state, note
+
+    def refresh(self) -> None:
+        """Shows the summary and the running jobs in place, on a terminal."""
+        if self.console.is_terminal:
+            lines = [summary(self.states)]
+            for job in self._in(State.RUNNING, State.RUNNING_ELSEWHERE):
+                lines.append(f"  {job.name:<{self._width}}  {self.states[job][1] or job.progress()}")
+            text = rich.text.Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+            self._live.update(text, refresh=True)
+
     def _poll(self, job: Job) -> State:
         """Updates the state of a job."""
         known = self.executor.state(job)
@@ -68,28 +84,21 @@ class Scheduler:
             self._gone_since.pop(job, None)
         elif job not in self._submitted:
             known = job.poll()  # an earlier sweep's job that failed is tried again
-        else:
-            known = job.end() or self._lost(job)
-        before = self.states[job][0]
+        elif not (known := job.end()):
+            known = job.poll()  # its training may live on without the executor
+            if known[0] is State.WAITING:
+                gone = time.monotonic() - self._gone_since.setdefault(job, time.monotonic())
+                failed = State.FAILED, job.last_output() or "ended without output: cancelled, or killed"
+                known = failed if gone >= self.executor.patience else None
         if known:
-            self.states[job] = known
-            if known[0] is not before:
-                self.display.change(job, *known)
+            self.change(job, *known)
         return self.states[job][0]
-
-    def _lost(self, job: Job) -> tuple[State, str] | None:
-        """Returns the state of a job that the executor no longer knows and that has not recorded its end."""
-        state, note = job.poll()
-        if state is not State.WAITING:  # its training may live on
-            return state, note
-        if time.monotonic() - self._gone_since.setdefault(job, time.monotonic()) < self.executor.patience:
-            return None
-        return State.FAILED, self.executor.last_output(job) or "ended without output: cancelled, or killed"
 
     def _submit(self) -> None:
         refused: dict[Job, UserError] = {}
         active, waiting = len(self._in(*ACTIVE)), self._in(State.WAITING)
-        for batch in self.executor.batches(waiting, active):
+        single = [[job] for job in waiting[: max(0, self.executor.parallel - active)]]
+        for batch in [waiting] if self.executor.queues else single:
             # The folders may have changed while the job waited.
             jobs = [job for job in batch if self._poll(job) is State.WAITING]
             try:
@@ -104,17 +113,16 @@ class Scheduler:
         if refused and not self._submitted:
             raise next(iter(refused.values()))
         for job, reason in refused.items():
-            self.states[job] = State.FAILED, str(reason)
-            self.display.change(job, *self.states[job])
+            self.change(job, State.FAILED, str(reason))
 
     def _stop(self) -> None:
         """Stops local jobs, which save; those of a cluster continue."""
-        if not self.executor.stops:
-            self.display.print(
+        if self.executor.queues:
+            self.console.print(
                 "The jobs that are queued or running continue on the cluster: the same command watches them again"
             )
             return
-        self.display.print("Stopping the jobs, which save first")
+        self.console.print("Stopping the jobs, which save first")
         while running := [
             job for job in self.jobs if self.states[job][0] is State.RUNNING or job.is_locked()
         ]:
@@ -123,3 +131,9 @@ class Scheduler:
             time.sleep(TICK)
             for job in running:
                 self._poll(job)
+
+
+def summary(states: States) -> str:
+    """Returns the number of jobs in each state, such as "6 jobs: 2 running, 3 waiting, 1 done"."""
+    counts = collections.Counter(state for state, _ in states.values())
+    return f"{len(states)} jobs: " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s])

@@ -27,11 +27,8 @@ def test_masks_are_heat_maps_with_numbered_maps():
     figure = charts.masks([charts.Mask("maps", 129, values)], ["none", "a", "b"])
     (image,) = figure.axes[0].images
     np.testing.assert_array_equal(image.get_array(), values)
-    assert (image.get_cmap().name, image.get_clim(), image.get_interpolation()) == (
-        "viridis",
-        (0, 1),
-        "nearest",
-    )
+    shown = image.get_cmap().name, image.get_clim(), image.get_interpolation()
+    assert shown == ("viridis", (0, 1), "nearest")
     assert image.get_extent() == [128.5, 133.5, 2.5, -0.5]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["none", "a", "b"]
 

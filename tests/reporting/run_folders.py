@@ -7,6 +7,7 @@ import os
 from PIL import Image
 
 from amr_tf.config import Config
+from amr_tf.reporting import groups, reading
 from amr_tf.runs.folder import best_row, write_rows
 
 
@@ -38,3 +39,7 @@ def write_run(folder, accuracies, metrics=None, picture=True, when=None, about=N
     if when is not None:
         os.utime(folder / "metrics.csv", (when, when))
     return folder
+
+
+def grouped(*folders):
+    return groups.group([reading.read(folder) for folder in folders])

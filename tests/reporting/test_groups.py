@@ -5,26 +5,18 @@ import pytest
 from amr_tf.config import Config
 from amr_tf.reporting import groups, reading
 from amr_tf.reporting.published import BEST_VALIDATION, LAST_TESTS, TEST_AT_BEST
-from tests.reporting.run_folders import write_run
+from tests.reporting.run_folders import grouped, write_run
 
 
-def grouped(*folders):
-    return groups.group([reading.read(folder) for folder in folders])
+def test_statistics_by_hand():
+    """1, 2, 6: mean 3, sd sqrt((4 + 1 + 9) / 2); t(0.975, 2) = 4.302653, from a printed table.
 
-
-def test_mean_sd_and_interval_by_hand():
-    """1, 2, 6: mean 3, sd sqrt((4 + 1 + 9) / 2); t(0.975, 2) = 4.302653, from a printed table."""
-    found = groups.summarise([1.0, 2.0, 6.0])
-    assert (found.n, found.mean) == (3, 3.0)
-    assert found.sd == pytest.approx(7**0.5)
+    Two seeds have the wide interval of one degree of freedom; a single run has no spread.
+    """
     half = 4.302653 * 7**0.5 / 3**0.5
-    assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
-
-
-def test_one_and_two_seeds_by_hand():
-    """Two seeds have the wide interval of one degree of freedom; a single run has no spread."""
-    found = groups.summarise([93.83, 93.58])
-    assert found.high - found.mean == pytest.approx(12.7062 * 0.1767767 / 2**0.5, rel=1e-5)
+    assert groups.summarise([1.0, 2.0, 6.0]) == pytest.approx((3, 3.0, 7**0.5, 3 - half, 3 + half))
+    two = groups.summarise([93.83, 93.58])
+    assert two.high - two.mean == pytest.approx(12.7062 * 0.1767767 / 2**0.5, rel=1e-5)
     assert groups.summarise([5.0]) == (1, 5.0, None, None, None)
 
 
@@ -56,9 +48,8 @@ def test_the_same_seed_twice_counts_once_and_the_newest_is_kept(tmp_path):
 
 def test_a_finished_run_counts_before_a_newer_one_in_progress(tmp_path):
     finished = write_run(tmp_path / "finished", [0.5, 0.6], when=1_000)
-    write_run(tmp_path / "again", [0.7], epochs=2, when=2_000)
-    (found,) = grouped(*tmp_path.iterdir())
-    assert [run.path for run in found.runs] == [finished]
+    again = write_run(tmp_path / "again", [0.7], epochs=2, when=2_000)
+    assert [run.path for run in grouped(finished, again)[0].runs] == [finished]
 
 
 def test_runs_in_progress_count_only_without_finished_ones(tmp_path):
@@ -102,10 +93,9 @@ def test_what_decides_the_cell_of_a_run(changed, same):
     published = Config(dataset="mnist", latent=2)
     run = Config(**{"dataset": "mnist", "latent": 2} | changed)
     assert (groups.cell_key(run) == groups.cell_key(published)) is same
-
-
-def test_an_unused_k_does_not_change_the_cell():
-    assert groups.cell_key(Config(model="aegan", k=3)) == groups.cell_key(Config(model="aegan"))
+    assert groups.cell_key(Config(model="aegan", k=3)) == groups.cell_key(Config(model="aegan")), (
+        "an unused k"
+    )
 
 
 def test_differences_name_both_values():

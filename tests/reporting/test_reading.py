@@ -22,17 +22,13 @@ def test_a_folder_whose_name_looks_like_a_pattern_is_a_folder(tmp_path):
     assert reading.find([str(folder)]) == [folder]
 
 
-@pytest.mark.parametrize("word", ["nothing", "nothing*", "x" * 5000, "a\0b"])
-def test_a_word_that_names_nothing_is_refused(tmp_path, word):
-    with pytest.raises(RunError, match="No such folder") as error:
+@pytest.mark.parametrize("word", ["nothing", "nothing*", "x" * 5000, "a\0b", "."])
+def test_a_word_that_names_no_run_is_refused(tmp_path, word):
+    (tmp_path / "results.json").write_text("{}")
+    message = r"results\.json and flags\.txt" if word == "." else "No such folder"
+    with pytest.raises(RunError, match=message) as error:
         reading.find([str(tmp_path / word)])
     assert error.value.args[0].isprintable()
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path):
-    (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(RunError, match=r"results\.json and flags\.txt"):
-        reading.find([str(tmp_path)])
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path):

@@ -153,17 +153,11 @@ def test_a_run_without_an_epoch_is_left_out_with_a_remark(three, capsys):
     for path in three.glob("*/metrics.csv"):
         path.unlink()
     assert report.main([str(three)]) == 2
-    assert (
-        capsys.readouterr().err.splitlines()[-1].startswith("amr_tf.report: No run there has a metrics.csv")
-    )
+    assert "\namr_tf.report: No run there has a metrics.csv" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(three, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert report.main([str(three), f"--out={tmp_path / 'file'}"]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert "Choose another --out" in err
+def test_a_folder_that_cannot_be_written_is_one_line(three, capsys):
+    assert "Choose another --out" in refused([three, f"--out={three / 'amr_s0' / 'flags.txt'}"], capsys)
 
 
 def test_files_are_written_although_the_pipe_is_closed(three, tmp_path):

@@ -2,16 +2,12 @@
 
 import pytest
 
-from amr_tf.reporting import groups, reading, tables
+from amr_tf.reporting import tables
 from amr_tf.reporting.published import TABLES
-from tests.reporting.run_folders import write_run
+from tests.reporting.run_folders import grouped, write_run
 
 SIX = {"dataset": "mnist", "latent": 2}
 DSPRITES = {"dataset": "dsprites", "lambda_": 1.0}
-
-
-def read(*folders):
-    return groups.group([reading.read(folder) for folder in folders])
 
 
 def rows(report, column):
@@ -19,37 +15,38 @@ def rows(report, column):
     return {row[0]: dict(zip(section.head, row, strict=True)) for row in section.rows}
 
 
-def records(report, column, method):
-    return [row for row in report.records if (row["column"], row["method"]) == (column, method)]
+def record(report, column, method):
+    (found,) = (row for row in report.records if (row["column"], row["method"]) == (column, method))
+    return found
 
 
 def test_a_cell_shows_the_paper_ours_and_the_difference(three):
     """90, 92 and 97: mean 93, sd sqrt(13); 93 - 98.01 = -5.01; half an interval is 4.302653 sqrt(13 / 3)."""
-    report = tables.paper_table(TABLES["1"], read(*three.iterdir()))
+    report = tables.paper_table(TABLES["1"], grouped(*three.iterdir()))
     assert list(rows(report, "MNIST, d_h = 32")["AMR mixup k=2"].items()) == [
         ("method", "AMR mixup k=2"), ("paper (lambda)", "98.01 +- 0.10 (10)"), ("ours", "93.00 +- 3.61"),
         ("95 % t interval", "84.04 to 101.96"), ("ours - paper", "-5.01"), ("test at that epoch", "92.00 +- 3.61"),
         ("seeds", "0, 1, 2"), ("settings", "not the paper's [1]"),
     ]  # fmt: skip
     assert report.footnotes[0] == "Not the paper's protocol: epochs 2 instead of 2000."
-    (record,) = records(report, "MNIST, d_h = 32", "AMR mixup k=2")
-    assert record["ours_minus_paper"] == pytest.approx(93 - 98.01)
-    assert record["ours_n"] == 3
-    assert record["settings"] == "Not the paper's protocol: epochs 2 instead of 2000."
-    assert record["runs"].count("amr_s") == 3
+    found = record(report, "MNIST, d_h = 32", "AMR mixup k=2")
+    assert found["ours_minus_paper"] == pytest.approx(93 - 98.01)
+    assert found["ours_n"] == 3
+    assert found["settings"] == "Not the paper's protocol: epochs 2 instead of 2000."
+    assert found["runs"].count("amr_s") == 3
     # A cell without a run
     assert list(rows(report, "KMNIST, d_h = 32")["AE+GAN"].values()) == [
         "AE+GAN", "76.18 +- 1.79 (10)", "no run", "-", "-", "-", "-", "-",
     ]  # fmt: skip
-    (record,) = records(report, "KMNIST, d_h = 32", "AE+GAN")
-    assert (record["ours_mean"], record["settings"], record["runs"]) == (None, "no run", None)
+    empty = record(report, "KMNIST, d_h = 32", "AE+GAN")
+    assert (empty["ours_mean"], empty["settings"], empty["runs"]) == (None, "no run", None)
 
 
 def test_published_settings_come_first_and_are_not_marked(tmp_path):
     """Both groups lie in the same cell: the recipe in minutes is marked, the published one is not."""
     fast = write_run(tmp_path / "fast", [0.9], **SIX, arch="amr_fixed", lambda_=3.0, steps_per_epoch=500)
     long = write_run(tmp_path / "long", [0.98], **SIX, epochs=2000)
-    report = tables.paper_table(TABLES["1"], read(fast, long))
+    report = tables.paper_table(TABLES["1"], grouped(fast, long))
     section = report.sections[0]
     found = [(row[2], row[-1]) for row in section.rows if row[0] == "AMR mixup k=2"]
     assert found == [("98.00", "the paper's"), ("90.00", "not the paper's [1]")]
@@ -66,7 +63,7 @@ def test_published_settings_come_first_and_are_not_marked(tmp_path):
 def test_acai_as_published_is_compared_by_its_last_tests(tmp_path):
     """Footnotes say that its training data were larger."""
     run = write_run(tmp_path / "run", [0.9, 0.5, 0.5], tests=[0.1, 0.2, 0.6], model="acai", **SIX, epochs=256)
-    report = tables.paper_table(TABLES["1"], read(run))
+    report = tables.paper_table(TABLES["1"], grouped(run))
     row = rows(report, "MNIST, d_h = 32")["ACAI as published"]
     assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["test at that epoch"]) == (
         "98.25 +- 0.11 [1]", "20.00", "-78.25", "10.00",
@@ -81,7 +78,7 @@ def test_a_preset_with_own_settings_is_not_the_papers(tmp_path):
     ours = write_run(tmp_path / "ours", [0.9], **DSPRITES, model="aegan", epochs=500)
     other = write_run(tmp_path / "other", [0.9], dataset="dsprites", model="aegan", epochs=500, lambda_=2.0)
     script = write_run(tmp_path / "script", [0.9], **DSPRITES, epochs=500)
-    report = tables.paper_table(TABLES["3"], read(ours, other, script))
+    report = tables.paper_table(TABLES["3"], grouped(ours, other, script))
     found = [(row[0], row[1], row[-1]) for row in report.sections[0].rows if row[2] != "no run"]
     assert found == [
         ("AE+GAN", "45.12 +- 2.68 [1]", "the preset's"),
@@ -94,7 +91,7 @@ def test_a_preset_with_own_settings_is_not_the_papers(tmp_path):
 
 def test_runs_of_no_cell_are_named(tmp_path):
     few = write_run(tmp_path / "few", [0.9], **SIX, train_examples=1000)
-    report = tables.paper_table(TABLES["1"], read(few))
+    report = tables.paper_table(TABLES["1"], grouped(few))
     assert report.groups == []
     assert report.remarks == ["Belongs to no cell of this table: mnist, amr mixup k=2 (0)."]
     assert {row["ours"] for row in rows(report, "MNIST, d_h = 32").values()} == {"no run"}
@@ -104,7 +101,7 @@ def test_runs_of_no_cell_are_named(tmp_path):
 def test_low_data_is_compared_with_its_preset(tmp_path, weight):
     """No number is published, and the paper's lambda for few examples is unknown."""
     settings = {"dataset": "svhn", "latent": 2, "train_examples": 5000, "epochs": 6000, "lambda_": weight}
-    report = tables.paper_table(TABLES["low_data"], read(write_run(tmp_path / "few", [0.3], **settings)))
+    report = tables.paper_table(TABLES["low_data"], grouped(write_run(tmp_path / "few", [0.3], **settings)))
     found = rows(report, "SVHN, 5,000 training examples, d_h = 32")
     row = found["AMR mixup k=2"]
     assert (row["paper (lambda)"], row["ours"], row["ours - paper"]) == ("not in our sources", "30.00", "-")
@@ -128,7 +125,7 @@ def test_table_3_has_the_published_and_the_correct_score(tmp_path, scores, ours,
         names = ("amr_dfv", "factor_vae")
         metrics = {name: {"score": score} for name, score in zip(names, pair or (), strict=False)}
         write_run(tmp_path / str(seed), [0.9], metrics, **DSPRITES, seed=seed, epochs=1)
-    report = tables.paper_table(TABLES["3"], read(*tmp_path.iterdir()))
+    report = tables.paper_table(TABLES["3"], grouped(*tmp_path.iterdir()))
     row = rows(report, "dSprites, flat code of 10")["AMR mixup k=2"]
     assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["factor_vae"]) == (
         "49.00 +- 6.72 (1)", ours, difference, correct,
@@ -139,7 +136,7 @@ def test_table_3_has_the_published_and_the_correct_score(tmp_path, scores, ours,
 
 def test_a_cell_without_a_preset_is_missing(three, monkeypatch, tmp_path):
     monkeypatch.setattr(tables.command_line, "PRESET_ROOTS", (tmp_path,))
-    report = tables.paper_table(TABLES["3"], read(*three.iterdir()))
+    report = tables.paper_table(TABLES["3"], grouped(*three.iterdir()))
     assert {row[2] for row in report.sections[0].rows} == {"no run"}
 
 
@@ -147,7 +144,7 @@ def test_all_groups_show_what_differs_and_every_metric(tmp_path):
     a = write_run(tmp_path / "a", [0.9], {"probe": {"score": 0.5}, "mig": {"score": 0.25}}, lambda_=2.0)
     b = write_run(tmp_path / "b", [0.8], {"probe": {"score": 0.7}}, lambda_=2.0, seed=1)
     c = write_run(tmp_path / "c", [0.7], lambda_=5.0)
-    report = tables.all_groups(read(a, b, c))
+    report = tables.all_groups(grouped(a, b, c))
     (section,) = report.sections
     assert section.head == (
         "data set", "model", "lambda", "validation", "95 % t interval", "test at that epoch", "mig", "probe", "seeds",
@@ -165,7 +162,7 @@ def test_all_groups_show_what_differs_and_every_metric(tmp_path):
 
 def test_amr_dfv_is_always_shown_with_its_ceiling(tmp_path):
     run = write_run(tmp_path / "run", [0.9], {"amr_dfv": {"score": 0.8}})
-    assert any("a collapsed code scores 80 %" in remark for remark in tables.all_groups(read(run)).remarks)
+    assert any("a collapsed code scores 80 %" in remark for remark in tables.all_groups(grouped(run)).remarks)
 
 
 def test_remarks_on_the_runs_behind_a_mean(tmp_path):
@@ -175,7 +172,7 @@ def test_remarks_on_the_runs_behind_a_mean(tmp_path):
     write_run(tmp_path / "old", [0.5, 0.5], when=1_000)
     write_run(tmp_path / "b", [0.5, 0.5], last, seed=1, about={"data": "drawn anew"})
     write_run(tmp_path / "c", [0.5], seed=2, epochs=2)
-    assert tables.all_groups(read(*tmp_path.iterdir())).remarks == [
+    assert tables.all_groups(grouped(*tmp_path.iterdir())).remarks == [
         "In progress: lines, amr mixup k=2, seed 2 at epoch 1 of 2; not counted yet.",
         f"Seed 0 of lines, amr mixup k=2 is there twice: {tmp_path}/old does not count, a finished run or the "
         "newest one does.",
@@ -185,7 +182,7 @@ def test_remarks_on_the_runs_behind_a_mean(tmp_path):
 
 
 def test_each_run_is_named_with_where_it_was_made(three):
-    report = tables.paper_table(TABLES["1"], read(*sorted(three.iterdir())))
+    report = tables.paper_table(TABLES["1"], grouped(*sorted(three.iterdir())))
     assert list(zip(report.provenance.head, report.provenance.rows[1], strict=True)) == [
         ("run folder", f"{three}/amr_s1"), ("group", "mnist, amr mixup k=2"), ("seed", "1"), ("epochs", "2 of 2"),
         ("training time", "0.01 h"), ("validation (best epoch)", "92.00 (1)"), ("test", "91.00"), ("data", "mnist"),

@@ -37,9 +37,8 @@ def test_sweep_killed_and_interrupted_ends_complete(tmp_path, out):
     assert sweep.end() == 128 + signal.SIGTERM
     assert sweep.lines[-1].startswith("amr_tf.sweep: Interrupted by SIGTERM with ")
     assert " of 8 jobs done. " in sweep.lines[-1]
-    assert any(
-        line.startswith("three/s1 interrupted amr_tf.train: Interrupted by SIGTERM") for line in sweep.lines
-    )
+    interrupted = "three/s1 interrupted amr_tf.train: Interrupted by SIGTERM"
+    assert any(line.startswith(interrupted) for line in sweep.lines)
     assert processes_of(out) == []
     assert (starts(out)["one/s1"], starts(out)["three/s1"]) == (1, 1)
     assert not (out / "report.md").exists()
@@ -47,10 +46,8 @@ def test_sweep_killed_and_interrupted_ends_complete(tmp_path, out):
     sweep = Sweep(out, str(recipes), "--seeds=1,2")
     assert sweep.end() == 2
     assert "8 jobs: 6 done, 2 failed" in sweep.lines
-    assert [line.split(": ")[0] for line in sweep.lines if "its log: less" in line] == [
-        "foreign/s1 failed",
-        "foreign/s2 failed",
-    ]
+    complaints = [line.split(": ")[0] for line in sweep.lines if "its log: less" in line]
+    assert complaints == ["foreign/s1 failed", "foreign/s2 failed"]
     counts = starts(out)
     assert counts["three/s1"] == 2
     assert set(counts) >= set(JOBS)

@@ -12,14 +12,15 @@ import time
 
 import filelock
 import pytest
-import rich.console
 
 from amr_tf import sweep
 from amr_tf.config import Config, command_line, flag_name
 from amr_tf.runs.folder import write_rows
 from amr_tf.runtime import files
-from amr_tf.sweeping import executors, jobs, scheduler, status, worker
+from amr_tf.runtime.console import Console
+from amr_tf.sweeping import executors, jobs, runner, worker
 from amr_tf.sweeping.jobs import State
+from amr_tf.sweeping.scheduler import Scheduler
 
 RECIPE = "--dataset=spiral\n--depth=2\n--steps_per_epoch=2\n"
 
@@ -57,32 +58,14 @@ def finished_run(job: jobs.Job, epochs: int, validation: float = 0.5) -> None:
     files.write_json(folder.results, {})
 
 
-def foreign_file(job: jobs.Job) -> None:
-    """Makes the job fail: its run folder belongs to somebody else."""
-    job.folder.path.mkdir(parents=True)
-    (job.folder.path / "notes.txt").write_text("mine")
-
-
 def test_parse_gives_a_job_for_each_preset_and_seed(presets):
-    words = [
-        "mine",
-        "--seeds=3,1",
-        "--out=out",
-        "--epochs=7",
-        "--noprojector",
-        "--executor=slurm",
-        "--parallel=4",
-    ]
-    options = sweep.parse(words)
+    words = "mine --seeds=3,1 --out=out --epochs=7 --noprojector --executor=slurm --parallel=4"
+    options = sweep.parse(words.split())
     assert [job.name for job in options.jobs] == ["one/s3", "two/s3", "one/s1", "two/s1"]
-    assert [(job.config.seed, job.config.epochs, job.config.run_dir) for job in options.jobs[1:3]] == [
-        (3, 7, "out/two/s3"),
-        (1, 7, "out/one/s1"),
-    ]
-    assert options.jobs[0].command[1:] == [
-        "-m", "amr_tf.train", "--flagfile=mine/one.flags", "--epochs=7", "--noprojector", "--seed=3",
-        "--run_dir=out/one/s3",
-    ]  # fmt: skip
+    settings = [(job.config.seed, job.config.epochs, job.config.run_dir) for job in options.jobs[1:3]]
+    assert settings == [(3, 7, "out/two/s3"), (1, 7, "out/one/s1")]
+    flags = "--flagfile=mine/one.flags --epochs=7 --noprojector --seed=3 --run_dir=out/one/s3"
+    assert options.jobs[0].command[1:] == ["-m", "amr_tf.train", *flags.split()]
     assert (options.executor, options.parallel, str(options.out)) == ("slurm", 4, "out")
     assert not (presets / "out").exists()
 
@@ -93,10 +76,10 @@ def test_parse_grid_gives_a_job_for_each_combination(presets):
     settings = ["lambda-2_arch-mlp", "lambda-0.5_arch-mlp"]
     assert [job.name for job in planned] == [f"one/{one}/s{seed}" for seed in (0, 1) for one in settings]
     assert [job.config.lambda_ for job in planned] == [2.0, 0.5, 2.0, 0.5]
-    assert planned[1].command[3:] == [
-        "--flagfile=mine/one.flags", "--lambda=0.5", "--arch=mlp", "--seed=0",
-        "--run_dir=out/one/lambda-0.5_arch-mlp/s0",
-    ]  # fmt: skip
+    flags = (
+        "--flagfile=mine/one.flags --lambda=0.5 --arch=mlp --seed=0 --run_dir=out/one/lambda-0.5_arch-mlp/s0"
+    )
+    assert planned[1].command[3:] == flags.split()
 
 
 def test_flags_of_sweep_are_not_flags_of_a_run():
@@ -199,9 +182,7 @@ def test_job_of_another_process_is_running_elsewhere(presets):
     ("content", "end"),
     [
         ('{"code": 0, "said": "x"}', (State.DONE, "")),
-        ('{"code": 143, "said": "saved"}', (State.INTERRUPTED, "saved")),
-        ('{"code": 130, "said": "saved"}', (State.INTERRUPTED, "saved")),
-        ('{"code": 129, "said": "saved"}', (State.INTERRUPTED, "saved")),
+        *((f'{{"code": {code}, "said": "saved"}}', (State.INTERRUPTED, "saved")) for code in (129, 130, 143)),
         ('{"code": 2, "said": "amr_tf.train: no"}', (State.FAILED, "amr_tf.train: no")),
         ('{"code": 1, "said": ""}', (State.FAILED, "exit code 1 without output")),
         ('{"code": -9, "said": "epoch 1"}', (State.FAILED, "killed by signal 9 (Killed)")),
@@ -252,7 +233,9 @@ print("he" + "re", flush=True)  # the log contains the command itself, too
 time.sleep(60)"""
 
 
-def stop_when_it_prints(job: worker.Train, stop) -> threading.Thread:
+def run_until_it_prints(job: worker.Train, stop) -> int:
+    """Runs a job that prints "here", and then calls `stop` in another thread; returns the exit code."""
+
     def wait():
         while "here" not in (job.job_dir / "log.txt").read_text():
             time.sleep(0.02)
@@ -261,29 +244,26 @@ def stop_when_it_prints(job: worker.Train, stop) -> threading.Thread:
     thread = threading.Thread(target=wait)
     (job.job_dir / "log.txt").touch()
     thread.start()
-    return thread
+    code = job()
+    thread.join()
+    return code
 
 
 def test_worker_forwards_sigterm(tmp_path, default_signals):
     job = train(tmp_path / "job", WAITS)
-    thread = stop_when_it_prints(job, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert job() == 1
-    thread.join()
+    assert run_until_it_prints(job, lambda: os.kill(os.getpid(), signal.SIGTERM)) == 1
     assert jobs.read_json(tmp_path / "job" / "end.json")["said"] == "saved"
 
 
 def test_worker_at_its_time_limit_saves_and_is_queued_again(tmp_path, default_signals):
-    job = train(tmp_path / "job", WAITS)
-    again = []
+    job, again = train(tmp_path / "job", WAITS), []
 
     def announce():
         job.process.send_signal(signal.SIGUSR2)  # as Slurm, which signals all processes of a job
         assert job.process.poll() is None
         again.append(job.checkpoint())
 
-    thread = stop_when_it_prints(job, announce)
-    assert job() == 1  # by SIGTERM: it could save
-    thread.join()
+    assert run_until_it_prints(job, announce) == 1  # by SIGTERM: it could save
     assert vars(again[0].function) == vars(worker.Train(job.command, job.job_dir))
 
 
@@ -302,8 +282,9 @@ def test_sweep_failed_job_does_not_affect_the_others(presets):
     words = ["mine", "--out=out", "--epochs=1", "--parallel=2"]
     one, other, two = sweep.parse(words).jobs
     finished_run(one, epochs=1)
-    foreign_file(other)
-    foreign_file(two)
+    for job in (other, two):
+        job.folder.path.mkdir(parents=True)
+        (job.folder.path / "notes.txt").write_text("mine")
     command = [sys.executable, "-m", "amr_tf.sweep", *words]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 2, ended.stderr
@@ -341,8 +322,7 @@ def test_scheduler_refused_job_does_not_affect_the_others(presets):
     one, two = (Looker(**vars(job)) for job in sweep.parse(["mine", f"--out={presets / 'out'}"]).jobs)
     two.job_dir.parent.mkdir(parents=True)
     two.job_dir.write_text("")
-    display = status.Display(rich.console.Console(), [one, two])
-    states = scheduler.Scheduler([one, two], executors.Local(parallel=2), display).run()
+    states = Scheduler([one, two], executors.Local(parallel=2), Console()).run()
     assert states[one][0] is State.DONE
     assert states[two][0] is State.FAILED
     assert states[two][1].startswith("A job cannot be started: ")
@@ -363,9 +343,7 @@ def test_local_job_killed_with_its_worker_shows_the_error(presets):
     """The worker cannot write the log, which is a folder."""
     job = Looker(**vars(one_job()))
     job.log.mkdir(parents=True)
-    states = scheduler.Scheduler(
-        [job], executors.Local(1), status.Display(rich.console.Console(), [job])
-    ).run()
+    states = Scheduler([job], executors.Local(parallel=1), Console()).run()
     assert states[job][0] is State.FAILED
     assert "Is a directory" in states[job][1]
 
@@ -377,22 +355,19 @@ def test_slurm_that_is_missing_is_refused(presets, monkeypatch, capsys):
     assert not (presets / "runs").exists()
 
 
-def test_display_shows_changes_and_progress(presets, capsys):
+def test_terminal_shows_changes_and_progress(presets, capsys):
     planned = sweep.parse(["mine", "--seeds=1,12"]).jobs
-    console = rich.console.Console(width=60, color_system=None, force_terminal=True)
-    display = status.Display(console, planned)
-    display.change(planned[0], State.FAILED, "killed [/by] SIGKILL")
+    console = Console(width=60, color_system=None, force_terminal=True)
+    watched = Scheduler(planned, executors.Local(parallel=1), console)
+    watched.change(planned[0], State.FAILED, "killed [/by] SIGKILL")
     assert capsys.readouterr().out == "one/s1   failed       killed [/by] SIGKILL\n"
-    notes = [(State.FAILED, "killed"), (State.DONE, ""), (State.RUNNING, ""), (State.WAITING, "")]
-    states = dict(zip(planned, notes, strict=True))
+    watched.states |= {planned[1]: (State.DONE, ""), planned[2]: (State.RUNNING, "")}
     finished_run(planned[2], epochs=3)
-    with display:
-        display.refresh(states)
+    with watched._live:
+        watched.refresh()
         shown = capsys.readouterr().out
     assert "4 jobs: 1 waiting, 1 running, 1 done, 1 failed" in shown
     assert f"one/s12  3 of {planned[2].config.epochs:,} epochs, probe 50.0% validation" in shown
-    complaint = "one/s1 failed: killed (its log: less runs/sweeps/mine/.sweep/one_s1/log.txt)"
-    assert status.complaints(states) == [complaint]
 
 
 def test_comparison_names_the_best_by_mean_validation(presets):
@@ -403,33 +378,22 @@ def test_comparison_names_the_best_by_mean_validation(presets):
     for job, accuracy in validation.items():
         finished_run(job, 1, accuracy)
     states = {job: (State.DONE, "") for job in planned} | {planned[10]: (State.FAILED, "diverged")}
-    assert [line.split() for line in status.comparison(states)] == [
-        ["setting", "validation", "test", "runs"],
-        ["one", "lambda-2", "30.00%", "50.00%", "out/one/lambda-2"],
-        ["one", "lambda-5", "50.00%", "50.00%", "out/one/lambda-5"],
-        ["one", "lambda-10", "65.00%", "50.00%", "out/one/lambda-10", "<-", "best", "by", "validation"],
-        ["two", "lambda-2", "20.00%", "50.00%", "out/two/lambda-2"],
-        ["two", "lambda-5", "not", "done", "out/two/lambda-5"],
-        ["two", "lambda-10", "40.00%", "50.00%", "out/two/lambda-10", "<-", "best", "by", "validation"],
+    assert [" ".join(line.split()) for line in runner.comparison(states)] == [
+        "setting validation test runs",
+        "one lambda-2 30.00% 50.00% out/one/lambda-2",
+        "one lambda-5 50.00% 50.00% out/one/lambda-5",
+        "one lambda-10 65.00% 50.00% out/one/lambda-10 <- best by validation",
+        "two lambda-2 20.00% 50.00% out/two/lambda-2",
+        "two lambda-5 not done out/two/lambda-5",
+        "two lambda-10 40.00% 50.00% out/two/lambda-10 <- best by validation",
     ]
 
 
 def test_sweep_grid_ends_with_the_comparison(presets, capfd):
     words = ["mine/one.flags", "--out=out", "--epochs=1", "--grid", "lambda=2,5"]
-    first, second = sweep.parse(words).jobs
-    finished_run(first, 1, 0.6)
-    finished_run(second, 1, 0.4)
+    for job, accuracy in zip(sweep.parse(words).jobs, (0.6, 0.4), strict=True):
+        finished_run(job, 1, accuracy)
     sweep.main(words)
-    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
-    assert [
-        "one",
-        "lambda-2",
-        "60.00%",
-        "50.00%",
-        "out/one/lambda-2",
-        "<-",
-        "best",
-        "by",
-        "validation",
-    ] in lines
-    assert lines[-1] == ["2", "jobs:", "2", "done"]
+    lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
+    assert "one lambda-2 60.00% 50.00% out/one/lambda-2 <- best by validation" in lines
+    assert lines[-1] == "2 jobs: 2 done"
