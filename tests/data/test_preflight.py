@@ -196,7 +196,7 @@ def test_load_checks_files_of_the_right_size_in_manual_folder(config, tmp_path):
     manual.mkdir(parents=True)
     path = manual / "train-labels-idx1-ubyte.gz"
     path.write_bytes(bytes(28_881))
-    with pytest.raises(DataError, match=r"damaged|not the official"):
+    with pytest.raises(DataError, match="not the official"):
         data.load(config("mnist"))
     path.write_bytes(bytes(29_515))
     with pytest.raises(
