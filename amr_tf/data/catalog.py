@@ -111,35 +111,23 @@ def spec_named(dataset: str) -> DatasetSpec:
 
 
 def spec_of(config: Any) -> DatasetSpec:
-    """Finds the spec of a run's data, with the width and the attributes that the run requests.
-
-    Args:
-        config: a Config; its fields `dataset`, `image_width` and `attributes` are read.
+    """Finds the spec of a run's data, with the width and the attributes that its Config requests.
 
     Raises:
-        DataError: the data set lacks a requested attribute.
+        DataError: the data set lacks a requested attribute, or there are too many.
     """
     spec = dataclasses.replace(spec_named(config.dataset), width=config.image_width)
     if not spec.selectable_attributes:
         return spec
-    names = _selected(spec, config.attributes)
-    return dataclasses.replace(spec, attributes=names, classes=2 ** len(names))
-
-
-def _selected(spec: DatasetSpec, text: str) -> tuple[str, ...]:
-    """Splits `--attributes=text` into names, in its order."""
-    names = tuple(text.split(","))
+    names = tuple(config.attributes.split(","))
+    received = f"Received: --attributes={config.attributes}"
     for name in names:
         if name not in spec.selectable_attributes:
-            raise DataError(
-                f"{spec.name} has no attribute {name!r}.{_nearest(name, spec.selectable_attributes)} "
-                f"Received: --attributes={text}"
-            )
+            near = _nearest(name, spec.selectable_attributes)
+            raise DataError(f"{spec.name} has no attribute {name!r}.{near} {received}")
     if len(set(names)) < len(names) or len(names) > MOST_ATTRIBUTES:
-        raise DataError(
-            f"--attributes takes 1 to {MOST_ATTRIBUTES} different names. Received: --attributes={text}"
-        )
-    return names
+        raise DataError(f"--attributes takes 1 to {MOST_ATTRIBUTES} different names. {received}")
+    return dataclasses.replace(spec, attributes=names, classes=2 ** len(names))
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:

@@ -28,11 +28,8 @@ def score(
     `matched_on_train` is the cleaner figure.
 
     Args:
-        train_codes: float [N, ...], flattened here.
-        train_labels: int [N].
-        test_codes: float [M, ...].
-        test_labels: int [M], classes of the train split.
-        rng: draws the starts.
+        train_codes, train_labels: float [N, ...], flattened here, and int [N].
+        test_codes, test_labels: as train, with no other labels.
         n_init: number of k-means++ starts, of which the best counts (ACAI: 1,000 random starts).
 
     Returns:

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_consistent_length
 
 # From strong to weak penalty: each fit starts from the solution of an easier one.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -42,40 +42,30 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
             single class.
     """
     scaler = StandardScaler().fit(_flat(train[0]))
-    train, validation = _standardised(train, scaler), _standardised(validation, scaler)
-    model, validation_score = _chosen(train, validation)
-    codes, labels = _standardised(test, scaler)
-    right = int(np.sum(model.predict(codes) == labels))
-    interval = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
-    return {
-        "score": right / len(labels),
-        "interval": [float(interval.low), float(interval.high)],
-        "test_examples": len(labels),
-        "C": model.C,
-        "validation_score": validation_score,
-        "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
-        "chance": float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
-    }
-
-
-def _chosen(train: Split, validation: Split) -> tuple[LogisticRegression, float]:
-    """The fit with the highest validation accuracy, and that accuracy."""
-    model = LogisticRegression(tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
-    best, best_score = None, -1.0
+    train, validation, test = (
+        (scaler.transform(_flat(codes)), labels) for codes, labels in (train, validation, test)
+    )
+    fitted = LogisticRegression(tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
+    model, validation_score = None, -1.0
     for strength in STRENGTHS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `converged`
-            model.set_params(C=strength).fit(*train)
-        accuracy = float(model.score(*validation))
-        if accuracy > best_score:
-            best, best_score = copy.deepcopy(model), accuracy
-    return best, best_score
-
-
-def _standardised(split: Split, scaler: StandardScaler) -> Split:
-    codes, labels = split
-    check_consistent_length(codes, labels)
-    return scaler.transform(_flat(codes)), np.asarray(labels)
+            fitted.set_params(C=strength).fit(*train)
+        accuracy = float(fitted.score(*validation))
+        if accuracy > validation_score:
+            model, validation_score = copy.deepcopy(fitted), accuracy
+    codes, labels = test
+    right, total = int(accuracy_score(model.predict(codes), labels, normalize=False)), len(labels)
+    interval = binomtest(right, total).proportion_ci(0.95, method="wilson")
+    return {
+        "score": right / total,
+        "interval": [float(interval.low), float(interval.high)],
+        "test_examples": total,
+        "C": model.C,
+        "validation_score": validation_score,
+        "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
+        "chance": float(np.unique(labels, return_counts=True)[1].max() / total),
+    }
 
 
 def _flat(codes: np.ndarray) -> np.ndarray:
