@@ -14,19 +14,12 @@ MOST_ATTRIBUTES = 8  # a label for each combination of them: 256
 
 
 class Places(NamedTuple):
-    """Folders of a reader's files, and the number of examples that a run needs.
+    """Folders of a reader's files, and the number of examples that a run needs."""
 
-    Attributes:
-        data_dir: folder of TFDS's prepared data sets.
-        raw_dir: folder of official archives to prepare from; "" for none.
-        batch_size: the fewest training examples that a run can use.
-        limit: the most examples of each split that are used, for readers that can stop early. None: all.
-    """
-
-    data_dir: Path = Path()
-    raw_dir: str = ""
-    batch_size: int = 1
-    limit: int | None = None
+    data_dir: Path = Path()  # of TFDS's prepared data sets
+    raw_dir: str = ""  # folder of official archives to prepare from
+    batch_size: int = 1  # the fewest training examples that a run can use
+    limit: int | None = None  # the most examples of each split that are used, for readers that can stop early
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +72,6 @@ class DatasetSpec:
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of one image."""
         return (self.width, self.width, self.channels)
-
-    @property
-    def points(self) -> bool:
-        """True for 2-D points, which are no images."""
-        return self.width == 1
 
     @property
     def complete(self) -> bool:

@@ -79,10 +79,7 @@ def batches(
 
 
 def row_batches(arrays: Arrays, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
-    """Rows int64 [B] of the examples that `batches` gives, for a function of `make_reader`.
-
-    Args, Raises: as `batches`.
-    """
+    """Rows int64 [B] of the examples that `batches` gives, for a function of `make_reader`."""
     return _mapped(tf.data.Dataset.counter(start_step), _row_numbers(arrays, batch_size, seed, WHOLE))
 
 
@@ -104,12 +101,7 @@ def eval_batches(arrays: Arrays, batch_size: int, shard: Shard = WHOLE) -> tf.da
     """Every example once, in order; the last batch is padded with examples of weight 0.
 
     So all batches have one shape, for one compiled function, and no replica gets an empty part, for which oneDNN's
-    convolution returns a wrong shape.
-
-    Args:
-        arrays: n examples.
-        batch_size: examples per batch, B.
-        shard: as in `batches`.
+    convolution returns a wrong shape. The arguments are those of `batches`.
 
     Returns:
         Dataset of (x float32 [B, H, W, C] in [-1, 1], y int64 [B], weight float32 [B], 1 or 0), with B / `shard.all`

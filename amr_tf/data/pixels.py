@@ -34,11 +34,7 @@ def fit(images: Any, width: int, image_fit: str) -> Any:
 def resize(images: np.ndarray, width: int) -> np.ndarray:
     """Enlarges square images bilinearly as torchvision does: by Pillow, in grey or RGB.
 
-    Args:
-        images: uint8 [N, S, S, 1 or 3], S <= width.
-
-    Returns:
-        uint8 [N, width, width, C].
+    Images are uint8 [N, S, S, 1 or 3], S <= width; the result is uint8 [N, width, width, C].
     """
     from PIL import Image  # which the package of data sets does without
 
@@ -52,8 +48,7 @@ def resize(images: np.ndarray, width: int) -> np.ndarray:
 def to_float(images: Any) -> Any:
     """Scales uint8 in 0 .. 255 of any shape to float32 in [-1, 1]. Floating-point images are returned unchanged.
 
-    Args:
-        images: a NumPy array or a tensor; so is the result.
+    Images are a NumPy array or a tensor; so is the result.
     """
     if isinstance(images, np.ndarray):
         if images.dtype != np.uint8:

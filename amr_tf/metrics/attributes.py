@@ -32,12 +32,9 @@ def score(
     The classifier is a perceptron with one hidden layer on standardised pixels of real images.
 
     Args:
-        train: images float [N, ...] and their attributes [N, A], 0 or 1.
-        test: as train, of other images.
-        requested: attributes [M, A] requested of the mixes, 0 or 1.
-        parents: attributes [M, 2, A] of the images that were mixed.
-        mixes: float [M, ...].
-        random_mixes: mixes of the same parents with random masks, float [M, ...].
+        train, test: real images float [N, ...] and their attributes [N, A], 0 or 1.
+        requested, parents: attributes requested of the mixes [M, A], and those of the images that were mixed [M, 2, A].
+        mixes, random_mixes: float [M, ...], the latter with random masks.
         parameters: Bernoulli parameters [K, C] of the masks of K combinations of attributes.
         rng: seeds the classifier.
 

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -27,9 +28,7 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
     refit with the validation split.
 
     Args:
-        train: codes float [N, ...], flattened here, and labels int [N].
-        validation: as train; selects C.
-        test: as train; used once, after the selection.
+        train, validation, test: codes float [N, ...], flattened here, and labels int [N].
         rng: not used; the solver draws nothing.
 
     Returns:
@@ -46,7 +45,8 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         (scaler.transform(_flat(codes)), labels) for codes, labels in (train, validation, test)
     )
     fitted = LogisticRegression(tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
-    model, validation_score = None, -1.0
+    model: Any = None
+    validation_score = -1.0
     for strength in STRENGTHS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `converged`

@@ -19,8 +19,7 @@ def groups(
 
     Args:
         fixed: int64 [votes], the factor that each vote fixes.
-        images: L, images per group.
-        values: number of values in turn, which divides L; 1 fixes the factor in the whole group.
+        images, values: L, images per group, and the number of values in turn, which divides L.
 
     Yields:
         float64 [some votes, L, d], in the order of `fixed`.

@@ -7,8 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from amr_tf.data.catalog import DatasetSpec, Places
-from amr_tf.data.sources import Examples, folder, labels_of, prepared
-from amr_tf.data.sources.progress import counted
+from amr_tf.data.sources import Examples, counted, folder, labels_of, prepared
 
 
 def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:

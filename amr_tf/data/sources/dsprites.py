@@ -45,11 +45,8 @@ class DSprites:
     """Images by their factors: a `metrics.ground_truth.GroundTruth`.
 
     The factors are shape (square, ellipse, heart), scale, orientation, position_x and position_y. The first and the
-    last orientation are the same. Colour, which has one value, is left out.
-
-    Args:
-        images: uint8 [737280, 512], all images as bits in the order of `numbers_of`.
-        origin: their name for reports.
+    last orientation are the same. Colour, which has one value, is left out. `images`, uint8 [737280, 512], are all
+    images as bits in the order of `numbers_of`; `origin` is their name for reports.
     """
 
     factor_names, factor_sizes = FACTOR_NAMES, FACTOR_SIZES

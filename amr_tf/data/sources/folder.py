@@ -20,8 +20,7 @@ from PIL import UnidentifiedImageError
 
 from amr_tf.data.catalog import DatasetSpec, Places
 from amr_tf.data.decoding import Note, decode
-from amr_tf.data.sources import Examples
-from amr_tf.data.sources.progress import counted
+from amr_tf.data.sources import Examples, counted
 from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line, printable
@@ -159,11 +158,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def key_of(name: str) -> bytes:
-    """Hashes a picture's name below the folder of its class.
-
-    The class is excluded: pictures of one name in several classes, such as views of one thing, stay together, and a
-    picture that gets another label stays in its split.
-    """
+    """Hashes a picture's name below the folder of its class, so that one that gets another label stays in its split."""
     # File systems spell accents in two ways.
     return hashlib.sha256(os.fsencode(unicodedata.normalize("NFC", name))).digest()
 

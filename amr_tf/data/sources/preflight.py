@@ -32,10 +32,8 @@ class Target(NamedTuple):
 def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], list[Archive]]:
     """Finds and checks every archive missing from the download cache. Nothing is written.
 
-    An archive is searched in raw_dir, else in TFDS's folder for manual downloads, else on the network.
-
-    Returns:
-        The checked files to import, and the archives to download, whose URLs answer.
+    An archive is searched in raw_dir, else in TFDS's folder for manual downloads, else on the network. The result is
+    the checked files to import, and the archives to download, whose URLs answer.
 
     Raises:
         DataError: a file is damaged or wrong, or files are missing and cannot be downloaded.
@@ -60,27 +58,27 @@ def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], li
 
 def probe(urls: Iterable[str], seconds: float = PROBE_SECONDS) -> dict[str, str]:
     """Tries all URLs at once, for at most `seconds`: {url: why it cannot be reached}."""
-    # Daemons, since a name server that never answers cannot be interrupted.
     outcomes: dict[str, str | None] = {url: f"no answer within {seconds:g} s" for url in urls}
-    threads = [threading.Thread(target=_ask, args=(url, seconds, outcomes), daemon=True) for url in outcomes]
+
+    def ask(url: str) -> None:
+        # One byte: some servers refuse HEAD.
+        request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})  # noqa: S310 (the URLs are TFDS's)
+        try:
+            with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310
+                outcomes[url] = None
+        except urllib.error.HTTPError as error:
+            outcomes[url] = f"HTTP {error.code} from {url}"
+        except (OSError, http.client.HTTPException) as error:
+            outcomes[url] = str(getattr(error, "reason", error))
+
+    # Daemons, since a name server that never answers cannot be interrupted.
+    threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in outcomes]
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return {url: reason for url, reason in outcomes.items() if reason is not None}
-
-
-def _ask(url: str, seconds: float, outcomes: dict[str, str | None]) -> None:
-    # One byte: some servers refuse HEAD.
-    request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})  # noqa: S310 (the URLs are TFDS's)
-    try:
-        with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310
-            outcomes[url] = None
-    except urllib.error.HTTPError as error:
-        outcomes[url] = f"HTTP {error.code} from {url}"
-    except (OSError, http.client.HTTPException) as error:
-        outcomes[url] = str(getattr(error, "reason", error))
 
 
 def _lack(reason: str, target: Target, missing: Sequence[Archive]) -> DataError:
