@@ -16,9 +16,6 @@ def fit(images: Any, width: int, image_fit: str) -> Any:
 
     Returns:
         uint8 [N, width, width, C].
-
-    Raises:
-        ValueError: `image_fit` is something else.
     """
     if images.shape[1] == width:
         return images
@@ -26,9 +23,7 @@ def fit(images: Any, width: int, image_fit: str) -> Any:
         before = (width - images.shape[1]) // 2
         after = width - images.shape[1] - before
         return np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
-    if image_fit == "resize":
-        return resize(images, width)
-    raise ValueError(f"image_fit must be 'resize' or 'pad'. Received: {image_fit!r}")
+    return resize(images, width)
 
 
 def resize(images: np.ndarray, width: int) -> np.ndarray:

@@ -8,8 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import confusion_matrix
 
-# Added to the singular values of the centred codes.
-_SMALL = 1e-5
+_SMALL = 1e-5  # added to the singular values of the centred codes
 _MAX_ITERATIONS = 1_000
 
 
@@ -42,8 +41,7 @@ def score(
             differ in number.
     """
     classes, train_classes = np.unique(train_labels, return_inverse=True)
-    if not np.isin(test_labels, classes).all():
-        unknown = sorted(set(np.asarray(test_labels).tolist()) - set(classes.tolist()))
+    if unknown := np.setdiff1d(test_labels, classes).tolist():
         raise ValueError(f"Every test label must occur in the train split. Received: {unknown}")
     test_classes = np.searchsorted(classes, test_labels)
     train_codes, test_codes = _whitened(train_codes, test_codes)

@@ -40,10 +40,9 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         ValueError: a split is empty, codes are not finite, codes and labels differ in number, or the train split has a
             single class.
     """
-    scaler = StandardScaler().fit(_flat(train[0]))
-    train, validation, test = (
-        (scaler.transform(_flat(codes)), labels) for codes, labels in (train, validation, test)
-    )
+    parts = [(np.reshape(codes, (len(codes), -1)), labels) for codes, labels in (train, validation, test)]
+    scaler = StandardScaler().fit(parts[0][0])
+    train, validation, (codes, labels) = ((scaler.transform(codes), labels) for codes, labels in parts)
     fitted = LogisticRegression(tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
     model: Any = None
     validation_score = -1.0
@@ -54,7 +53,6 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         accuracy = float(fitted.score(*validation))
         if accuracy > validation_score:
             model, validation_score = copy.deepcopy(fitted), accuracy
-    codes, labels = test
     right, total = int(accuracy_score(model.predict(codes), labels, normalize=False)), len(labels)
     interval = binomtest(right, total).proportion_ci(0.95, method="wilson")
     return {
@@ -66,7 +64,3 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
         "chance": float(np.unique(labels, return_counts=True)[1].max() / total),
     }
-
-
-def _flat(codes: np.ndarray) -> np.ndarray:
-    return np.reshape(codes, (len(codes), -1))
