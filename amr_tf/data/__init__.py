@@ -10,7 +10,6 @@ import numpy as np
 
 from amr_tf.data import catalog, pixels
 from amr_tf.data.catalog import DatasetSpec, Places, spec_of
-from amr_tf.data.sources import Examples
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError
 
@@ -84,9 +83,16 @@ def load(config: Any) -> Splits:
     spec, (train, *others) = spec_of(config).read(places)
     if count := config.train_examples:
         train = train.take(_draw(spec.name, len(train.labels), "train_examples", count, (config.seed, count)))
-    parts = [part.take(slice(places.limit)) for part in (train, *others)]
-    splits = Splits(*(_arrays(part, spec, config.image_fit) for part in parts))
-    return splits._replace(train=_with_labelled(splits.train, config))
+    arrays = []
+    for part in (train, *others):
+        images, labels, attributes = part.take(slice(places.limit))
+        arrays.append(Arrays(pixels.fit(images, spec.width, config.image_fit), labels, spec, attributes))
+    size = len(arrays[0])
+    if count := min(config.labelled_examples, size) if config.smoke else config.labelled_examples:
+        labelled = np.zeros(size, bool)
+        labelled[_draw(spec.name, size, "labelled_examples", count, (config.seed, count, size))] = True
+        arrays[0] = dataclasses.replace(arrays[0], labelled=labelled)
+    return Splits(*arrays)
 
 
 def ground_truth(config: Any) -> Any:
@@ -111,19 +117,3 @@ def _draw(name: str, size: int, flag: str, count: int, seed: tuple[int, ...]) ->
             f"{name} has only {size} training examples. Received: --{flag}={count}. Lower it, or use 0 for all of them"
         )
     return np.random.default_rng(seed).choice(size, count, replace=False)
-
-
-def _with_labelled(train: Arrays, config: Any) -> Arrays:
-    """Marks `labelled_examples` random examples, others for every seed and number; 0 stands for all."""
-    size = len(train)
-    count = min(config.labelled_examples, size) if config.smoke else config.labelled_examples
-    if count == 0:
-        return train
-    labelled = np.zeros(size, bool)
-    labelled[_draw(train.spec.name, size, "labelled_examples", count, (config.seed, count, size))] = True
-    return dataclasses.replace(train, labelled=labelled)
-
-
-def _arrays(examples: Examples, spec: DatasetSpec, image_fit: str) -> Arrays:
-    images = pixels.fit(examples.images, spec.width, image_fit)
-    return Arrays(images, examples.labels, spec, examples.attributes)

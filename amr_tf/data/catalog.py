@@ -14,19 +14,12 @@ MOST_ATTRIBUTES = 8  # a label for each combination of them: 256
 
 
 class Places(NamedTuple):
-    """Folders of a reader's files, and the number of examples that a run needs.
+    """Folders of a reader's files, and the number of examples that a run needs."""
 
-    Attributes:
-        data_dir: folder of TFDS's prepared data sets.
-        raw_dir: folder of official archives to prepare from; "" for none.
-        batch_size: the fewest training examples that a run can use.
-        limit: the most examples of each split that are used, for readers that can stop early. None: all.
-    """
-
-    data_dir: Path = Path()
-    raw_dir: str = ""
-    batch_size: int = 1
-    limit: int | None = None
+    data_dir: Path = Path()  # of TFDS's prepared data sets
+    raw_dir: str = ""  # folder of official archives to prepare from
+    batch_size: int = 1  # the fewest training examples that a run can use
+    limit: int | None = None  # the most examples of each split that are used, for readers that can stop early
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +74,6 @@ class DatasetSpec:
         return (self.width, self.width, self.channels)
 
     @property
-    def points(self) -> bool:
-        """True for 2-D points, which are no images."""
-        return self.width == 1
-
-    @property
     def complete(self) -> bool:
         """False until the pictures of a folder are read, which determine its classes and channels."""
         return self.classes > 0
@@ -111,35 +99,23 @@ def spec_named(dataset: str) -> DatasetSpec:
 
 
 def spec_of(config: Any) -> DatasetSpec:
-    """Finds the spec of a run's data, with the width and the attributes that the run requests.
-
-    Args:
-        config: a Config; its fields `dataset`, `image_width` and `attributes` are read.
+    """Finds the spec of a run's data, with the width and the attributes that its Config requests.
 
     Raises:
-        DataError: the data set lacks a requested attribute.
+        DataError: the data set lacks a requested attribute, or there are too many.
     """
     spec = dataclasses.replace(spec_named(config.dataset), width=config.image_width)
     if not spec.selectable_attributes:
         return spec
-    names = _selected(spec, config.attributes)
-    return dataclasses.replace(spec, attributes=names, classes=2 ** len(names))
-
-
-def _selected(spec: DatasetSpec, text: str) -> tuple[str, ...]:
-    """Splits `--attributes=text` into names, in its order."""
-    names = tuple(text.split(","))
+    names = tuple(config.attributes.split(","))
+    received = f"Received: --attributes={config.attributes}"
     for name in names:
         if name not in spec.selectable_attributes:
-            raise DataError(
-                f"{spec.name} has no attribute {name!r}.{_nearest(name, spec.selectable_attributes)} "
-                f"Received: --attributes={text}"
-            )
+            near = _nearest(name, spec.selectable_attributes)
+            raise DataError(f"{spec.name} has no attribute {name!r}.{near} {received}")
     if len(set(names)) < len(names) or len(names) > MOST_ATTRIBUTES:
-        raise DataError(
-            f"--attributes takes 1 to {MOST_ATTRIBUTES} different names. Received: --attributes={text}"
-        )
-    return names
+        raise DataError(f"--attributes takes 1 to {MOST_ATTRIBUTES} different names. {received}")
+    return dataclasses.replace(spec, attributes=names, classes=2 ** len(names))
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:

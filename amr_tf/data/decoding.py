@@ -37,8 +37,6 @@ def decode(path: str | os.PathLike[str], size: int, channels: int | None = None)
     The shorter side is resized to `size` with antialiasing; the middle of the longer side is kept.
 
     Args:
-        path: the file.
-        size: width and height of the result.
         channels: 1 converts to grey, 3 to RGB; None keeps grey files grey.
 
     Returns:
@@ -67,14 +65,7 @@ def decode(path: str | os.PathLike[str], size: int, channels: int | None = None)
 
 
 def read(path: str, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Reads a picture for a model as a folder of training pictures is read.
-
-    Args:
-        path: the file.
-        image_shape: (S, S, 1) for grey or (S, S, 3) for RGB.
-
-    Returns:
-        uint8 [S, S, C].
+    """Reads a picture uint8 [S, S, C] for a model as a folder of training pictures is read; C is 1 (grey) or 3 (RGB).
 
     Raises:
         DataError: the file cannot be read, or is too large for Pillow's limit.

@@ -74,15 +74,13 @@ def batches(
         DataError: a batch needs more examples than there are.
     """
     read, rows = make_reader(arrays, with_attributes), _row_numbers(arrays, batch_size, seed, shard)
-    return _numbered(lambda count: read(rows(count)), start_step, shard)
+    counts = tf.data.Dataset.counter(start_step * shard.here)
+    return _mapped(counts, lambda count: read(rows(count)))
 
 
 def row_batches(arrays: Arrays, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
-    """Rows int64 [B] of the examples that `batches` gives, for a function of `make_reader`.
-
-    Args, Raises: as `batches`.
-    """
-    return _numbered(_row_numbers(arrays, batch_size, seed, WHOLE), start_step, WHOLE)
+    """Rows int64 [B] of the examples that `batches` gives, for a function of `make_reader`."""
+    return _mapped(tf.data.Dataset.counter(start_step), _row_numbers(arrays, batch_size, seed, WHOLE))
 
 
 def _row_numbers(
@@ -99,21 +97,11 @@ def _row_numbers(
     return of
 
 
-def _numbered(of: Callable[[tf.Tensor], Any], start_step: int, shard: Shard) -> tf.data.Dataset:
-    counts = tf.data.Dataset.counter(start_step * shard.here)
-    return _finish(counts.map(of, num_parallel_calls=tf.data.AUTOTUNE))
-
-
 def eval_batches(arrays: Arrays, batch_size: int, shard: Shard = WHOLE) -> tf.data.Dataset:
     """Every example once, in order; the last batch is padded with examples of weight 0.
 
     So all batches have one shape, for one compiled function, and no replica gets an empty part, for which oneDNN's
-    convolution returns a wrong shape.
-
-    Args:
-        arrays: n examples.
-        batch_size: examples per batch, B.
-        shard: as in `batches`.
+    convolution returns a wrong shape. The arguments are those of `batches`.
 
     Returns:
         Dataset of (x float32 [B, H, W, C] in [-1, 1], y int64 [B], weight float32 [B], 1 or 0), with B / `shard.all`
@@ -128,18 +116,13 @@ def eval_batches(arrays: Arrays, batch_size: int, shard: Shard = WHOLE) -> tf.da
         return *read(tf.minimum(rows, len(arrays) - 1)), weights
 
     parts = tf.data.Dataset.range(math.ceil(len(arrays) / batch_size) * shard.here)
-    return _finish(parts.map(batch, num_parallel_calls=tf.data.AUTOTUNE))
+    return _mapped(parts, batch)
 
 
 def sharded(
     strategy: tf.distribute.Strategy, dataset_of: Callable[[Shard], tf.data.Dataset]
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Gives every replica its part of each batch; a worker reads the parts of its replicas.
-
-    Args:
-        strategy: of these replicas.
-        dataset_of: makes the dataset of a shard.
-    """
+    """Gives every replica its part of each batch; a worker reads the parts of its replicas."""
 
     def of_this_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         here = context.num_replicas_in_sync // context.num_input_pipelines
@@ -172,7 +155,9 @@ def make_reader(
         images = tf.constant(arrays.images if packed is None else packed.bits)
         labels = tf.constant(arrays.labels)
         if with_attributes:
-            attributes, weights = tf.constant(arrays.targets()), tf.constant(_label_weights(arrays))
+            labelled = np.ones(len(arrays), bool) if arrays.labelled is None else arrays.labelled
+            attributes = tf.constant(arrays.targets())
+            weights = tf.constant((labelled / labelled.mean()).astype(np.float32))
 
     def read(rows: tf.Tensor) -> tuple[tf.Tensor, Any]:
         chosen = tf.gather(images, rows)
@@ -186,22 +171,15 @@ def make_reader(
     return read
 
 
-def _label_weights(arrays: Arrays) -> np.ndarray:
-    """float32 [N]: 0 for examples that are not labelled, n / labelled for the others; the mean is 1."""
-    if arrays.labelled is None:
-        return np.ones(len(arrays), np.float32)
-    return (arrays.labelled / arrays.labelled.mean()).astype(np.float32)
-
-
 def _unpacked(bits: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
     """Looks up the pixels of each byte: uint8 [B, n], eight pixels a byte -> float32 [B, H, W, C], -1 or 1."""
     of_byte = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * np.float32(2) - 1
     return tf.reshape(tf.gather(of_byte, tf.cast(bits, tf.int32)), (-1, *image_shape))
 
 
-def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def _mapped(counts: tf.data.Dataset, batch_of: Callable[[tf.Tensor], Any]) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
     # Graph rewrites would copy all examples, 377 MB of dSprites, and have nothing to fuse here.
     options.experimental_optimization.apply_default_optimizations = False
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return counts.map(batch_of, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -25,7 +25,12 @@ def score(ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator) -
     """
     names = ground_truth.factor_names
     fixed = np.repeat(np.arange(len(names)), VOTES_PER_FACTOR)
-    means, variances = _moments(ground_truth, encode, fixed, rng)
+    parts, origin = [], None
+    for codes in votes.groups(ground_truth, encode, fixed, IMAGES, rng):
+        # Without the shift, rounding gives a constant dimension a variance above 0.
+        origin = codes[0, 0] if origin is None else origin
+        parts.append(((codes - origin).mean(axis=1), (codes - origin).var(axis=1)))
+    means, variances = (np.concatenate(part) for part in zip(*parts, strict=True))
     # Votes have equal sizes, hence these two terms add up to the variance of all codes.
     total = variances.mean(axis=0) + means.var(axis=0)
     relative = np.divide(variances, total, out=np.zeros_like(variances), where=total > 0)
@@ -42,16 +47,3 @@ def score(ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator) -
             f"a collapsed code also scores {maximum:.2f}."
         ),
     }
-
-
-def _moments(
-    ground_truth: GroundTruth, encode: Encode, fixed: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance (ddof 0) of the codes of each vote: float64 [votes, d], the means shifted by a constant."""
-    means, variances, origin = [], [], None
-    for codes in votes.groups(ground_truth, encode, fixed, IMAGES, rng):
-        # Without the shift, rounding gives a constant dimension a variance above 0.
-        origin = codes[0, 0] if origin is None else origin
-        means.append((codes - origin).mean(axis=1))
-        variances.append((codes - origin).var(axis=1))
-    return np.concatenate(means), np.concatenate(variances)

@@ -32,12 +32,9 @@ def score(
     The classifier is a perceptron with one hidden layer on standardised pixels of real images.
 
     Args:
-        train: images float [N, ...] and their attributes [N, A], 0 or 1.
-        test: as train, of other images.
-        requested: attributes [M, A] requested of the mixes, 0 or 1.
-        parents: attributes [M, 2, A] of the images that were mixed.
-        mixes: float [M, ...].
-        random_mixes: mixes of the same parents with random masks, float [M, ...].
+        train, test: real images float [N, ...] and their attributes [N, A], 0 or 1.
+        requested, parents: attributes requested of the mixes [M, A], and those of the images that were mixed [M, 2, A].
+        mixes, random_mixes: float [M, ...], the latter with random masks.
         parameters: Bernoulli parameters [K, C] of the masks of K combinations of attributes.
         rng: seeds the classifier.
 
@@ -51,25 +48,24 @@ def score(
     Raises:
         ValueError: images and attributes differ in number.
     """
-    for images, of_images in (
-        train,
-        test,
-        (mixes, requested),
-        (random_mixes, requested),
-        (parents, requested),
-    ):
-        check_consistent_length(images, of_images)
+    check_consistent_length(*train)
+    check_consistent_length(*test)
+    check_consistent_length(requested, parents, mixes, random_mixes)
     mean, scale = train[0].mean(axis=0), train[0].std(axis=0) + 1e-3
+
+    def standardised(images: np.ndarray) -> np.ndarray:
+        return ((images - mean) / scale).reshape(len(images), -1)
+
     classifier = MLPClassifier(
         (HIDDEN,), early_stopping=True, max_iter=MAX_PASSES, random_state=int(rng.integers(2**31))
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `classifier`
-        classifier.fit(_flat((train[0] - mean) / scale), train[1])
+        classifier.fit(standardised(train[0]), train[1])
 
     def right(images: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """bool [n, A]: attributes found as given."""
-        return classifier.predict(_flat((images - mean) / scale)).reshape(attributes.shape) == attributes
+        return classifier.predict(standardised(images)).reshape(attributes.shape) == attributes
 
     found = right(mixes, requested)
     whole = int(found.all(axis=1).sum())
@@ -91,7 +87,3 @@ def score(
 def _share(right: np.ndarray) -> float:
     """Share of rows that are true throughout."""
     return float(right.all(axis=-1).mean())
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    return np.reshape(images, (len(images), -1))

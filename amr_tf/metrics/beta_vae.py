@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from amr_tf.metrics.ground_truth import CHUNK, Encode, GroundTruth, encoded
+from amr_tf.metrics import votes
+from amr_tf.metrics.ground_truth import Encode, GroundTruth
 
 
 def score(
@@ -26,8 +27,16 @@ def score(
         is shared; `chance`, 1/K.
     """
     factors = len(ground_truth.factor_sizes)
-    train_x, train_y = _points(ground_truth, encode, rng, pairs, train_points)
-    x, y = _points(ground_truth, encode, rng, pairs, evaluation_points)
+
+    def points(number: int) -> tuple[np.ndarray, np.ndarray]:
+        """(mean differences float64 [number, d], shared factors int64 [number])."""
+        shared = rng.integers(factors, size=number)
+        groups = votes.groups(ground_truth, encode, shared, 2 * pairs, rng, values=pairs)
+        differences = [np.abs(codes[:, :pairs] - codes[:, pairs:]).mean(axis=1) for codes in groups]
+        return np.concatenate(differences), shared
+
+    train_x, train_y = points(train_points)
+    x, y = points(evaluation_points)
     # The default solver is a hundred times slower where dimensions differ in scale.
     classifier = LogisticRegression(solver="newton-cholesky", max_iter=1_000).fit(train_x, train_y)
     right = classifier.predict(x) == y
@@ -37,21 +46,3 @@ def score(
         "per_factor": [float(right[y == k].mean()) for k in range(factors)],
         "chance": 1 / factors,
     }
-
-
-def _points(
-    ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, pairs: int, number: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(mean differences float64 [number, d], shared factors int64 [number])."""
-    shared = rng.integers(len(ground_truth.factor_sizes), size=number)
-    at_a_time = max(1, CHUNK // (2 * pairs))
-    differences = []
-    for start in range(0, number, at_a_time):
-        held = shared[start : start + at_a_time]
-        points = np.arange(len(held))
-        factors = ground_truth.sample_factors(len(held) * 2 * pairs, rng).reshape(len(held), 2, pairs, -1)
-        factors[points, 1, :, held] = factors[points, 0, :, held]
-        codes = encoded(ground_truth, encode, factors.reshape(len(held) * 2 * pairs, -1), rng)
-        codes = codes.reshape(len(held), 2, pairs, -1)
-        differences.append(np.abs(codes[:, 0] - codes[:, 1]).mean(axis=1))
-    return np.concatenate(differences), shared

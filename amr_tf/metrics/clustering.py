@@ -8,8 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import confusion_matrix
 
-# Added to the singular values of the centred codes.
-_SMALL = 1e-5
+_SMALL = 1e-5  # added to the singular values of the centred codes
 _MAX_ITERATIONS = 1_000
 
 
@@ -28,11 +27,8 @@ def score(
     `matched_on_train` is the cleaner figure.
 
     Args:
-        train_codes: float [N, ...], flattened here.
-        train_labels: int [N].
-        test_codes: float [M, ...].
-        test_labels: int [M], classes of the train split.
-        rng: draws the starts.
+        train_codes, train_labels: float [N, ...], flattened here, and int [N].
+        test_codes, test_labels: as train, with no other labels.
         n_init: number of k-means++ starts, of which the best counts (ACAI: 1,000 random starts).
 
     Returns:
@@ -45,8 +41,7 @@ def score(
             differ in number.
     """
     classes, train_classes = np.unique(train_labels, return_inverse=True)
-    if not np.isin(test_labels, classes).all():
-        unknown = sorted(set(np.asarray(test_labels).tolist()) - set(classes.tolist()))
+    if unknown := np.setdiff1d(test_labels, classes).tolist():
         raise ValueError(f"Every test label must occur in the train split. Received: {unknown}")
     test_classes = np.searchsorted(classes, test_labels)
     train_codes, test_codes = _whitened(train_codes, test_codes)

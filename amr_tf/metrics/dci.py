@@ -1,6 +1,5 @@
 """DCI: importance of dimensions for predicting the factors."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,18 +8,8 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
 
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """Number of examples to learn from and to evaluate on, and of trees per value of a factor."""
-
-    train: int
-    test: int
-    trees: int
-
-
-# `dlib` as in disentanglement_lib; `quick` for a first look.
-PRESETS = {"dlib": Preset(10_000, 5_000, 100), "quick": Preset(2_000, 1_000, 10)}
+# Examples to learn from and to evaluate on, trees per value of a factor. `dlib` is as in disentanglement_lib.
+PRESETS = {"dlib": (10_000, 5_000, 100), "quick": (2_000, 1_000, 10)}
 
 
 def score(
@@ -30,23 +19,20 @@ def score(
     https://openreview.net/forum?id=By-7dz-AZ), section 2, as in disentanglement_lib.
 
     One gradient-boosted classifier per factor (trees of depth 3, rate 0.1); a dimension's importance is its share of
-    the reduced impurity.
-
-    Args:
-        preset: a name in PRESETS.
+    the reduced impurity. `preset` is a name in PRESETS.
 
     Returns:
         `score` and `disentanglement`, which are equal, and `completeness` in [0, 1]; `informativeness_train` and
         `informativeness_test`, mean accuracies over factors; `per_factor`, test accuracies; `chance`, 0 (noise scores
         slightly more); `informativeness_chance`, the mean of 1 / factor's size.
     """
-    settings = PRESETS[preset]
-    factors, codes = sample(ground_truth, encode, settings.train, rng)
-    test_factors, test_codes = sample(ground_truth, encode, settings.test, rng)
+    train_size, test_size, trees = PRESETS[preset]
+    factors, codes = sample(ground_truth, encode, train_size, rng)
+    test_factors, test_codes = sample(ground_truth, encode, test_size, rng)
     of_factors, train, test = [], [], []
     for y, test_y in zip(factors.T, test_factors.T, strict=True):
         classifier = GradientBoostingClassifier(
-            n_estimators=settings.trees,
+            n_estimators=trees,
             max_depth=3,
             learning_rate=0.1,
             random_state=int(rng.integers(2**31)),  # breaks ties between dimensions
@@ -71,10 +57,7 @@ def score(
 def concentration(importances: np.ndarray) -> float:
     """Concentration of each row on one column: disentanglement of importances [d, K], completeness of [K, d].
 
-    1 minus the normalised entropy of a row, weighted by the row's share of the total.
-
-    Returns:
-        In [0, 1]; 0 where all importances are 0.
+    1 minus the normalised entropy of a row, weighted by the row's share of the total, in [0, 1]; 0 where all are 0.
     """
     # The small term makes a row of zeros uniform, as in disentanglement_lib.
     rows = (1 - stats.entropy(importances + 1e-11, base=importances.shape[1], axis=1)).clip(0, 1)

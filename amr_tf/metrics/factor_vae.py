@@ -1,6 +1,5 @@
 """The FactorVAE metric: majority votes of the dimension that varies least while a factor is fixed."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,9 @@ DEVIATION_SAMPLES = 10_000
 SMALLEST_DEVIATION = 0.05
 
 
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """Images per vote, votes for the classifier, votes to evaluate it."""
-
-    images: int
-    train_votes: int
-    evaluation_votes: int
-
-
-# `paper` as in Kim and Mnih; `dlib` as in disentanglement_lib (Locatello et al., 2019, https://arxiv.org/abs/1811.12359).
-PRESETS = {"paper": Preset(100, 800, 800), "dlib": Preset(64, 10_000, 5_000)}
+# Images per vote, votes for the classifier, votes to evaluate it. `paper` is as in Kim and Mnih, `dlib` as in
+# disentanglement_lib (Locatello et al., 2019, https://arxiv.org/abs/1811.12359).
+PRESETS = {"paper": (100, 800, 800), "dlib": (64, 10_000, 5_000)}
 
 
 def score(
@@ -33,15 +24,13 @@ def score(
 
     A vote fixes a random factor in L images and names the dimension of the smallest relative variance. Each dimension
     predicts the factor it was named for most often in one set of votes; the score is the accuracy on another set.
-
-    Args:
-        preset: a name in PRESETS.
+    `preset` is a name in PRESETS.
 
     Returns:
         `score` in [0, 1], 0 if every dimension collapsed; `train_accuracy`; `per_factor`, the accuracy for each factor;
         `active_dimensions` and `pruned_dimensions`, which add up to d; `chance`, 1/K.
     """
-    settings = PRESETS[preset]
+    images, train_votes, evaluation_votes = PRESETS[preset]
     factors = len(ground_truth.factor_sizes)
     _, codes = sample(ground_truth, encode, DEVIATION_SAMPLES, rng)
     variances = codes.var(axis=0, ddof=1)
@@ -61,11 +50,11 @@ def score(
         fixed = rng.integers(factors, size=number)
         chosen = [
             np.argmin(codes.var(axis=1, ddof=1)[:, active] / variances[active], axis=1)
-            for codes in votes.groups(ground_truth, encode, fixed, settings.images, rng)
+            for codes in votes.groups(ground_truth, encode, fixed, images, rng)
         ]
         return votes.count(fixed, np.concatenate(chosen), (factors, int(active.sum())))
 
-    train, evaluation = table(settings.train_votes), table(settings.evaluation_votes)
+    train, evaluation = table(train_votes), table(evaluation_votes)
     stands_for = train.argmax(axis=0)
     right = stands_for == np.arange(factors)[:, None]
     return result | {

@@ -40,10 +40,7 @@ def sample(
 def encoded(
     ground_truth: GroundTruth, encode: Encode, factors: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws images with the factors int64 [n, K] and encodes them.
-
-    Returns:
-        float64 [n, d], d >= 2.
+    """Draws images with the factors int64 [n, K] and encodes them: float64 [n, d], d >= 2.
 
     Raises:
         ValueError: the codes are not finite numbers [n, d] with d >= 2.

@@ -20,10 +20,8 @@ def score(
 
     Args:
         mixes: decoded mixes x_m = g(h_m), float [M, H, W, C] in [-1, 1].
-        mix_codes: mixed codes h_m, float [M, ...].
-        recoded: f(g(h_m)), in the shape of mix_codes.
-        real_images: images of the test split, float [N, H, W, C] in [-1, 1], N >= 2.
-        real_codes: their codes, float [N, ...].
+        mix_codes, recoded: mixed codes h_m, and f(g(h_m)): float [M, ...].
+        real_images, real_codes: images of the test split, float [N, H, W, C] in [-1, 1], N >= 2, and their codes.
         blends: the parents' images mixed instead of their codes, float [B, H, W, C] in [-1, 1], as a baseline.
 
     Returns:
@@ -52,10 +50,8 @@ def score(
     result["relative_pixel_distance"] = _ratio(result["pixel_distance"], result["real_pixel_distance"])
     result["relative_code_distance"] = _ratio(result["code_distance"], result["real_code_distance"])
     if blends is not None:
-        result["blend_pixel_distance"] = _to_nearest(blends, real_images) / pixels
-        result["relative_blend_pixel_distance"] = _ratio(
-            result["blend_pixel_distance"], result["real_pixel_distance"]
-        )
+        distance = result["blend_pixel_distance"] = _to_nearest(blends, real_images) / pixels
+        result["relative_blend_pixel_distance"] = _ratio(distance, result["real_pixel_distance"])
     return result
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.utils import check_consistent_length
 
 # Paths that turn less, in radians from end to end, have no smoothness.
 _STANDS_STILL = 1e-4
@@ -16,8 +17,8 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
 
     Args:
         paths: images [P, T, H, W, 1] of P paths, ends included, T >= 2; float in [-1, 1], or uint8.
-        dictionary_images: real lines [L, H, W, 1], float in [-1, 1] or uint8; ACAI uses 10,000, evenly spaced.
-        dictionary_angles: float [L], their angles in radians.
+        dictionary_images, dictionary_angles: real lines [L, H, W, 1] as paths, and their angles in radians, float [L];
+            ACAI uses 10,000, evenly spaced.
 
     Returns:
         distance: mean over all images, in [0, 2]; smoothness: mean over the paths that have one, or None; undefined:
@@ -29,11 +30,7 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
     """
     if paths.shape[1] < 2:
         raise ValueError(f"A path needs at least 2 images. Received: paths of shape {paths.shape}")
-    if len(dictionary_images) != len(dictionary_angles):
-        raise ValueError(
-            "Each line of the dictionary needs one angle. Received: "
-            f"{len(dictionary_images)} lines, {len(dictionary_angles)} angles"
-        )
+    check_consistent_length(dictionary_images, dictionary_angles)
     images = _rows(paths.reshape(-1, *paths.shape[2:]))
     nearest, distances = pairwise_distances_argmin_min(images, _rows(dictionary_images), metric="cosine")
     found = smoothness(np.asarray(dictionary_angles)[nearest].reshape(paths.shape[:2]))
@@ -47,13 +44,9 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
 
 
 def smoothness(angles: np.ndarray) -> np.ndarray:
-    """Unevenness of each path's turning, as in `score`.
+    """Unevenness of each path's turning, as in `score`: angles float [P, T] in radians -> float [P].
 
-    Args:
-        angles: float [P, T] in radians; steps are taken the short way round.
-
-    Returns:
-        float [P], at least 0 up to rounding; NaN for a path that turns by less than 1e-4 from end to end.
+    Steps are taken the short way round. NaN for a path that turns by less than 1e-4 from end to end.
     """
     steps = np.diff(np.unwrap(angles, axis=1), axis=1)
     total = np.abs(steps.sum(axis=1))

@@ -4,15 +4,9 @@ import numpy as np
 
 
 def between(codes: np.ndarray, factors: np.ndarray, bins: int) -> np.ndarray:
-    """Plug-in estimate of I(dimension; factor) in nats, biased upwards by about (bins - 1) (factor's size - 1) / 2n.
+    """Estimates I(dimension; factor) in nats: codes float [n, d], factors int64 [n, K] from 0 on -> float64 [d, K].
 
-    Args:
-        codes: float [n, d].
-        factors: int64 [n, K], from 0 on.
-        bins: number of bins of a dimension.
-
-    Returns:
-        float64 [d, K], >= 0, and exactly 0 for a constant dimension.
+    Plug-in estimates >= 0, biased upwards by about (bins - 1) (factor's size - 1) / 2n; 0 for a constant dimension.
     """
     binned = discretised(codes, bins)
     return np.array([[_information(dimension, factor) for factor in factors.T] for dimension in binned.T])

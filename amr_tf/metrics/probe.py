@@ -2,13 +2,14 @@
 
 import copy
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_consistent_length
 
 # From strong to weak penalty: each fit starts from the solution of an easier one.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -27,9 +28,7 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
     refit with the validation split.
 
     Args:
-        train: codes float [N, ...], flattened here, and labels int [N].
-        validation: as train; selects C.
-        test: as train; used once, after the selection.
+        train, validation, test: codes float [N, ...], flattened here, and labels int [N].
         rng: not used; the solver draws nothing.
 
     Returns:
@@ -41,42 +40,27 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         ValueError: a split is empty, codes are not finite, codes and labels differ in number, or the train split has a
             single class.
     """
-    scaler = StandardScaler().fit(_flat(train[0]))
-    train, validation = _standardised(train, scaler), _standardised(validation, scaler)
-    model, validation_score = _chosen(train, validation)
-    codes, labels = _standardised(test, scaler)
-    right = int(np.sum(model.predict(codes) == labels))
-    interval = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
-    return {
-        "score": right / len(labels),
-        "interval": [float(interval.low), float(interval.high)],
-        "test_examples": len(labels),
-        "C": model.C,
-        "validation_score": validation_score,
-        "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
-        "chance": float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
-    }
-
-
-def _chosen(train: Split, validation: Split) -> tuple[LogisticRegression, float]:
-    """The fit with the highest validation accuracy, and that accuracy."""
-    model = LogisticRegression(tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
-    best, best_score = None, -1.0
+    parts = [(np.reshape(codes, (len(codes), -1)), labels) for codes, labels in (train, validation, test)]
+    scaler = StandardScaler().fit(parts[0][0])
+    train, validation, (codes, labels) = ((scaler.transform(codes), labels) for codes, labels in parts)
+    fitted = LogisticRegression(tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
+    model: Any = None
+    validation_score = -1.0
     for strength in STRENGTHS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `converged`
-            model.set_params(C=strength).fit(*train)
-        accuracy = float(model.score(*validation))
-        if accuracy > best_score:
-            best, best_score = copy.deepcopy(model), accuracy
-    return best, best_score
-
-
-def _standardised(split: Split, scaler: StandardScaler) -> Split:
-    codes, labels = split
-    check_consistent_length(codes, labels)
-    return scaler.transform(_flat(codes)), np.asarray(labels)
-
-
-def _flat(codes: np.ndarray) -> np.ndarray:
-    return np.reshape(codes, (len(codes), -1))
+            fitted.set_params(C=strength).fit(*train)
+        accuracy = float(fitted.score(*validation))
+        if accuracy > validation_score:
+            model, validation_score = copy.deepcopy(fitted), accuracy
+    right, total = int(accuracy_score(model.predict(codes), labels, normalize=False)), len(labels)
+    interval = binomtest(right, total).proportion_ci(0.95, method="wilson")
+    return {
+        "score": right / total,
+        "interval": [float(interval.low), float(interval.high)],
+        "test_examples": total,
+        "C": model.C,
+        "validation_score": validation_score,
+        "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
+        "chance": float(np.unique(labels, return_counts=True)[1].max() / total),
+    }

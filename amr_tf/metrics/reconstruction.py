@@ -15,9 +15,7 @@ _CHUNK = 500
 def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
     """Mean errors and similarities over examples; values outside [-1, 1] are not clipped.
 
-    Args:
-        images: float [N, H, W, C] in [-1, 1].
-        reconstructions: as images.
+    Both are float [N, H, W, C] in [-1, 1].
 
     Returns:
         mse, mae: means over pixels and colours (lower is better); psnr: in dB for a data range of 2, mean over the
@@ -55,12 +53,8 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, data range 2; only positions with the whole window
     inside the image. Colours are averaged.
 
-    Args:
-        x: float [N, H, W, C] in [-1, 1].
-        y: as x.
-
-    Returns:
-        float [N], 1 where x and y are equal; NaN where the images are smaller than the window.
+    Images are float [N, H, W, C] in [-1, 1]; the result is float [N], 1 where x and y are equal, NaN where they are
+    smaller than the window.
     """
     if min(x.shape[1:3]) < _WINDOW:
         return np.full(len(x), np.nan)

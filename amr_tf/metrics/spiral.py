@@ -11,17 +11,16 @@ def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
     """Mean distance of decoded mixes to a curve, share of mixes off it, and mean distance of the curve to the mixes.
 
     The supplement of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) shows the mixes without numbers.
-    `gap` detects mixes that cover only a part of the curve.
 
     Args:
         mixes: decoded mixes [N, D].
-        curve: the curve as the vertices [L, D] of a fine polyline, in their order.
+        curve: the vertices [L, D] of a fine polyline, in their order.
         others: sets of points [M, D] to compare with, such as reconstructions.
 
     Returns:
         distance: mean distance of the mixes to the curve; off: share of mixes farther than 0.05 from it, in [0, 1];
-        gap: mean distance of the curve's vertices to the nearest mix; mixes: N; the mean distance of each of `others`
-        under its name. Lower is better.
+        gap: mean distance of the curve's vertices to the nearest mix, large where mixes cover only a part of the curve;
+        mixes: N; the mean distance of each of `others` under its name. Lower is better.
 
     Raises:
         ValueError: no points, a polyline of fewer than 2 vertices, or a number that is not finite.

@@ -1,4 +1,4 @@
-"""Votes: groups of images that share one factor, for FactorVAE's metric and AMR's."""
+"""Votes: groups of images that share one factor, for the metrics of beta-VAE, FactorVAE and AMR."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,18 @@ from amr_tf.metrics.ground_truth import CHUNK, Encode, GroundTruth, encoded
 
 
 def groups(
-    ground_truth: GroundTruth, encode: Encode, fixed: np.ndarray, images: int, rng: np.random.Generator
+    ground_truth: GroundTruth,
+    encode: Encode,
+    fixed: np.ndarray,
+    images: int,
+    rng: np.random.Generator,
+    values: int = 1,
 ) -> Iterator[np.ndarray]:
-    """Draws and encodes one group of images per vote; the fixed factor has one random value in the whole group.
+    """Draws and encodes one group of images per vote; the fixed factor takes a few random values in turn in the group.
 
     Args:
         fixed: int64 [votes], the factor that each vote fixes.
-        images: L, images per group.
+        images, values: L, images per group, and the number of values in turn, which divides L.
 
     Yields:
         float64 [some votes, L, d], in the order of `fixed`.
@@ -24,19 +29,13 @@ def groups(
         held = fixed[start : start + at_a_time]
         votes = np.arange(len(held))
         factors = ground_truth.sample_factors(len(held) * images, rng).reshape(len(held), images, -1)
-        factors[votes, :, held] = factors[votes, :1, held]
+        factors[votes, :, held] = np.tile(factors[votes, :values, held], images // values)
         codes = encoded(ground_truth, encode, factors.reshape(len(held) * images, -1), rng)
         yield codes.reshape(len(held), images, -1)
 
 
 def count(fixed: np.ndarray, dimensions: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Counts how often dimension d was chosen while factor k was fixed: int64 [K, d].
-
-    Args:
-        fixed: int64 [votes], the factor k of each vote.
-        dimensions: int64 [votes], the dimension d that it chose.
-        shape: (K, d).
-    """
-    return np.bincount(np.ravel_multi_index((fixed, dimensions), shape), minlength=np.prod(shape)).reshape(
-        shape
-    )
+    """Counts the votes int64 [votes] for dimension d while factor k was fixed: int64 [K, d], of the shape given."""
+    table = np.zeros(shape, np.int64)
+    np.add.at(table, (fixed, dimensions), 1)
+    return table

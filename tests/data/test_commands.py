@@ -83,29 +83,20 @@ def test_train_without_archives_stops_before_tensorflow_loads(tmp_path):
 
 
 def test_train_places_of_an_unknown_user_are_one_line():
-    done = run(
-        "train", *SVHN, "--data_dir=~nobody-of-that-name/data", "--raw_dir=~nobody-of-that-name/archives"
-    )
+    home = "~nobody-of-that-name"
+    done = run("train", *SVHN, f"--data_dir={home}/data", f"--raw_dir={home}/archives")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("amr_tf.train: raw_dir ")
-    assert "Received: ~nobody-of-that-name/archives" in line
+    assert f"Received: {home}/archives" in line
 
 
 def mixed_pictures(top):
     """200 pictures of mixed sizes, modes and formats in two classes; every tenth is on its side."""
     rng = np.random.default_rng(0)
-    kinds = (
-        ("RGB", "jpg"),
-        ("L", "png"),
-        ("RGBA", "png"),
-        ("P", "gif"),
-        ("CMYK", "jpg"),
-        ("RGB", "webp"),
-        ("1", "bmp"),
-    )
+    kinds = ["RGB.jpg", "L.png", "RGBA.png", "P.gif", "CMYK.jpg", "RGB.webp", "1.bmp"]
     for number in range(200):
-        mode, suffix = kinds[number % len(kinds)]
+        mode, suffix = kinds[number % len(kinds)].split(".")
         height, width = rng.integers(20, 200, 2)
         image = Image.fromarray(rng.integers(256, size=(height, width, 3), dtype=np.uint8))
         if mode == "RGBA":

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from amr_tf import data
 from amr_tf.data.catalog import CELEBA
-from amr_tf.data.sources import cut
+from amr_tf.data.sources import cut, zappos
 from amr_tf.runtime.errors import DataError
 from tests.data.conftest import zipped
 
@@ -139,12 +139,9 @@ def test_zappos_is_found_in_the_manual_folder(config, zappos_zips, tmp_path):
 
 def test_zappos_without_its_file_names_file_and_folder(config, tmp_path):
     manual = tmp_path / "data" / "downloads" / "manual"
-    names = (
-        rf"{ZIP} \(or ut-zap50k-images.zip\) of https://vision.cs.utexas.edu/projects/finegrained/utzap50k/"
-    )
-    with pytest.raises(
-        DataError, match=rf"^zappos needs {names}: put it into {manual}, .*--raw_dir. Looked in: {manual}$"
-    ):
+    names = rf"{ZIP} \(or ut-zap50k-images.zip\) of {zappos.URL}"
+    advice = f"put it into {manual}, .*--raw_dir. Looked in: {manual}"
+    with pytest.raises(DataError, match=rf"^zappos needs {names}: {advice}$"):
         data.check(config("zappos"))
     assert not (tmp_path / "data").exists()
 

@@ -83,9 +83,8 @@ def test_decode_any_kind_of_file_shows_its_picture(tmp_path, name, image, option
         if channels == len(upper):
             np.testing.assert_array_equal(served, found)
         else:
-            np.testing.assert_allclose(
-                served.mean(axis=2), Image.fromarray(found.squeeze()).convert("L"), atol=2
-            )
+            grey = Image.fromarray(found.squeeze()).convert("L")
+            np.testing.assert_allclose(served.mean(axis=2), grey, atol=2)
 
 
 @pytest.mark.parametrize(("width", "height"), [(300, 100), (100, 300), (20, 60), (64, 64), (1, 200)])

@@ -1,4 +1,4 @@
-"""The lines and the spiral."""
+"""The lines and the spiral, and what the drawn data sets have in common."""
 
 import math
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from amr_tf.data.catalog import LINES, SPIRAL, Places
+from amr_tf.data.catalog import LINES, SHAPES, SPIRAL, Places
 from amr_tf.data.sources import generated
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
@@ -16,20 +16,28 @@ def splits(spec):
     return spec.read(Places())[1]
 
 
-@pytest.mark.parametrize("spec", [LINES, SPIRAL], ids=lambda spec: spec.name)
-def test_read_repeats_fits_the_spec_and_draws_splits_apart(spec):
+@pytest.mark.parametrize(
+    ("spec", "sizes", "dtype"),
+    [
+        (LINES, (50_000, 5_000, 5_000), np.uint8),
+        (SPIRAL, (10_000, 1_000, 1_000), np.float32),
+        (SHAPES, (20_000, 2_000, 2_000), np.uint8),
+    ],
+)
+def test_read_repeats_fits_the_spec_and_draws_splits_apart(spec, sizes, dtype):
     """Every run is evaluated on the same examples, whatever its seed."""
-    sizes = (50_000, 5_000, 5_000) if spec is LINES else (10_000, 1_000, 1_000)
     rows = []
     for part, again, size in zip(splits(spec), splits(spec), sizes, strict=True):
-        np.testing.assert_array_equal(part.images, again.images)
-        np.testing.assert_array_equal(part.labels, again.labels)
+        for column, same in zip(part, again, strict=True):
+            np.testing.assert_array_equal(column, same)
         assert part.images.shape == (size, *spec.image_shape)
-        assert part.images.dtype == (np.uint8 if spec is LINES else np.float32)
-        assert part.labels.dtype == np.int64
-        assert np.bincount(part.labels).shape == (10,)
-        assert np.bincount(part.labels).min() > 0.08 * size
+        assert (part.images.dtype, part.labels.dtype) == (dtype, np.int64)
+        assert np.bincount(part.labels).shape == (spec.classes,)
+        assert np.bincount(part.labels).min() > 0.8 * size / spec.classes
+        if spec.attributes:
+            assert (part.attributes.shape, part.attributes.dtype) == ((size, len(spec.attributes)), np.uint8)
         rows.append({row.tobytes() for row in part.images})
+        assert len(rows[-1]) == size or spec is not SHAPES
     # Lines have one degree of freedom and 8 bits: close angles draw the same bytes. Equal seeds would share all.
     allowed = 0.4 if spec is LINES else 0.0
     for i, j in ((0, 1), (0, 2), (1, 2)):

@@ -68,10 +68,8 @@ def test_batches_orders_of_passes_are_uncorrelated():
 
 
 def test_batches_leftovers_change_between_passes():
-    left_over = [
-        set(range(10)) - set(labels(10, 4, 2, start_step=2 * number).ravel()) for number in range(30)
-    ]
-    assert set().union(*left_over) == set(range(10))
+    passes = [labels(10, 4, 2, start_step=2 * number) for number in range(30)]
+    assert set().union(*(set(range(10)) - set(drawn.ravel()) for drawn in passes)) == set(range(10))
 
 
 def test_batches_pair_float_images_with_their_labels():
@@ -125,12 +123,10 @@ def test_batches_of_bits_are_those_of_bytes():
     images = np.random.default_rng(0).integers(2, size=(21, 8, 8, 2), dtype=np.uint8)
     bits = pixels.PackedImages(np.packbits(images.reshape(21, -1), axis=1), images.shape[1:])
     packed, plain = (Arrays(part, np.arange(21), DSPRITES) for part in (bits, 255 * images))
-    for make in (
-        lambda arrays: pipeline.batches(arrays, 8, seed=3),
-        lambda arrays: pipeline.eval_batches(arrays, 8),
-    ):
-        assert make(packed).element_spec == make(plain).element_spec
-        for one, other in zip(take(make(packed), 3), take(make(plain), 3), strict=True):
+    for make in (lambda *given: pipeline.batches(*given, seed=3), pipeline.eval_batches):
+        one_by_one = [make(arrays, 8) for arrays in (packed, plain)]
+        assert one_by_one[0].element_spec == one_by_one[1].element_spec
+        for one, other in zip(*(take(dataset, 3) for dataset in one_by_one), strict=True):
             for column, same in zip(one, other, strict=True):
                 np.testing.assert_array_equal(column, same)
 
@@ -142,11 +138,8 @@ def resident_bytes():
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads memory from Linux's /proc")
 def test_batches_copy_no_packed_images():
     """Graph rewrites of tf.data copy captured tensors: another 377 MB of dSprites."""
-    arrays = Arrays(
-        pixels.PackedImages(np.ones((200_000, 512), np.uint8), (64, 64, 1)),
-        np.zeros(200_000, np.int64),
-        DSPRITES,
-    )
+    images = pixels.PackedImages(np.ones((200_000, 512), np.uint8), (64, 64, 1))
+    arrays = Arrays(images, np.zeros(200_000, np.int64), DSPRITES)
     before = resident_bytes()
     batches = iter(pipeline.batches(arrays, 8, seed=0))
     next(batches)

@@ -16,21 +16,6 @@ def parts():
     return SHAPES.read(Places())[1]
 
 
-def test_read_repeats_and_shares_no_image_between_splits(parts):
-    rows = []
-    for part, other, size in zip(parts, SHAPES.read(Places())[1], shapes.SIZES, strict=True):
-        for column, again in zip(part, other, strict=True):
-            np.testing.assert_array_equal(column, again)
-        images, labels, attributes = part
-        assert images.shape == (size, *SHAPES.image_shape)
-        assert images.dtype == attributes.dtype == np.uint8
-        assert attributes.shape == (size, len(SHAPES.attributes))
-        assert np.bincount(labels, minlength=SHAPES.classes).min() > 0.8 * size / SHAPES.classes
-        rows.append({image.tobytes() for image in images})
-        assert len(rows[-1]) == size
-    assert not rows[0] & rows[1] and not rows[0] & rows[2] and not rows[1] & rows[2]  # noqa: PT018
-
-
 def test_labels_of_attributes_number_the_combinations():
     attributes = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0], [1, 1, 1, 1]], np.uint8)
     assert labels_of(attributes).tolist() == [0, 1, 10, 15]
@@ -39,9 +24,8 @@ def test_labels_of_attributes_number_the_combinations():
 def test_attributes_are_what_the_pixels_show(parts):
     """Read from the image by colour, box, filled centre of the box and filled corner of the box."""
     images, _, attributes = parts[1]
-    for image, (square, large, filled, blue) in zip(
-        images[:500].astype(float), attributes[:500], strict=False
-    ):
+    examples = zip(images[:500].astype(float), attributes[:500], strict=True)
+    for image, (square, large, filled, blue) in examples:
         shape = np.abs(image - image[0, 0]).sum(axis=2) > 60
         assert (image[shape][:, 2].mean() > image[shape][:, 0].mean()) == blue
         (top, *_, bottom), (left, *_, right) = np.flatnonzero(shape.any(1)), np.flatnonzero(shape.any(0))
@@ -65,10 +49,8 @@ def test_batches_with_attributes_add_attributes_and_weights(parts):
     images, labels, attributes = parts[1]
     labelled = np.arange(len(images)) % 4 == 0
     train = data.Arrays(images, labels, SHAPES, attributes=attributes, labelled=labelled)
-    plain, supervised = (
-        pipeline.batches(train, 64, 3, with_attributes=flag).take(2) for flag in (False, True)
-    )
-    for (x, label), (again, y) in zip(plain.as_numpy_iterator(), supervised.as_numpy_iterator(), strict=True):
+    both = (pipeline.batches(train, 64, 3, with_attributes=flag).take(2) for flag in (False, True))
+    for (x, label), (again, y) in zip(*(part.as_numpy_iterator() for part in both), strict=True):
         np.testing.assert_array_equal(x, again)
         np.testing.assert_array_equal(label, y["label"])
         np.testing.assert_array_equal(labels_of(y["attributes"]), label)

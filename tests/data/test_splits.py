@@ -62,9 +62,8 @@ def test_hold_out_of_official_sizes_is_that_of_the_tables(name, official, train)
     kept, held_out = hold_out(numbered(official), spec_named(name).validation)
     assert len(kept.labels) == train
     np.testing.assert_array_equal(kept.images[:, 0, 0, 0], kept.labels)
-    np.testing.assert_array_equal(
-        np.sort(np.concatenate([kept.labels, held_out.labels])), np.arange(official)
-    )
+    together = np.concatenate([kept.labels, held_out.labels])
+    np.testing.assert_array_equal(np.sort(together), np.arange(official))
 
 
 def test_hold_out_shuffles_raw_positions_by_random_state_zero():

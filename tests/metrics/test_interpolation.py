@@ -23,29 +23,25 @@ def test_figures_are_what_plain_loops_give():
     given = arguments(np.random.default_rng(1))
     blends = np.random.default_rng(2).uniform(-1, 1, (5, 3, 4, 2))
     result = interpolation.score(**given, blends=blends)
-    real, codes = given["real_images"], given["real_codes"]
 
-    def rms(points):
-        return np.mean([min(np.sqrt(np.mean((p - r) ** 2)) for r in real) for p in points])
+    def distance(points, others):
+        """Mean distance to the nearest of the others, except a point itself."""
+        return np.mean([min(np.linalg.norm(p - q) for q in others if q is not p) for p in points])
 
-    others = [[j for j in range(20) if j != i] for i in range(20)]
+    real, blends, mixes, codes = map(
+        list, (given["real_images"], blends, given["mixes"], given["real_codes"])
+    )
+    pixels = np.sqrt(3 * 4 * 2)
     expected = {
-        "pixel_distance": rms(given["mixes"]),
-        "blend_pixel_distance": rms(blends),
-        "real_pixel_distance": np.mean(
-            [min(np.sqrt(np.mean((real[i] - real[j]) ** 2)) for j in others[i]) for i in range(20)]
-        ),
-        "code_distance": np.mean([min(np.linalg.norm(h - c) for c in codes) for h in given["recoded"]]),
-        "real_code_distance": np.mean(
-            [min(np.linalg.norm(codes[i] - codes[j]) for j in others[i]) for i in range(20)]
-        ),
+        "pixel_distance": distance(mixes, real) / pixels,
+        "blend_pixel_distance": distance(blends, real) / pixels,
+        "real_pixel_distance": distance(real, real) / pixels,
+        "code_distance": distance(given["recoded"], codes),
+        "real_code_distance": distance(codes, codes),
         "cycle": np.mean(np.abs(given["recoded"] - given["mix_codes"])),
     }
-    expected["relative_pixel_distance"] = expected["pixel_distance"] / expected["real_pixel_distance"]
-    expected["relative_code_distance"] = expected["code_distance"] / expected["real_code_distance"]
-    expected["relative_blend_pixel_distance"] = (
-        expected["blend_pixel_distance"] / expected["real_pixel_distance"]
-    )
+    for name in ("pixel_distance", "code_distance", "blend_pixel_distance"):
+        expected[f"relative_{name}"] = expected[name] / expected[f"real_{name.removeprefix('blend_')}"]
     assert result == pytest.approx(expected, rel=1e-5)
     json.dumps(result, allow_nan=False)
 
@@ -55,14 +51,8 @@ def test_real_images_and_their_own_codes_are_at_no_distance():
     given |= {"mixes": given["real_images"][:7], "recoded": given["mix_codes"]}
     given["real_codes"][:7] = given["mix_codes"]
     result = interpolation.score(**given)
-    for name in (
-        "pixel_distance",
-        "code_distance",
-        "cycle",
-        "relative_pixel_distance",
-        "relative_code_distance",
-    ):
-        assert result[name] == pytest.approx(0, abs=1e-6)
+    near = ("pixel_distance", "code_distance", "cycle", "relative_pixel_distance", "relative_code_distance")
+    assert [result[name] for name in near] == pytest.approx([0] * 5, abs=1e-6)
     assert "blend_pixel_distance" not in result
 
 

@@ -21,9 +21,7 @@ def test_codes_that_spell_out_the_label_are_read_without_error():
     result = probe.score(*splits(rng, lambda y: np.eye(4, dtype=np.float32)[y].reshape(-1, 2, 2, 1)), RNG)
     assert result["score"] == result["validation_score"] == 1.0
     assert result["interval"][1] == 1.0
-    assert result["interval"][0] == pytest.approx(
-        200 / (200 + 1.959964**2)
-    )  # Wilson's bound where all are right
+    assert result["interval"][0] == pytest.approx(200 / (200 + 1.959964**2))  # Wilson's bound
     assert result["test_examples"] == 200
     assert result["converged"] is True
     json.dumps(result, allow_nan=False)
@@ -32,9 +30,8 @@ def test_codes_that_spell_out_the_label_are_read_without_error():
 def test_interval_is_wilsons():
     """Worked out by the formula for 150 of 200 that are right: a quarter of the test labels are wrong."""
     train, validation, (codes, labels) = splits(np.random.default_rng(1), lambda y: np.eye(4)[y])
-    result = probe.score(
-        train, validation, (codes, np.where(np.arange(200) < 50, (labels + 1) % 4, labels)), RNG
-    )
+    wrong = np.where(np.arange(200) < 50, (labels + 1) % 4, labels)
+    result = probe.score(train, validation, (codes, wrong), RNG)
     z, p, n = 1.959964, 0.75, 200
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     assert result["score"] == p
@@ -47,11 +44,10 @@ def test_codes_without_the_label_score_at_chance():
     rng = np.random.default_rng(2)
     noise = probe.score(*splits(rng, lambda y: rng.normal(size=(len(y), 8)), (2000, 1000, 2000)), RNG)
     assert noise["interval"][0] < 0.25 < noise["interval"][1]
-    parts = [
-        (codes, np.minimum(labels, 1)) for codes, labels in splits(rng, lambda y: np.full((len(y), 3), 0.1))
-    ]
+    parts = splits(rng, lambda y: np.full((len(y), 3), 0.1), classes=3)
     constant = probe.score(*parts, RNG)
-    assert constant["score"] == constant["chance"] == np.mean(parts[2][1] == 1)
+    assert constant["chance"] == np.bincount(parts[2][1]).max() / 200
+    assert constant["score"] == np.mean(parts[2][1] == np.bincount(parts[0][1]).argmax())
 
 
 def test_only_what_is_linear_in_the_codes_is_read():

@@ -1,10 +1,16 @@
 """Readers of the data sets: each gives the examples of the three splits, in a fixed order."""
 
-from typing import NamedTuple
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from amr_tf.data.pixels import PackedImages
+
+Item = TypeVar("Item")
+TERMINAL_SECONDS, LOG_SECONDS = 5.0, 60.0  # between two lines of progress
 
 
 class Examples(NamedTuple):
@@ -30,3 +36,16 @@ class Examples(NamedTuple):
 def labels_of(attributes: np.ndarray) -> np.ndarray:
     """Numbers the combinations of attributes: uint8 [N, A] -> int64 [N], the first attribute the highest bit."""
     return attributes.astype(np.int64) @ (1 << np.arange(attributes.shape[1])[::-1])
+
+
+def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """Yields the items and sometimes prints how many of `total` there were; `what` names the activity."""
+    pause = TERMINAL_SECONDS if sys.stdout.isatty() else LOG_SECONDS
+    begin = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= pause and done < total:
+            last = now
+            left = (now - begin) / done * (total - done)
+            print(f"{what}: {done:,} of {total:,}, {left:,.0f} s left", flush=True)

@@ -10,15 +10,14 @@ import gzip
 import hashlib
 import json
 import os
-import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import DataError
+from amr_tf.runtime.errors import DataError, one_line
 
 # The largest file of the MNIST family: a header and 60,000 images of 28 x 28.
 MAX_IDX_BYTES = 16 + 60_000 * 28 * 28
@@ -60,9 +59,13 @@ class Archive:
             names += [plain, dotted, dotted + ".gz"]
         return next((folder / name for name in names if os.path.lexists(folder / name)), None)
 
+    def find_shared(self, folder: Path) -> Path | None:
+        """Finds the file in a folder that data sets share: of another size, it is another data set's."""
+        path = folder / self.filename
+        return path if os.path.isfile(path) and path.stat().st_size == self.size else None
 
-@dataclasses.dataclass(frozen=True)
-class Checked:
+
+class Checked(NamedTuple):
     """A file on disk that equals an archive, or has the same `content` once unpacked."""
 
     archive: Archive
@@ -76,12 +79,12 @@ def check(archive: Archive, path: Path) -> Checked:
     Raises:
         DataError: the file is not regular, unreadable, damaged or another file. The message is one line.
     """
-    with _open_regular(path) as file:
+    with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size == archive.size and _sha256(file) == archive.sha256:
+        if size == archive.size and hashlib.file_digest(file, "sha256").hexdigest() == archive.sha256:
             return Checked(archive, path)
         if archive.content_sha256:
-            content = _unpacked(file, path)
+            content = _unpacked(file)
             if hashlib.sha256(content).hexdigest() == archive.content_sha256:
                 return Checked(archive, path, content)
     raise DataError(
@@ -97,62 +100,42 @@ def store(found: Iterable[Checked]) -> None:
         DataError: a file changed after it was checked.
         OSError: the cache cannot be written.
     """
-    for checked in found:
-        archive = checked.archive
+    for archive, path, content in found:
         archive.cache_path.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_file(archive.cache_path) as target:
-            if checked.content is None:
-                _copy(checked, target)
-            else:
+            if content is not None:
                 # mtime 0 makes the packed bytes independent of the time.
-                target.write(gzip.compress(checked.content, compresslevel=1, mtime=0))
+                target.write(gzip.compress(content, compresslevel=1, mtime=0))
+            else:
+                # Hashed again, so that the copy is the official file even if the source changes meanwhile.
+                digest = hashlib.sha256()
+                with _open(path) as source:
+                    while block := source.read(1 << 20):
+                        digest.update(block)
+                        target.write(block)
+                if digest.hexdigest() != archive.sha256:
+                    raise DataError(f"{path} changed while it was being read. Run again once it is whole")
         note = {"urls": [archive.url], "original_fname": archive.filename}
         files.write(archive.info_path, json.dumps(note))
 
 
-def _copy(checked: Checked, target: BinaryIO) -> None:
-    """Copies while hashing, so that the copy is what was hashed even if the file changes meanwhile."""
-    digest = hashlib.sha256()
-    with _open_regular(checked.path) as source:
-        while block := source.read(1 << 20):
-            digest.update(block)
-            target.write(block)
-    if digest.hexdigest() != checked.archive.sha256:
-        raise DataError(f"{checked.path} changed while it was being read. Run again once it is whole")
-
-
-def _sha256(file: BufferedReader) -> str:
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _unpacked(file: BufferedReader, path: Path) -> bytes:
-    """Reads an IDX file, packed or not, at most MAX_IDX_BYTES of it."""
+def _unpacked(file: BufferedReader) -> bytes:
+    """Reads the beginning of an IDX file, packed or not, 1 byte more than the largest has; b"" where it is damaged."""
     file.seek(0)
     packed = file.read(2) == _GZIP_MAGIC
     file.seek(0)
-    try:
-        content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_IDX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged and cannot be unpacked ({error}). Fetch it again") from error
-    if len(content) > MAX_IDX_BYTES:
-        raise DataError(
-            f"{path} is another file: it has more than the {MAX_IDX_BYTES} bytes of the largest IDX file. Fetch "
-            "it again"
-        )
-    return content
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        return (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_IDX_BYTES + 1)
+    return b""
 
 
-@contextlib.contextmanager
-def _open_regular(path: Path) -> Iterator[BufferedReader]:
+def _open(path: Path) -> BufferedReader:
     """Opens a regular file for reading: no link, no pipe that would block, no device."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if path.is_symlink():
+            raise OSError("it is a symbolic link")
+        return files.regular(path).open("rb")
     except OSError as error:
-        reason = "it is a symbolic link" if os.path.islink(path) else error.strerror
-        raise DataError(f"{path} cannot be read: {reason}. Put the file itself there, readable") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise DataError(f"{path} is not a regular file. Put the file itself there")
-    with open(descriptor, "rb") as file:
-        yield file
+        raise DataError(
+            f"{path} cannot be read: {one_line(error)}. Put the file itself there, readable"
+        ) from error

@@ -7,8 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from amr_tf.data.catalog import DatasetSpec, Places
-from amr_tf.data.sources import Examples, folder, labels_of, prepared
-from amr_tf.data.sources.progress import counted
+from amr_tf.data.sources import Examples, counted, folder, labels_of, prepared
 
 
 def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
@@ -44,26 +43,23 @@ def read_zappos(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Ex
     with prepared.opened(spec, places) as builder:
         columns = _columns(builder, "train", change)
     keys = [folder.key_of(name.decode()) for name in columns["name"]]
-    order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
-    part = np.array([folder.split_of(key) for key in keys])[order]
+    rows: list[list[int]] = [[], [], []]
+    for row in sorted(range(len(keys)), key=keys.__getitem__):
+        rows[folder.split_of(keys[row])].append(row)
     shoes = Examples(columns["image"], columns["label"])
-    return spec, [shoes.take(order[part == number]) for number in range(3)]
+    return spec, [shoes.take(np.array(part, int)) for part in rows]
 
 
 def _columns(builder: tfds.core.DatasetBuilder, split: str, change: Callable) -> dict[str, np.ndarray]:
     """Reads a split, each example transformed by `change`, into arrays of their final size."""
-    total = builder.info.splits[split].num_examples
+    total, size = builder.info.splits[split].num_examples, prepared.READ_BATCH
     columns: dict[str, np.ndarray] = {}
-    done = 0
-    parts = prepared.stored(
-        builder, split, lambda examples: examples.map(change, num_parallel_calls=tf.data.AUTOTUNE)
-    )
-    batches = -(-total // prepared.READ_BATCH)
-    for part in counted(parts, batches, f"reading {builder.name} {split}, thousands"):
+    parts = prepared.stored(builder, split, lambda examples: examples.map(change, tf.data.AUTOTUNE))
+    batches = counted(parts, -(-total // size), f"reading {builder.name} {split}, thousands")
+    for number, part in enumerate(batches):
         for name, values in part.items():
             column = columns.setdefault(name, np.empty((total, *values.shape[1:]), values.dtype))
-            column[done : done + len(values)] = values
-        done += len(part["image"])
+            column[number * size : (number + 1) * size] = values
     return columns
 
 

@@ -45,11 +45,8 @@ class DSprites:
     """Images by their factors: a `metrics.ground_truth.GroundTruth`.
 
     The factors are shape (square, ellipse, heart), scale, orientation, position_x and position_y. The first and the
-    last orientation are the same. Colour, which has one value, is left out.
-
-    Args:
-        images: uint8 [737280, 512], all images as bits in the order of `numbers_of`.
-        origin: their name for reports.
+    last orientation are the same. Colour, which has one value, is left out. `images`, uint8 [737280, 512], are all
+    images as bits in the order of `numbers_of`; `origin` is their name for reports.
     """
 
     factor_names, factor_sizes = FACTOR_NAMES, FACTOR_SIZES
@@ -84,9 +81,9 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 def check(spec: DatasetSpec, places: Places) -> None:
     """Checks the official file, unless the images are drawn."""
-    if not _is_drawn(spec, places):
-        from amr_tf.data.sources import prepared
+    from amr_tf.data.sources import prepared
 
+    if not _is_drawn(spec, places):
         prepared.check(spec, places)
 
 
@@ -107,11 +104,9 @@ def ground_truth(spec: DatasetSpec, places: Places) -> DSprites:
 
 def _is_drawn(spec: DatasetSpec, places: Places) -> bool:
     """True where no official file was provided. The network is not tried for it."""
-    if places.raw_dir:
-        return False
     from amr_tf.data.sources import prepared
 
-    return not prepared.at_hand(spec, places)
+    return not places.raw_dir and not prepared.at_hand(spec, places)
 
 
 def _images(spec: DatasetSpec, places: Places) -> tuple[np.ndarray, np.ndarray, str]:
@@ -122,20 +117,14 @@ def _images(spec: DatasetSpec, places: Places) -> tuple[np.ndarray, np.ndarray, 
 
     from amr_tf.data.sources import prepared
 
-    # Packed as they are read: bytes would take 3 GB.
+    bits, numbers = [], []  # packed as they are read: bytes would take 3 GB
     with prepared.opened(spec, places) as builder:
         columns = dict.fromkeys(("image", *_COLUMNS), True)
-        parts = [
-            (np.packbits(part["image"].reshape(-1, 8 * IMAGE_BYTES), axis=1), _numbers(part))
-            for part in prepared.stored(builder, "train", decoders=decode.PartialDecoding(columns))
-        ]
-    bits, numbers = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(numbers)
-    return bits[order], numbers[order], OFFICIAL
-
-
-def _numbers(part: dict[str, np.ndarray]) -> np.ndarray:
-    return numbers_of(np.stack([part[name] for name in _COLUMNS], axis=-1))
+        for part in prepared.stored(builder, "train", decoders=decode.PartialDecoding(columns)):
+            bits.append(np.packbits(part["image"].reshape(-1, 8 * IMAGE_BYTES), axis=1))
+            numbers.append(numbers_of(np.stack([part[name] for name in _COLUMNS], axis=-1)))
+    order = np.argsort(np.concatenate(numbers))
+    return np.concatenate(bits)[order], np.concatenate(numbers)[order], OFFICIAL
 
 
 def numbers_of(factors: np.ndarray) -> np.ndarray:
@@ -155,10 +144,8 @@ def factors_of(numbers: np.ndarray) -> np.ndarray:
 def render() -> np.ndarray:
     """Draws all images, white on black with hard edges: a pixel is on when its centre is inside the shape.
 
-    No centre is closer than 1e-8 pixels to an edge, which exceeds rounding: every machine draws the same bits.
-
-    Returns:
-        uint8 [737280, 512], bits by row, in the order of `numbers_of`.
+    No centre is closer than 1e-8 pixels to an edge, which exceeds rounding: every machine draws the same bits,
+    uint8 [737280, 512] by row, in the order of `numbers_of`.
     """
     images = np.empty((*FACTOR_SIZES[:4], 32 * IMAGE_BYTES), np.uint8)
     for i, scale in enumerate(_SCALES):
@@ -170,10 +157,9 @@ def render() -> np.ndarray:
 
 
 def _polygon_edges(corners: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Crossings of the rows of `_DOWN` with the edges of a polygon, corners float [K, 2] before it is turned.
+    """Crossings of the rows of `_DOWN` with a polygon of corners float [K, 2] before it is turned.
 
-    Returns:
-        Numbers of the rows int [M], ascending, and distances to the right of the shape's centre, float [M].
+    Gives numbers of the rows int [M], ascending, and distances to the right of the shape's centre, float [M].
     """
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = (corners @ np.array([[cos, -sin], [sin, cos]])).T
@@ -188,11 +174,8 @@ def _ellipse_edges(scale: float, angle: float) -> tuple[np.ndarray, np.ndarray]:
     """As `_polygon_edges` for the ellipse: in a row, (u / a)^2 + (v / b)^2 = 1 is quadratic in x."""
     cos, sin = np.cos(angle), np.sin(angle)
     a, b = (scale * axis for axis in _ELLIPSE)
-    xx, xy, yy = (
-        (cos / a) ** 2 + (sin / b) ** 2,
-        cos * sin * (b**-2 - a**-2),
-        (sin / a) ** 2 + (cos / b) ** 2,
-    )
+    xx, yy = (cos / a) ** 2 + (sin / b) ** 2, (sin / a) ** 2 + (cos / b) ** 2
+    xy = cos * sin * (b**-2 - a**-2)
     quarter_discriminant = (xy * _DOWN) ** 2 - xx * (yy * _DOWN**2 - 1)
     rows = np.flatnonzero(quarter_discriminant > 0)
     middle, half = -xy * _DOWN[rows] / xx, np.sqrt(quarter_discriminant[rows]) / xx
@@ -200,11 +183,7 @@ def _ellipse_edges(scale: float, angle: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _filled(rows: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Images at all positions: uint8 [32 across, 32 down * 512]. Each edge toggles all pixels to its right.
-
-    Args:
-        rows, edges: as `_polygon_edges` gives them.
-    """
+    """Images at all positions: uint8 [32 across, 32 down * 512]. Each edge toggles all pixels to its right."""
     first = np.clip(np.ceil(edges[:, None] + _POSITIONS - 0.5), 0, 64).astype(np.int64)
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     words = np.zeros((len(_DOWN), len(_POSITIONS)), np.uint64)

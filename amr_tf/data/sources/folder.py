@@ -20,8 +20,7 @@ from PIL import UnidentifiedImageError
 
 from amr_tf.data.catalog import DatasetSpec, Places
 from amr_tf.data.decoding import Note, decode
-from amr_tf.data.sources import Examples
-from amr_tf.data.sources.progress import counted
+from amr_tf.data.sources import Examples, counted
 from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line, printable
@@ -83,21 +82,19 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
     print(_report(found, notes, images.shape[1:]), flush=True)
     if blank := [_shown(picture.path) for picture, note in zip(pictures, notes, strict=True) if note.blank]:
         # Instance norm multiplies gradients by 316 where nothing varies.
-        named = f"{blank[0]}{', ...' if len(blank) > 1 else ''}"
         text = "of one colour throughout, on which --arch=resnet may diverge"
-        print(f"warning: {len(blank):,} {text}: {named}", flush=True)
-    labels = np.array([picture.label for picture in pictures], np.int64)
-    ends = np.cumsum([len(split) for split in splits])[:-1]
+        print(f"warning: {len(blank):,} {text}: {blank[0]}{', ...' * (len(blank) > 1)}", flush=True)
+    named = b"".join(picture.key + picture.label.to_bytes(8) for split in found.splits for picture in split)
     spec = dataclasses.replace(
         spec,
         channels=images.shape[-1],
         classes=len(found.classes),
         class_names=found.classes,
-        sha256=_sha256(found),
+        sha256=hashlib.sha256(named).hexdigest(),
     )
-    return spec, [
-        Examples(*part) for part in zip(np.split(images, ends), np.split(labels, ends), strict=True)
-    ]
+    examples = Examples(images, np.array([picture.label for picture in pictures], np.int64))
+    ends = np.cumsum([0, *map(len, splits)])
+    return spec, [examples.take(slice(*part)) for part in itertools.pairwise(ends)]
 
 
 def find(dataset: str) -> Found:
@@ -108,22 +105,39 @@ def find(dataset: str) -> Found:
     """
     root = files.user_path(dataset.removeprefix(FOLDER))
     try:
-        loose, per_top = _list_files(root)
+        entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+        tops = [path for path in entries if path.is_dir()]
+        below = {top: _files_below(top) for top in tops or [root]}
     except OSError as error:
         raise DataError(f"The folder of pictures cannot be read: {one_line(error)}") from error
-    pictures = {top: [path for path in below if _is_picture(path)] for top, below in per_top.items()}
-    _check_layout(root, loose, pictures)
-    splits = _split(root, pictures)
-    others = sum(not _is_picture(path) for path in {*loose, *itertools.chain(*per_top.values())})
-    return Found(root, tuple(top.name for top in per_top), splits, others)
-
-
-def _list_files(root: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
-    """Files directly in a folder, and files below each sub-folder; without sub-folders the folder is the only one."""
-    entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    tops = [path for path in entries if path.is_dir()]
-    loose = [path for path in entries if path not in tops]
-    return loose, {top: _files_below(top) for top in tops} or {root: loose}
+    loose = [path for path in entries if path not in tops] if tops else []
+    if beside := next(filter(_is_picture, loose), None):
+        raise DataError(
+            f"{_shown(root)} has pictures beside its sub-folders, which are the labels. Received: "
+            f"{_shown(beside.name)}. Move them into a sub-folder"
+        )
+    others = len(loose)
+    splits: list[list[Picture]] = [[], [], []]
+    for label, (top, paths) in enumerate(below.items()):
+        pictures = [path for path in paths if _is_picture(path)]
+        if not pictures:
+            hint = ", or remove it, since sub-folders are the labels" if tops else ""
+            raise DataError(
+                f"No pictures in {_shown(top)}: put PNG, JPEG, WebP, BMP or GIF files there{hint}"
+            )
+        others += len(paths) - len(pictures)
+        for path in pictures:
+            key = key_of(path.relative_to(top).as_posix())
+            splits[split_of(key)].append(Picture(path, label, key))
+    if not all(splits):
+        train, validation, test = map(len, splits)
+        raise DataError(
+            f"{_shown(root)} has too few pictures to be divided by their names: {train} for training, {validation} for "
+            f"validation, {test} for test. Add some"
+        )
+    for split in splits:
+        split.sort(key=lambda picture: (picture.key, picture.label))
+    return Found(root, tuple(top.name for top in below), splits, others)
 
 
 def _files_below(top: Path) -> list[Path]:
@@ -143,43 +157,8 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _check_layout(root: Path, loose: list[Path], pictures: dict[Path, list[Path]]) -> None:
-    beside = [] if root in pictures else [path for path in loose if _is_picture(path)]
-    if beside:
-        raise DataError(
-            f"{_shown(root)} has pictures beside its sub-folders, which are the labels. Received: "
-            f"{_shown(beside[0].name)}. Move them into a sub-folder"
-        )
-    hint = "" if root in pictures else ", or remove it, since sub-folders are the labels"
-    for top, paths in pictures.items():
-        if not paths:
-            raise DataError(
-                f"No pictures in {_shown(top)}: put PNG, JPEG, WebP, BMP or GIF files there{hint}"
-            )
-
-
-def _split(root: Path, pictures: dict[Path, list[Path]]) -> list[list[Picture]]:
-    """Divides the pictures by the hash of their names, which orders them too."""
-    splits: list[list[Picture]] = [[], [], []]
-    for label, (top, paths) in enumerate(pictures.items()):
-        for path in paths:
-            key = key_of(path.relative_to(top).as_posix())
-            splits[split_of(key)].append(Picture(path, label, key))
-    if not all(splits):
-        train, validation, test = map(len, splits)
-        raise DataError(
-            f"{_shown(root)} has too few pictures to be divided by their names: {train} for training, {validation} for "
-            f"validation, {test} for test. Add some"
-        )
-    return [sorted(split, key=lambda picture: (picture.key, picture.label)) for split in splits]
-
-
 def key_of(name: str) -> bytes:
-    """Hashes a picture's name below the folder of its class.
-
-    The class is excluded: pictures of one name in several classes, such as views of one thing, stay together, and a
-    picture that gets another label stays in its split.
-    """
+    """Hashes a picture's name below the folder of its class, so that one that gets another label stays in its split."""
     # File systems spell accents in two ways.
     return hashlib.sha256(os.fsencode(unicodedata.normalize("NFC", name))).digest()
 
@@ -188,12 +167,6 @@ def split_of(key: bytes) -> int:
     """Assigns 0 (training), 1 (validation) or 2 (test) by the name alone, independently of other pictures."""
     share = int.from_bytes(key[:8]) / 2**64
     return 2 if share < SHARE else 1 if share < 2 * SHARE else 0
-
-
-def _sha256(found: Found) -> str:
-    """Hashes the names and labels of the pictures; their contents are not included."""
-    pictures = [picture.key + picture.label.to_bytes(8) for split in found.splits for picture in split]
-    return hashlib.sha256(b"".join(pictures)).hexdigest()
 
 
 def _decode_into(images: np.ndarray, pictures: Sequence[Picture]) -> list[Note]:
@@ -221,18 +194,16 @@ def _decode_into(images: np.ndarray, pictures: Sequence[Picture]) -> list[Note]:
             outcomes = list(counted(rows, len(pictures), "reading pictures"))
     finally:
         pool.shutdown(cancel_futures=True)
-    broken = [
-        f"{_shown(picture.path)} ({why})"
-        for picture, why in zip(pictures, outcomes, strict=True)
-        if isinstance(why, str)
-    ]
-    if broken:
+    notes = [outcome for outcome in outcomes if isinstance(outcome, Note)]
+    if len(notes) < len(pictures):
+        each = zip(pictures, outcomes, strict=True)
+        broken = [f"{_shown(picture.path)} ({why})" for picture, why in each if isinstance(why, str)]
         more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
         raise DataError(
             f"{len(broken)} of {len(pictures)} pictures cannot be read. Received: {'; '.join(broken[:NAMED])}{more}. "
             "Repair or remove them"
         )
-    return [note for note in outcomes if isinstance(note, Note)]
+    return notes
 
 
 def _report(found: Found, notes: list[Note], shape: tuple[int, ...]) -> str:

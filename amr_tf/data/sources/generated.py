@@ -56,11 +56,7 @@ def render_lines(angles: np.ndarray) -> np.ndarray:
     it passes (of every column where it is closer to horizontal), at its position half a row (column) before, which
     makes slanted lines thinner. The covered share of a pixel is its brightness.
 
-    Args:
-        angles: float [N] in radians, counter-clockwise from the right.
-
-    Returns:
-        uint8 [N, 32, 32, 1].
+    Angles are float [N] in radians, counter-clockwise from the right, images uint8 [N, 32, 32, 1].
     """
     images = np.empty((len(angles), WIDTH, WIDTH, 1), np.uint8)
     for start in range(0, len(angles), _CHUNK):
@@ -89,14 +85,10 @@ def _covered(angles: np.ndarray) -> np.ndarray:
 
 
 def spiral_points(share: np.ndarray) -> np.ndarray:
-    """Points of an Archimedean spiral (radius proportional to angle) of 2 turns, from the centre to radius 1.
+    """Points float32 [N, 1, 1, 2] of an Archimedean spiral of 2 turns, from the centre to radius 1.
 
-    Args:
-        share: float [N] in [0, 1], the share of the curve before the point. The length of the curve is taken as
-            proportional to the squared radius, which neglects a correction near the centre.
-
-    Returns:
-        float32 [N, 1, 1, 2] in [-1, 1].
+    `share`, float [N] in [0, 1], is the share of the curve before the point. The length of the curve is taken as
+    proportional to the squared radius, which neglects a correction near the centre.
     """
     radius = np.sqrt(share)
     angle = 2 * np.pi * SPIRAL_TURNS * radius

@@ -21,7 +21,7 @@ from amr_tf.data.catalog import DatasetSpec, Places
 from amr_tf.data.sources import Examples, archives, preflight
 from amr_tf.data.sources.archives import Archive
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import DataError
+from amr_tf.runtime.errors import DataError, one_line
 
 # TFDS's default of 10 retries doubles its pause up to 100 s; `preflight` found the network working just before.
 _DOWNLOAD_RETRIES = 3
@@ -42,8 +42,8 @@ def at_hand(spec: DatasetSpec, places: Places) -> bool:
     """True where data_dir has all that `read` needs: the prepared set, or its archives."""
     if _prepared_builder(spec, places) is not None:
         return True
-    missing = [archive for archive in _archives(spec, places) if not archive.cached]
-    return len(preflight.of_right_size(missing, _downloads(places) / "manual")) == len(missing)
+    manual = _downloads(places) / "manual"
+    return all(archive.cached or archive.find_shared(manual) for archive in _archives(spec, places))
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
@@ -57,9 +57,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 
 def official(spec: DatasetSpec, places: Places) -> tuple[Examples, Examples]:
-    """Reads the official training and test split, in the order of the official files.
-
-    Images are uint8 [N, H, W, C] as stored (MNIST: 28 x 28).
+    """Reads the official training and test split in the order of the official files, images as stored (MNIST: 28 x 28).
 
     Raises:
         DataError: see `opened`.
@@ -71,10 +69,8 @@ def official(spec: DatasetSpec, places: Places) -> tuple[Examples, Examples]:
 def hold_out(examples: Examples, share: float) -> tuple[Examples, Examples]:
     """Divides a training split in raw order as AMR's reference implementation does.
 
-    `RandomState(0)` shuffles the examples; the last `share` of them, at least 1, is the validation split.
-
-    Returns:
-        The training and the validation part.
+    `RandomState(0)` shuffles the examples; the last `share` of them, at least 1, is the validation split, the rest the
+    training split.
     """
     order = np.arange(len(examples.labels))
     np.random.RandomState(0).shuffle(order)
@@ -97,8 +93,8 @@ def opened(spec: DatasetSpec, places: Places) -> Iterator[tfds.core.DatasetBuild
         yield cls(data_dir=places.data_dir)
     except Exception as error:
         raise DataError(
-            f"The prepared data set in {_folder(cls, places)} cannot be read ({_brief(error)}). Remove that folder and "
-            "run again"
+            f"The prepared data set in {_folder(cls, places)} cannot be read ({one_line(error)}). Remove that "
+            "folder and run again"
         ) from error
 
 
@@ -107,11 +103,7 @@ def stored(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the examples of a split in stored order, READ_BATCH at a time, as columns by name.
 
-    Args:
-        builder: the opened data set.
-        split: name of the split.
-        change: transforms the `tf.data.Dataset` of single examples.
-        keywords: more for `as_dataset`.
+    `change` transforms the `tf.data.Dataset` of single examples, `keywords` are passed to `as_dataset`.
     """
     # Interleaved files would make positions depend on the number of files.
     reading = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1, skip_prefetch=True)
@@ -155,22 +147,18 @@ def _gather(spec: DatasetSpec, places: Places) -> tuple[list[archives.Checked], 
 
     A builder class with `find_archive` reads an archive in place, which TFDS knows nothing of.
     """
-    classes, manual = _builder_classes(spec), _downloads(places) / "manual"
+    raw_dir = files.user_path(places.raw_dir) if places.raw_dir else None
+    # os.path.isdir takes any text for a name: too long, or where access is denied.
+    if raw_dir and not (os.path.isdir(raw_dir) and os.access(raw_dir, os.X_OK)):
+        raise DataError(
+            f"raw_dir is not a readable folder. Received: {places.raw_dir}. Give the folder that contains the archives"
+        )
+    classes = _builder_classes(spec)
     folders = [_folder(cls, places) for cls in classes]
-    target = preflight.Target(spec.name, folders, manual, _raw_folder(places.raw_dir))
+    target = preflight.Target(spec.name, folders, _downloads(places) / "manual", raw_dir)
     if find := getattr(classes[-1], "find_archive", None):
         return [], [], find(target).parent
     return *preflight.gather(target, _archives(spec, places)), None
-
-
-def _raw_folder(raw_dir: str) -> Path | None:
-    folder = files.user_path(raw_dir) if raw_dir else None
-    # os.path.isdir takes any text for a name: too long, or where access is denied.
-    if folder and not (os.path.isdir(folder) and os.access(folder, os.X_OK)):
-        raise DataError(
-            f"raw_dir is not a readable folder. Received: {raw_dir}. Give the folder that contains the archives"
-        )
-    return folder
 
 
 def _prepare(spec: DatasetSpec, places: Places) -> None:
@@ -178,22 +166,26 @@ def _prepare(spec: DatasetSpec, places: Places) -> None:
     size = sum(archive.size for archive in missing)
     download = f", {size / 1e6:.1f} MB to download" if missing else ""
     print(f"Preparing {spec.name} in {places.data_dir} (once{download})", flush=True)
-    with _workspace(_downloads(places)) as extract_dir:
+    try:
+        _downloads(places).mkdir(parents=True, exist_ok=True)
+        # TFDS reuses what is unpacked under an archive's file name: another set's file, or half a file of a killed run.
+        workspace = tempfile.TemporaryDirectory(prefix="unpacked-", dir=_downloads(places))
+    except OSError as error:
+        raise DataError(
+            f"data_dir {places.data_dir} cannot be written ({error.strerror}): give another one with --data_dir"
+        ) from error
+    with workspace as folder:
         try:
             archives.store(found)
             # Manual downloads were imported above, hence an empty folder will do.
-            _build(
-                _builder_classes(spec)[-1](data_dir=places.data_dir),
-                extract_dir,
-                str(manual_dir or extract_dir),
-            )
+            _build(_builder_classes(spec)[-1](data_dir=places.data_dir), folder, str(manual_dir or folder))
         # Disk, network, archive readers and TFDS each raise their own errors.
         except Exception as error:
             # Another process may have prepared the same set meanwhile.
             if _prepared_builder(spec, places) is None:
                 hint = ". Files fetched by other means are imported with --raw_dir" if missing else ""
                 raise DataError(
-                    f"{spec.name} could not be prepared in {places.data_dir}: {_brief(error)}{hint}"
+                    f"{spec.name} could not be prepared in {places.data_dir}: {one_line(error, 500)}{hint}"
                 ) from error
 
 
@@ -227,27 +219,6 @@ def _build(builder: tfds.core.DatasetBuilder, extract_dir: str, manual_dir: str)
         builder.download_and_prepare(download_config=config)
 
 
-@contextlib.contextmanager
-def _workspace(downloads: Path) -> Iterator[str]:
-    """An empty folder to unpack archives in, removed afterwards.
-
-    TFDS reuses what is unpacked under an archive's file name. In a folder shared by data sets or concurrent runs, that
-    can be another set's file or half a file.
-
-    Raises:
-        DataError: data_dir cannot be written.
-    """
-    try:
-        downloads.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix="unpacked-", dir=downloads)
-    except OSError as error:
-        raise DataError(
-            f"data_dir {downloads.parent} cannot be written ({error.strerror}): give another one with --data_dir"
-        ) from error
-    with folder as path:
-        yield path
-
-
 def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> Examples:
     """Reads a split in raw order.
 
@@ -263,8 +234,3 @@ def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> Examples:
         raw_numbers = np.argsort(hashes, kind="stable")
     order = np.argsort(raw_numbers)
     return Examples(columns["image"][order], columns["label"][order])
-
-
-def _brief(error: Exception) -> str:
-    """The first line of an error's message, or its kind where the message is empty."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -38,15 +38,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 
 def render(attributes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws a shape for each row of attributes.
-
-    Args:
-        attributes: uint8 [N, 4], 0 or 1: square, large, filled, blue.
-        rng: draws position, size, tone and background.
-
-    Returns:
-        uint8 [N, 32, 32, 3].
-    """
+    """Draws a shape uint8 [32, 32, 3] for each row of attributes uint8 [N, 4], 0 or 1: square, large, filled, blue."""
     square, large, filled, blue = attributes.astype(bool).T
     low, high = np.array(SIDES, np.float32)[large.astype(int)].T
     side = low + (high - low) * rng.random(len(attributes), np.float32)

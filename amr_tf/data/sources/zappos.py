@@ -34,10 +34,7 @@ MAX_PICTURE_BYTES = 1 << 20  # ten times the largest picture
 
 
 class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
-    """50,025 catalogue pictures of shoes on white in 21 categories, as one split: there are no official ones.
-
-    Either zip file must be in the folder for manual downloads.
-    """
+    """50,025 catalogue pictures of shoes on white in 21 categories, as one split: there are no official ones."""
 
     name: ClassVar = "ut_zappos50k"
     VERSION = tfds.core.Version("1.0.0")
@@ -45,9 +42,7 @@ class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
 
     @staticmethod
     def find_archive(target: Target) -> Path:
-        """Finds and checks the zip file, in raw_dir if given, else in the folder for manual downloads.
-
-        The check reads the zip's list of contents, since no sha256 is published.
+        """Finds the zip file in raw_dir if given, else in the folder for manual downloads; checks its list of contents.
 
         Raises:
             DataError: the file is missing or is not a zip of Zappos' pictures. The message is one line.
@@ -71,14 +66,12 @@ class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
         return path
 
     def _info(self):
-        features = {
+        features = tfds.features.FeaturesDict({
             "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
             "label": tfds.features.ClassLabel(names=CLASSES),
             "name": tfds.features.Text(),
-        }
-        return tfds.core.DatasetInfo(
-            builder=self, features=tfds.features.FeaturesDict(features), homepage=URL
-        )
+        })  # fmt: skip
+        return tfds.core.DatasetInfo(builder=self, features=features, homepage=URL)
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(_in_folder(Path(dl_manager.manual_dir)))}
