@@ -6,18 +6,14 @@ from typing import Any
 
 from amr_tf.data import Splits
 from amr_tf.registry import FOLDER
-from amr_tf.runs.folder import RunError, read_json
-from amr_tf.runtime import files
+from amr_tf.runs.folder import read_json
 from amr_tf.runtime.errors import DataError
 
 SHOWN = 80  # characters of a value in a message
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """Returns the content of data.json: name, classes, attributes and the number of examples of each split.
-
-    For a folder of pictures also the SHA-256 of their names and labels.
-    """
+    """Returns the content of data.json; for a folder of pictures with the SHA-256 of their names and labels."""
     spec = splits.train.spec
     facts = {
         "name": splits.train.name,
@@ -49,18 +45,6 @@ def check(path: pathlib.Path, splits: Splits) -> None:
             f"The data are not those that {path} was trained on. Received: {differences}. Restore them (a relative "
             "path counts from the current folder), or train in another --run_dir"
         )
-
-
-def write(path: pathlib.Path, splits: Splits) -> None:
-    """Writes the data.json of the run in the folder `path`.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    try:
-        files.write_json(path / "data.json", describe(splits))
-    except OSError as error:
-        raise RunError(f"The run folder cannot be written: {error}. Choose another --run_dir") from error
 
 
 def _shown(value: Any) -> str:

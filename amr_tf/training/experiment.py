@@ -47,16 +47,18 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         coordinator = Coordinator(strategy, cluster.this_task(config))
         interruption.listen()
         stack.enter_context(coordinator.handle_lost_workers(folder.newest_step, interruption))
-        quiet = not coordinator.task.is_chief
-        console = LoggedConsole(quiet=quiet)
+        console = LoggedConsole(quiet=not coordinator.task.is_chief)
         config.check_networks(config.image_width)
         sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
         coordinator.on_chief(folder.check)
         _print_settings(console, config, sources)
         splits = _load(config, coordinator)
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
-        coordinator.on_chief(lambda: _start(folder, splits, sources, stack))
-        coordinator.on_chief(lambda: stack.enter_context(console.log_to(folder.log)))
+        if coordinator.task.is_chief:
+            if folder.config_before:
+                data_record.check(folder.path, splits)
+            stack.enter_context(folder.started(sources, data_record.describe(splits)))
+            stack.enter_context(console.log_to(folder.log))
         with strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
@@ -65,15 +67,6 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         results = _train(model, splits, folder, console, interruption, coordinator, about)
         _print_end(console, folder, results)
     return folder.path
-
-
-def _start(folder: RunFolder, splits: data.Splits, sources: dict[str, str], stack) -> None:
-    """Locks the run folder, with a record of the data of a new run, which those of a resumed run must match."""
-    if folder.config_before:
-        data_record.check(folder.path, splits)
-    stack.enter_context(folder.started(sources))
-    if not folder.config_before:
-        data_record.write(folder.path, splits)
 
 
 def _load(config: Config, coordinator: Coordinator) -> data.Splits:
