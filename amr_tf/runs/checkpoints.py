@@ -31,22 +31,13 @@ class Checkpoints:
     Args:
         folder: the existing folder of the checkpoints.
         model: a compiled model whose optimizers are built.
-        warn: receives a line for the user when a damaged checkpoint is skipped.
+        warn: receives a line for the user when a damaged file is set aside.
         coordinator: of the workers, which restore and save together.
-
-    Attributes:
-        best_step: the step of the checkpoint to keep besides the newest, 0 for none.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        model,
-        warn: Callable[[str], None],
-        coordinator: Coordinator = ALONE,
-    ):
+    def __init__(self, folder: pathlib.Path, model, warn: Callable[[str], None], coordinator=ALONE):
         self.folder, self.model, self.warn, self.coordinator = folder, model, warn, coordinator
-        self.best_step = 0
+        self.best_step = 0  # of the checkpoint to keep besides the newest, 0 for none
         # Keras keeps metrics out of tf.train.Checkpoint.
         means = {v.path: v.value for metric in model.metrics for v in metric.variables}
         self.state = tf.train.Checkpoint(model=model, means=means)
@@ -57,8 +48,7 @@ class Checkpoints:
         Newer damaged ones are renamed, with a warning. All workers load the checkpoint that the chief chooses.
 
         Raises:
-            RunError: all checkpoints are damaged (and left unchanged), the chosen one belongs to another model, or this
-                worker cannot see it.
+            RunError: all are damaged (and left unchanged), or the chosen one is invisible here or of another model.
         """
         damaged: dict[pathlib.Path, str] = {}
 
@@ -93,17 +83,12 @@ class Checkpoints:
         Raises:
             RunError: the checkpoint is missing, damaged or of another model.
         """
-        steps = [step_of(path) for path in checkpoints_in(self.folder)]
-        if step not in steps:
-            kept = ", ".join(map(str, steps)) or "none"
+        kept = {step_of(path): path for path in checkpoints_in(self.folder)}
+        reason = damage(kept[step]) if step in kept else f"no checkpoint of step {step} is kept"
+        if reason:
             raise RunError(
-                f"No checkpoint of step {step} is kept in {self.folder}. Choose one of those kept: {kept}."
-            )
-        path = self._path(step)
-        if reason := damage(path):
-            raise RunError(
-                f"The checkpoint cannot be used. Received: {path}: {reason}. Restore it from a backup, or choose "
-                "another --checkpoint."
+                f"The checkpoint cannot be used. Received: {self._path(step)}: {reason}. Choose another of those kept "
+                f"({', '.join(map(str, kept)) or 'none'}), or restore it from a backup."
             )
         self._read(step)
 

@@ -7,9 +7,7 @@ from typing import Any
 from amr_tf.data import Splits
 from amr_tf.registry import FOLDER
 from amr_tf.runs.folder import read_json
-from amr_tf.runtime.errors import DataError
-
-SHOWN = 80  # characters of a value in a message
+from amr_tf.runtime.errors import DataError, one_line
 
 
 def describe(splits: Splits) -> dict[str, Any]:
@@ -48,5 +46,4 @@ def check(path: pathlib.Path, splits: Splits) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return one_line(ValueError(json.dumps(value)), 80)

@@ -27,6 +27,8 @@ from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
+OTHER, RESTORE = "Choose another --run_dir", "Restore a copy"
+DAMAGE = (OSError, ValueError, csv.Error)
 LEFTOVERS = ".*.tmp"  # files that a killed process was writing
 NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")  # columns of every row of metrics.csv
 
@@ -69,7 +71,7 @@ class RunFolder:
             InUseError: names the process that trains.
             RunError: names each difference, or why the folder cannot be read.
         """
-        with _os_errors_refused("read"):
+        with _refused("The run folder cannot be read", OTHER):
             # At once, because the first checkpoint would fail.
             made_in = next((path for path in (self.path, *self.path.parents) if path.is_dir()), self.path)
             for path in (made_in, *self._parts, self.flags, self.metrics):
@@ -133,7 +135,7 @@ class RunFolder:
             RunError: the folder cannot be written, is in use, or contains another run.
         """
         with contextlib.ExitStack() as stack:
-            with _os_errors_refused("written"):
+            with _refused("The run folder cannot be written", OTHER):
                 self.path.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(self._acquire(timeout=1))  # another process may be in `check`
                 stack.callback(self._forget_process)
@@ -141,12 +143,11 @@ class RunFolder:
                 since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
                 holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
                 files.write_json(self._process, holder)
+                leftovers = [*self.path.glob(LEFTOVERS)]
                 for part in self._parts:
                     part.mkdir(exist_ok=True)
-                for left in [
-                    *self.path.glob(LEFTOVERS),
-                    *(p for part in self._parts for p in part.rglob(LEFTOVERS)),
-                ]:
+                    leftovers += part.rglob(LEFTOVERS)
+                for left in leftovers:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
                 if self.config != self.config_before:
                     files.write(self.flags, command_line.flagfile_text(self.config, sources))
@@ -156,12 +157,8 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other processes from writing to the folder.
-
-        Raises:
-            RunError: another process trains the run.
-        """
-        with _os_errors_refused("written"), self._acquire(timeout=1):
+        """Keeps other processes from writing to the folder. Raises RunError if one trains the run."""
+        with _refused("The run folder cannot be written", OTHER), self._acquire(timeout=1):
             yield
 
     def read_results(self) -> dict[str, Any]:
@@ -186,23 +183,17 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def _os_errors_refused(doing: str) -> Iterator[None]:
+def _refused(what: str, advice: str, kinds: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise RunError(f"The run folder cannot be {doing}: {error}. Choose another --run_dir") from error
+    except kinds as error:
+        raise RunError(f"{what}: {error}. {advice}") from error
 
 
 def read_flags(path: pathlib.Path) -> Config:
-    """Reads a flags.txt.
-
-    Raises:
-        RunError: the file cannot be used.
-    """
-    try:
+    """Reads a flags.txt; raises RunError if it cannot be used."""
+    with _refused(f"{path} cannot be used", RESTORE, (ConfigError,)):
         return command_line.parse_file(path)[0]
-    except ConfigError as error:
-        raise RunError(f"{path} cannot be used: {error}") from error
 
 
 def checkpoints_in(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -235,9 +226,10 @@ def default_path(config: Config) -> pathlib.Path:
         value = getattr(config, field.name)
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
-    pictures = config.dataset.removeprefix(FOLDER)
-    named_folder = f"folder_{os.path.basename(os.path.abspath(files.user_path(pictures)))}"
-    dataset = config.dataset if pictures == config.dataset else named_folder
+    dataset = config.dataset
+    if dataset.startswith(FOLDER):
+        pictures = files.user_path(dataset.removeprefix(FOLDER))
+        dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 
 
@@ -255,27 +247,19 @@ def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], b
     Args:
         path: the file.
         what: its content in the error message.
-        checks: condition of each key that is there.
+        checks: condition of the value of each key, if the key is there.
 
     Raises:
         RunError: the file cannot be read or is damaged.
     """
     if not path.exists():
         return {}
-    with _damage_refused(path, what):
+    with _refused(f"The {what} cannot be read: {path}", RESTORE, DAMAGE):
         content = files.read_json(path)
         for key, valid in checks.items():
             if key in content and not valid(content[key]):
                 raise ValueError(f"invalid {key}")
         return content
-
-
-@contextlib.contextmanager
-def _damage_refused(path: pathlib.Path, what: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"The {what} cannot be read: {path}: {error}. Restore a copy") from error
 
 
 def read_results(path: pathlib.Path) -> dict[str, Any]:
@@ -308,15 +292,11 @@ RESULTS: dict[str, Callable[[Any], bool]] = {
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """Reads the rows of a metrics.csv by epoch; returns none where the file is absent.
-
-    Raises:
-        RunError: the file cannot be read or is damaged.
-    """
+    """Reads the rows of a metrics.csv by epoch, none where the file is absent; raises RunError if it is damaged."""
     if not path.exists():
         return []
     with (
-        _damage_refused(path, "metrics"),
+        _refused(f"The metrics cannot be read: {path}", RESTORE, DAMAGE),
         open(files.regular(path), newline="", encoding="utf-8") as file,
     ):
         return sorted(map(_numbers, csv.DictReader(file)), key=lambda row: row["epoch"])
