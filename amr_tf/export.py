@@ -43,11 +43,7 @@ def define_flags() -> flags.FlagValues:
 
 
 def parse(arguments: list[str]) -> Request:
-    """Reads `arguments` (without the program's name).
-
-    Raises:
-        UserError: an unknown flag or format, or no run.
-    """
+    """Reads `arguments` (without the program's name); raises UserError if they are invalid."""
     values = define_flags()
     stray = command_line.read_own(values, "amr_tf.export", arguments)
     if stray or not values.run_dir:
@@ -60,7 +56,7 @@ def parse(arguments: list[str]) -> Request:
 
 
 def work(request: Request) -> None:
-    """Writes the next version and says where it is."""
+    """Writes the next version and prints its path."""
     begin = time.monotonic()
     with Interruption():
         startup.import_tensorflow()

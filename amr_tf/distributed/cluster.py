@@ -1,5 +1,6 @@
 """The workers of `--strategy=multiworker`, as TF_CONFIG or Slurm describes them."""
 
+import contextlib
 import json
 import os
 import re
@@ -67,7 +68,7 @@ def is_slurm() -> bool:
 def wait_for_peers(task: Task) -> None:
     """Waits until every worker listens at its address, and prints which worker is missing.
 
-    TensorFlow would wait as well, but block signals meanwhile, name nobody, and share a port with another process.
+    TensorFlow waits without handling signals, names no worker, and may share a port with another process.
 
     Raises:
         ConfigError: this worker cannot listen at its port.
@@ -95,21 +96,17 @@ def wait_for_peers(task: Task) -> None:
 
 def _listens(address: str) -> bool:
     host = address.rpartition(":")[0].strip("[]")
-    try:
+    with contextlib.suppress(OSError):  # also while the host's name is not known yet
         socket.create_connection((host, _port(address)), timeout=PATIENCE).close()
-    except OSError:  # also while the host's name is not known yet
-        return False
-    return True
+        return True
+    return False
 
 
 def _from_slurm() -> Task:
-    try:
-        index, size = (int(os.environ[name]) for name in SLURM[:2])
-        is_step = 0 <= index < size and set(SLURM) <= set(os.environ)
-    except (KeyError, ValueError):
-        is_step = False
-    if not is_step:
-        received = " ".join(f"{name}={os.environ.get(name, '')}" for name in SLURM)
+    step = {name: os.environ.get(name, "") for name in SLURM}
+    index, size, *_ = (int(value) if value.isdecimal() else -1 for value in step.values())
+    if not (0 <= index < size and all(step.values())):
+        received = " ".join(f"{name}={value}" for name, value in step.items())
         raise ConfigError(
             f"Slurm's variables do not describe a task of a step. Received: {received}. Start the run with srun"
         )

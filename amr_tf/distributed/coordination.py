@@ -29,10 +29,6 @@ class Coordinator:
 
     All workers call the same methods in the same order, between steps: each collective call waits for all of them.
     The chief, the first worker, alone writes to the run folder.
-
-    Args:
-        strategy: the run's distribution strategy.
-        task: this process among the workers.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None, task: cluster.Task = cluster.ALONE):
@@ -45,10 +41,6 @@ class Coordinator:
         mine = tf.one_hot(self.task.index, self.task.workers, tf.constant(value, tf.int64), dtype=tf.int64)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None).numpy().tolist()
 
-    def any(self, value: bool) -> bool:
-        """Returns true on all workers if `value` is true on at least one."""
-        return any(self.all_gather(value))
-
     def broadcast(self, value: int) -> int:
         """Returns the chief's value."""
         return self.all_gather(value)[0]
@@ -59,8 +51,7 @@ class Coordinator:
 
     def all_equal(self, text: str) -> bool:
         """Returns true on all workers if they all pass the same text."""
-        digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
-        return not self.any(self.broadcast(digest) != digest)
+        return len(set(self.all_gather(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])))) == 1
 
     def on_chief(self, function: Callable[[], T]) -> T | None:
         """Returns the function's result on the chief, and None on the other workers, without waiting."""
@@ -68,20 +59,13 @@ class Coordinator:
 
     def chief_first(self, function: Callable[[], T]) -> T:
         """Calls a function on every worker, on the chief first: the others find what it has prepared."""
-        if not self.task.is_chief:
-            self.barrier()
-            return function()
-        result = function()
+        result = self.on_chief(function)
         self.barrier()
-        return result
+        return result if self.task.is_chief else function()  # type: ignore[return-value]
 
     @contextlib.contextmanager
     def new_folder(self, path: pathlib.Path) -> Iterator[pathlib.Path]:
-        """Makes a folder to fill. The chief's takes the name `path` when it is complete, the others are deleted.
-
-        Raises:
-            OSError: a file cannot be written, or `path` exists.
-        """
+        """Makes a folder to fill. The chief's takes the name `path` when it is complete, the others are deleted."""
         if self.task.is_chief:
             with files.atomic_folder(path) as folder:
                 yield folder
@@ -101,11 +85,11 @@ class Coordinator:
 
         Args:
             saved_step: returns the step of the newest checkpoint, 0 without one.
-            interruption: the run's; a signal that this worker received explains the loss.
+            interruption: of the run.
 
         Raises:
             LostWorkerError: in place of TensorFlow's error.
-            Interrupted: this worker was to stop, too, and the others left before they agreed on it.
+            Interrupted: this worker received a signal, too, and the others left before they agreed to stop.
         """
         try:
             yield

@@ -12,6 +12,11 @@ from amr_tf.runtime.errors import one_line
 # Slurm's workers listen at ports from the first one on, which depend on the job, below the ephemeral ports.
 FIRST_PORT, PORTS, TASKS_PER_NODE = 12_000, 312 * 64, 64
 
+SINGLE = {
+    "jit_compile": "XLA cannot compile a step over several devices",
+    "device_data": "Only a single device can keep the examples",
+}
+
 
 def make_strategy(config: Config) -> tf.distribute.Strategy:
     """Returns the distribution strategy of a run on this machine.
@@ -27,16 +32,12 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
     gpus = tf.config.list_logical_devices("GPU")
     if config.strategy == "none" or (config.strategy == "auto" and len(gpus) < 2):
         return tf.distribute.get_strategy()
-    if config.jit_compile:
-        raise ConfigError(
-            f"XLA cannot compile a step over several devices. Received: {config.flag('jit_compile')} "
-            f"{config.flag('strategy')} on {len(gpus)} GPUs. Use --strategy=none or --nojit_compile."
-        )
-    if config.device_data:
-        raise ConfigError(
-            f"Only a single device can keep the examples. Received: {config.flag('device_data')} "
-            f"{config.flag('strategy')} on {len(gpus)} GPUs. Use --strategy=none or --nodevice_data."
-        )
+    for name, reason in SINGLE.items():
+        if getattr(config, name):
+            raise ConfigError(
+                f"{reason}. Received: {config.flag(name)} {config.flag('strategy')} on {len(gpus)} GPUs. Use "
+                f"--strategy=none or --no{name}."
+            )
     devices = gpus or tf.config.list_logical_devices("CPU")[: config.cpu_devices]
     check_share(config, len(devices))
     return _mirrored(tuple(device.name for device in devices))
@@ -54,11 +55,7 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 
 
 def _multiworker(config: Config, task: cluster.Task) -> tf.distribute.Strategy:
-    """Connects the workers of the run, after all of them have started.
-
-    Raises:
-        ConfigError: they cannot share a batch or connect to each other, or this one cannot listen at its address.
-    """
+    """Connects the workers of the run, after all of them have started."""
     gpus = len(tf.config.list_physical_devices("GPU"))
     check_share(config, task.workers * max(1, gpus))
     if cluster.is_slurm():
@@ -107,11 +104,7 @@ def slurm_task(task: cluster.Task) -> cluster.Task:
 
 
 def check_share(config: Config, replicas: int) -> None:
-    """Refuses a batch that the replicas cannot share evenly, or in shares of fewer than k examples.
-
-    Raises:
-        ConfigError: names the batch size, k and the number of devices.
-    """
+    """Refuses a batch that the replicas cannot share evenly, or in shares of fewer than k examples."""
     share, rest = divmod(config.batch_size, replicas)
     if rest or config.k > share:
         raise ConfigError(

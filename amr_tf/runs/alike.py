@@ -1,18 +1,8 @@
 """Runs that differ by their seed only: grouped by their settings, and the settings that tell groups apart."""
 
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from amr_tf.config import Config
-
-
-class Configured(Protocol):
-    """Anything with a `Config`."""
-
-    @property
-    def config(self) -> Config: ...
-
-
-Run = TypeVar("Run", bound=Configured)
 
 
 def settings_of(config: Config) -> dict[str, Any]:
@@ -20,9 +10,9 @@ def settings_of(config: Config) -> dict[str, Any]:
     return {name: value for name, value in config.hyperparameters().items() if name != "seed"}
 
 
-def by_settings(runs: list[Run]) -> list[tuple[dict[str, Any], list[Run]]]:
-    """Groups runs by their settings, in the order in which these first appear."""
-    groups: dict[tuple, list[Run]] = {}
+def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Groups runs, which have a `config`, by their settings, in the order in which these first appear."""
+    groups: dict[tuple, list[Any]] = {}
     for run in runs:
         groups.setdefault(tuple(settings_of(run.config).items()), []).append(run)
     return [(dict(settings), members) for settings, members in groups.items()]

@@ -18,7 +18,7 @@ import tensorflow as tf
 from amr_tf.distributed.coordination import Coordinator
 from amr_tf.runs.folder import RunError, checkpoints_in, step_of
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import DivergedError, one_line
+from amr_tf.runtime.errors import DivergedError, one_line, printable
 
 NEWEST_KEPT = 3
 MANIFEST = "manifest.json"
@@ -26,28 +26,18 @@ ALONE = Coordinator()
 
 
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of one run: weights, optimizers, step count and the means of the current epoch.
 
     Args:
         folder: the existing folder of the checkpoints.
-        model: a compiled model whose optimizers are built. Its weights, optimizers, step count and the means of the
-            current epoch are saved.
-        warn: receives a line for the user when a damaged checkpoint is skipped.
+        model: a compiled model whose optimizers are built.
+        warn: receives a line for the user when a damaged file is set aside.
         coordinator: of the workers, which restore and save together.
-
-    Attributes:
-        best_step: the step of the checkpoint to keep besides the newest, 0 for none.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        model,
-        warn: Callable[[str], None],
-        coordinator: Coordinator = ALONE,
-    ):
+    def __init__(self, folder: pathlib.Path, model, warn: Callable[[str], None], coordinator=ALONE):
         self.folder, self.model, self.warn, self.coordinator = folder, model, warn, coordinator
-        self.best_step = 0
+        self.best_step = 0  # of the checkpoint to keep besides the newest, 0 for none
         # Keras keeps metrics out of tf.train.Checkpoint.
         means = {v.path: v.value for metric in model.metrics for v in metric.variables}
         self.state = tf.train.Checkpoint(model=model, means=means)
@@ -58,13 +48,27 @@ class Checkpoints:
         Newer damaged ones are renamed, with a warning. All workers load the checkpoint that the chief chooses.
 
         Raises:
-            RunError: all checkpoints are damaged (and left unchanged), the chosen one belongs to another model, or this
-                worker cannot see it.
+            RunError: all are damaged (and left unchanged), or the chosen one is invisible here or of another model.
         """
-        newest, damaged = self.coordinator.on_chief(self._newest) or (0, {})
-        step = self.coordinator.broadcast(newest)
+        damaged: dict[pathlib.Path, str] = {}
+
+        def newest() -> int:
+            for path in reversed(checkpoints_in(self.folder)):
+                if not (reason := damage(path)):
+                    return step_of(path)
+                damaged[path] = reason
+            if damaged:
+                reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged.items())
+                raise RunError(
+                    f"No checkpoint of {self.folder} is intact. Received: {reasons}. Restore one from a backup, or "
+                    "choose another --run_dir."
+                )
+            return 0
+
+        found = self.coordinator.on_chief(newest) or 0
+        step = self.coordinator.broadcast(found)
         if step:
-            (self._read if step == newest else self.restore_step)(step)
+            (self._read if step == found else self.restore_step)(step)
         for path, reason in damaged.items():
             self.warn(f"warning: {path} is damaged ({reason}); resuming from step {step}")
             try:
@@ -73,40 +77,18 @@ class Checkpoints:
                 raise RunError(f"The damaged checkpoint cannot be renamed: {error}") from error
         return step > 0
 
-    def _newest(self) -> tuple[int, dict[pathlib.Path, str]]:
-        """Returns the step of the newest intact checkpoint, 0 without any, and the damage of newer ones by path."""
-        damaged: dict[pathlib.Path, str] = {}
-        for path in reversed(checkpoints_in(self.folder)):
-            reason = damage(path)
-            if not reason:
-                return step_of(path), damaged
-            damaged[path] = reason
-        if damaged:
-            reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged.items())
-            raise RunError(
-                f"No checkpoint of {self.folder} is intact. Received: {reasons}. Restore one from a backup, or choose "
-                "another --run_dir."
-            )
-        return 0, {}
-
     def restore_step(self, step: int) -> None:
         """Loads the checkpoint of one step into the model; the folder stays unchanged.
 
         Raises:
             RunError: the checkpoint is missing, damaged or of another model.
         """
-        steps = [step_of(path) for path in checkpoints_in(self.folder)]
-        if step not in steps:
-            kept = ", ".join(map(str, steps)) or "none"
-            raise RunError(
-                f"No checkpoint of step {step} is kept in {self.folder}. Choose one of those kept: {kept}."
-            )
-        path = self._path(step)
-        reason = damage(path)
+        kept = {step_of(path): path for path in checkpoints_in(self.folder)}
+        reason = damage(kept[step]) if step in kept else f"no checkpoint of step {step} is kept"
         if reason:
             raise RunError(
-                f"The checkpoint cannot be used. Received: {path}: {reason}. Restore it from a backup, or choose "
-                "another --checkpoint."
+                f"The checkpoint cannot be used. Received: {self._path(step)}: {reason}. Choose another of those kept "
+                f"({', '.join(map(str, kept)) or 'none'}), or restore it from a backup."
             )
         self._read(step)
 
@@ -134,14 +116,18 @@ class Checkpoints:
         path = self._path(step)
         if self.coordinator.broadcast(path.exists()):
             return
-        self._refuse_diverged(step)
+        floats = [v for v in self.model.variables if v.dtype.startswith(("float", "bfloat"))]
+        if broken := [v.path for v in floats if not bool(tf.reduce_all(tf.math.is_finite(v.value)))]:
+            raise DivergedError(
+                f"Training diverged at step {step:,}. Received: {len(broken)} weights that are not finite, the first "
+                f"is {broken[0]}. Earlier checkpoints are kept: try a lower --learning_rate in another --run_dir."
+            )
         try:
             with self.coordinator.new_folder(path) as folder:
                 self.state.write(str(folder / "state"))
                 for left in filter(pathlib.Path.is_dir, folder.iterdir()):
                     shutil.rmtree(left)  # TensorFlow does not report that it could not delete its own folder
-                hashes = {state.name: _sha256(state) for state in sorted(folder.iterdir())}
-                files.write_json(folder / MANIFEST, {"step": step, "sha256": hashes})
+                files.write_json(folder / MANIFEST, {"step": step, "sha256": _hashes(folder)})
             self.coordinator.on_chief(self._prune)
         except (OSError, tf.errors.OpError) as error:
             if self.coordinator.is_loss(error):
@@ -161,15 +147,6 @@ class Checkpoints:
                 os.rename(path, gone)
                 shutil.rmtree(gone)
 
-    def _refuse_diverged(self, step: int) -> None:
-        floats = [v for v in self.model.variables if v.dtype.startswith(("float", "bfloat"))]
-        broken = [v.path for v in floats if not bool(tf.reduce_all(tf.math.is_finite(v.value)))]
-        if broken:
-            raise DivergedError(
-                f"Training diverged at step {step:,}. Received: {len(broken)} weights that are not finite, the first "
-                f"is {broken[0]}. Earlier checkpoints are kept: try a lower --learning_rate in another --run_dir."
-            )
-
 
 def damage(path: pathlib.Path) -> str:
     """Describes the damage of the checkpoint in this folder; returns "" for an intact one.
@@ -178,18 +155,17 @@ def damage(path: pathlib.Path) -> str:
         RunError: a file may not be read.
     """
     try:
-        match files.read_json(path / MANIFEST):
-            case {"step": int(step), "sha256": dict(hashes)} if hashes and step == step_of(path):
-                expected, found = set(hashes), {file.name for file in path.glob("state.*")}
-            case _:
-                return f"{MANIFEST} is not that of this step"
-        # Compared before a file is opened: a name in the manifest may not lead outside of the folder.
-        if expected != found:
-            missing = sorted(filter(str.isprintable, expected - found))
-            return f"{missing[0][:80]} is missing" if missing else f"{MANIFEST} does not list the files"
-        for name, sha256 in hashes.items():
-            if _sha256(files.regular(path / name)) != sha256:
-                return f"{name} is not what was written"
+        manifest = files.read_json(path / MANIFEST)
+        listed = manifest.get("sha256")
+        if manifest.get("step") != step_of(path) or not isinstance(listed, dict) or not listed:
+            return f"{MANIFEST} is not that of this step"
+        # Only the files that are there are opened: a name in the manifest may lead outside of the folder.
+        found = _hashes(path)
+        changed = sorted(name for name in listed.keys() | found if listed.get(name) != found.get(name))
+        if not changed:
+            return ""
+        state = "not what was written" if changed[0] in found else "missing"
+        return f"{printable(changed[0][:80])} is {state}"
     except PermissionError as error:
         raise RunError(
             f"The checkpoint cannot be read. Received: {error}. Fix the permissions, or choose another --run_dir."
@@ -198,9 +174,12 @@ def damage(path: pathlib.Path) -> str:
         return f"{pathlib.Path(error.filename).name} is missing"
     except (OSError, ValueError, RecursionError) as error:
         return f"{MANIFEST}: {one_line(error)}"
-    return ""
 
 
-def _sha256(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hashes(folder: pathlib.Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file of weights by name."""
+    found = {}
+    for path in sorted(folder.glob("state.*")):
+        with open(files.regular(path), "rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

@@ -6,18 +6,12 @@ from typing import Any
 
 from amr_tf.data import Splits
 from amr_tf.registry import FOLDER
-from amr_tf.runs.folder import RunError, read_json
-from amr_tf.runtime import files
-from amr_tf.runtime.errors import DataError
-
-SHOWN = 80  # characters of a value in a message
+from amr_tf.runs.folder import read_json
+from amr_tf.runtime.errors import DataError, one_line
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """Returns the content of data.json: name, classes, attributes and the number of examples of each split.
-
-    For a folder of pictures also the SHA-256 of their names and labels.
-    """
+    """Returns the content of data.json; for a folder of pictures with the SHA-256 of their names and labels."""
     spec = splits.train.spec
     facts = {
         "name": splits.train.name,
@@ -51,18 +45,5 @@ def check(path: pathlib.Path, splits: Splits) -> None:
         )
 
 
-def write(path: pathlib.Path, splits: Splits) -> None:
-    """Writes the data.json of the run in the folder `path`.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    try:
-        files.write_json(path / "data.json", describe(splits))
-    except OSError as error:
-        raise RunError(f"The run folder cannot be written: {error}. Choose another --run_dir") from error
-
-
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return one_line(ValueError(json.dumps(value)), 80)

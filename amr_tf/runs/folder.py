@@ -27,6 +27,8 @@ from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
+OTHER, RESTORE = "Choose another --run_dir", "Restore a copy"
+DAMAGE = (OSError, ValueError, csv.Error)
 LEFTOVERS = ".*.tmp"  # files that a killed process was writing
 NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")  # columns of every row of metrics.csv
 
@@ -69,23 +71,17 @@ class RunFolder:
             InUseError: names the process that trains.
             RunError: names each difference, or why the folder cannot be read.
         """
-        with _os_errors_refused("read"):
-            self._check_permissions()
+        with _refused("The run folder cannot be read", OTHER):
+            # At once, because the first checkpoint would fail.
+            made_in = next((path for path in (self.path, *self.path.parents) if path.is_dir()), self.path)
+            for path in (made_in, *self._parts, self.flags, self.metrics):
+                needed = os.R_OK | (os.W_OK | os.X_OK if path.is_dir() else 0)
+                if path.exists() and not os.access(path, needed):
+                    raise RunError(f"No permission to use {path}. Set it right, or choose another --run_dir")
             if (self.path / ".lock").exists():
                 with self._acquire(timeout=0):
                     pass
             self._compare()
-
-    def _check_permissions(self) -> None:
-        """Refuses at once a folder in which the first checkpoint would fail."""
-        made_in = next((folder for folder in (self.path, *self.path.parents) if folder.is_dir()), self.path)
-        needed = {
-            folder: os.R_OK | os.W_OK | os.X_OK for folder in (made_in, *self._parts) if folder.is_dir()
-        }
-        needed |= {file: os.R_OK for file in (self.flags, self.metrics) if file.is_file()}
-        for path, mode in needed.items():
-            if not os.access(path, mode):
-                raise RunError(f"No permission to use {path}. Set it right, or choose another --run_dir")
 
     def _compare(self) -> None:
         """Refuses a folder that this run can neither begin in nor resume from."""
@@ -103,14 +99,9 @@ class RunFolder:
                 raise RunError(
                     f"{self.path} contains {content}. Received: {', '.join(received)}. Choose another --run_dir"
                 )
-        if saved:
-            self._compare_settings()
-
-    def _compare_settings(self) -> None:
-        try:
-            self.config_before, _ = command_line.parse_file(self.flags)
-        except ConfigError as error:
-            raise RunError(f"{self.flags} cannot be used: {error}") from error
+        if not saved:
+            return
+        self.config_before = read_flags(self.flags)
         old, new = self.config_before.hyperparameters(), self.config.hyperparameters()
         changed = [name for name in new if new[name] != old[name]]
         # A schedule that ends with the run cannot be extended.
@@ -130,13 +121,13 @@ class RunFolder:
             with open(files.regular(self.flags), "rb") as file:
                 if file.readline(1000).rstrip() == command_line.OWN_FIRST_LINE.encode():
                     return []
-        empty = [part.name for part in self._parts if part.is_dir() and not any(part.iterdir())]
-        own = {".lock", self._process.name, *empty}
-        return sorted(p.name for p in self.path.iterdir() if p.name not in own and not p.match(LEFTOVERS))
+        own = {self.path / ".lock", self._process}
+        own |= {part for part in self._parts if part.is_dir() and not any(part.iterdir())}
+        return sorted(path.name for path in {*self.path.iterdir()} - own if not path.match(LEFTOVERS))
 
     @contextlib.contextmanager
-    def started(self, sources: dict[str, str]) -> Iterator[None]:
-        """Makes the folder, locks it and writes `flags.txt`, before the first step.
+    def started(self, sources: dict[str, str], data_record: dict[str, Any] | None = None) -> Iterator[None]:
+        """Makes the folder, locks it and writes `flags.txt` and a new run's data.json, before the first step.
 
         Files that a killed process was writing are deleted.
 
@@ -144,22 +135,30 @@ class RunFolder:
             RunError: the folder cannot be written, is in use, or contains another run.
         """
         with contextlib.ExitStack() as stack:
-            with _os_errors_refused("written"):
+            with _refused("The run folder cannot be written", OTHER):
                 self.path.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(self._acquire(timeout=1))  # another process may be in `check`
                 stack.callback(self._forget_process)
                 self._compare()  # again: another process may have used the folder since `check`
-                self._prepare(sources)
+                since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+                holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+                files.write_json(self._process, holder)
+                leftovers = [*self.path.glob(LEFTOVERS)]
+                for part in self._parts:
+                    part.mkdir(exist_ok=True)
+                    leftovers += part.rglob(LEFTOVERS)
+                for left in leftovers:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                if self.config != self.config_before:
+                    files.write(self.flags, command_line.flagfile_text(self.config, sources))
+                if data_record and not self.config_before:
+                    files.write_json(self.path / "data.json", data_record)
             yield
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other processes from writing to the folder.
-
-        Raises:
-            RunError: another process trains the run.
-        """
-        with _os_errors_refused("written"), self._acquire(timeout=1):
+        """Keeps other processes from writing to the folder. Raises RunError if one trains the run."""
+        with _refused("The run folder cannot be written", OTHER), self._acquire(timeout=1):
             yield
 
     def read_results(self) -> dict[str, Any]:
@@ -171,37 +170,30 @@ class RunFolder:
         try:
             return filelock.FileLock(self.path / ".lock").acquire(timeout=timeout)
         except filelock.Timeout:
+            holder = "another process"
+            with contextlib.suppress(OSError, ValueError, LookupError):
+                holder = "process {pid} on {host} since {since}".format(**files.read_json(self._process))
             raise InUseError(
-                f"{self.path} is in use by {self._holder()}. Wait for it, or choose another --run_dir"
+                f"{self.path} is in use by {holder}. Wait for it, or choose another --run_dir"
             ) from None
-
-    def _holder(self) -> str:
-        try:
-            return "process {pid} on {host} since {since}".format(**files.read_json(self._process))
-        except (OSError, ValueError, LookupError):
-            return "another process"
 
     def _forget_process(self) -> None:
         with contextlib.suppress(OSError):
             self._process.unlink(missing_ok=True)
 
-    def _prepare(self, sources: dict[str, str]) -> None:
-        since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        files.write_json(self._process, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-        for part in self._parts:
-            part.mkdir(exist_ok=True)
-        for left in [*self.path.glob(LEFTOVERS), *(p for part in self._parts for p in part.rglob(LEFTOVERS))]:
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        if self.config != self.config_before:
-            files.write(self.flags, command_line.flagfile_text(self.config, sources))
-
 
 @contextlib.contextmanager
-def _os_errors_refused(doing: str) -> Iterator[None]:
+def _refused(what: str, advice: str, kinds: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise RunError(f"The run folder cannot be {doing}: {error}. Choose another --run_dir") from error
+    except kinds as error:
+        raise RunError(f"{what}: {error}. {advice}") from error
+
+
+def read_flags(path: pathlib.Path) -> Config:
+    """Reads a flags.txt; raises RunError if it cannot be used."""
+    with _refused(f"{path} cannot be used", RESTORE, (ConfigError,)):
+        return command_line.parse_file(path)[0]
 
 
 def checkpoints_in(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -234,9 +226,10 @@ def default_path(config: Config) -> pathlib.Path:
         value = getattr(config, field.name)
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
-    pictures = config.dataset.removeprefix(FOLDER)
-    named_folder = f"folder_{os.path.basename(os.path.abspath(files.user_path(pictures)))}"
-    dataset = config.dataset if pictures == config.dataset else named_folder
+    dataset = config.dataset
+    if dataset.startswith(FOLDER):
+        pictures = files.user_path(dataset.removeprefix(FOLDER))
+        dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 
 
@@ -254,29 +247,23 @@ def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], b
     Args:
         path: the file.
         what: its content in the error message.
-        checks: condition of each key that is there.
+        checks: condition of the value of each key, if the key is there.
 
     Raises:
         RunError: the file cannot be read or is damaged.
     """
     if not path.exists():
         return {}
-    try:
+    with _refused(f"The {what} cannot be read: {path}", RESTORE, DAMAGE):
         content = files.read_json(path)
         for key, valid in checks.items():
             if key in content and not valid(content[key]):
                 raise ValueError(f"invalid {key}")
         return content
-    except (OSError, ValueError) as error:
-        raise RunError(f"The {what} cannot be read: {path}: {error}. Restore a copy") from error
 
 
 def read_results(path: pathlib.Path) -> dict[str, Any]:
-    """Reads and validates a results.json; returns an empty object where the file is absent.
-
-    Raises:
-        RunError: the file cannot be read or is damaged.
-    """
+    """Reads and validates a results.json, as `read_json` does."""
     return read_json(path, "results", RESULTS)
 
 
@@ -305,34 +292,25 @@ RESULTS: dict[str, Callable[[Any], bool]] = {
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """Reads the rows of a metrics.csv by epoch; returns none where the file is absent.
-
-    Raises:
-        RunError: the file cannot be read or is damaged.
-    """
+    """Reads the rows of a metrics.csv by epoch, none where the file is absent; raises RunError if it is damaged."""
     if not path.exists():
         return []
-    try:
-        with open(files.regular(path), newline="", encoding="utf-8") as file:
-            rows = [_numbers(row) for row in csv.DictReader(file)]
-        return sorted(rows, key=lambda row: row["epoch"])
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"The metrics cannot be read: {path}: {error}. Restore a copy") from error
+    with (
+        _refused(f"The metrics cannot be read: {path}", RESTORE, DAMAGE),
+        open(files.regular(path), newline="", encoding="utf-8") as file,
+    ):
+        return sorted(map(_numbers, csv.DictReader(file)), key=lambda row: row["epoch"])
 
 
 def _numbers(row: dict[str, str]) -> dict[str, float]:
     if None in row or None in row.values():
         raise ValueError("a row has more or fewer cells than the header")
-    numbers = {name: _number(text) for name, text in row.items() if text != ""}
+    numbers = {name: float(text) for name, text in row.items() if text != ""}
     for name in NEEDED:
         if not math.isfinite(numbers.get(name, math.nan)):
             raise ValueError(f"a row has no {name}")
-    return numbers
-
-
-def _number(text: str) -> int | float:
-    number = float(text)
-    return int(text) if text.isdecimal() and math.isfinite(number) else number
+    whole = (name for name, value in numbers.items() if row[name].isdecimal() and math.isfinite(value))
+    return numbers | {name: int(row[name]) for name in whole}
 
 
 def best_row(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -18,16 +18,11 @@ from amr_tf.runtime.errors import KEPT, UserError, printable
 
 
 class Output(io.FileIO):
-    """Raw stream that never fails: after the first failed write everything is dropped.
+    """Raw stream that never fails: after the first failed write everything is dropped."""
 
-    Attributes:
-        failure: error of the first failed write, None without one.
-    """
-
-    failure: OSError | None = None
+    failure: OSError | None = None  # of the first failed write
 
     def write(self, data, /):
-        """Writes some or all of `data`; returns the number of bytes, as `io.RawIOBase` does."""
         try:
             return super().write(data)
         except OSError as error:
@@ -39,8 +34,7 @@ class Output(io.FileIO):
 class Text(io.TextIOWrapper):
     """Text stream in which control characters other than newline, tab and carriage return are replaced.
 
-    Attributes:
-        unfiltered: stream to the same place that passes all characters.
+    The attribute `unfiltered` is a stream to the same place that passes all characters.
     """
 
     def __init__(self, output: Output, encoding: str = "utf-8"):
@@ -62,11 +56,9 @@ def open_null(descriptor: int) -> None:
 
 
 class Console(rich.console.Console):
-    """Console on standard output. Escape sequences come from Rich alone, never from the text that is printed.
+    """Console on standard output, `pipe_width` columns wide where that is not a terminal.
 
-    Args:
-        pipe_width: columns where the output is not a terminal.
-        settings: of `rich.console.Console`.
+    Escape sequences come from Rich alone, never from the text that is printed.
     """
 
     def __init__(self, pipe_width: int | None = None, **settings: Any):
@@ -97,10 +89,7 @@ class LoggedConsole(Console):
 
     @contextlib.contextmanager
     def log_to(self, path: pathlib.Path) -> Iterator[None]:
-        """Appends to the file: time, command line, all lines, and the error that ends the block.
-
-        A file that cannot be written is ignored.
-        """
+        """Appends time, command line, all lines, and the error that ends the block. Failed writes are ignored."""
         try:
             self._log.file = file = Text(Output(path, "a"))
         except OSError:

@@ -49,16 +49,10 @@ def _number(text: str) -> int | float:
 
 
 def set_aside(path: pathlib.Path) -> pathlib.Path:
-    """Renames a damaged file or folder to `damaged_...`, so that its name is free and nothing is lost.
-
-    Raises:
-        OSError: the entry cannot be renamed.
-    """
-    first = path.with_name(f"damaged_{path.name}")
-    names = itertools.chain([first], (first.with_name(f"{first.name}.{n}") for n in itertools.count(2)))
-    kept = next(name for name in names if not name.exists())
-    os.rename(path, kept)
-    return kept
+    """Renames a damaged file or folder to `damaged_...`, so that its name is free and nothing is lost."""
+    endings = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
+    names = (path.with_name(f"damaged_{path.name}{ending}") for ending in endings)
+    return path.rename(next(name for name in names if not name.exists()))
 
 
 def user_path(text: str | os.PathLike[str]) -> pathlib.Path:
@@ -68,11 +62,7 @@ def user_path(text: str | os.PathLike[str]) -> pathlib.Path:
 
 @contextlib.contextmanager
 def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing that takes its name once it is complete and on the disk.
-
-    Raises:
-        OSError: the file cannot be written; the old content of `path` is unchanged.
-    """
+    """Opens a file for writing that takes its name, and replaces an old one, once it is complete and on the disk."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with _naming(path), open(temporary, "xb") as file:
@@ -86,11 +76,7 @@ def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder to fill that takes its name once everything in it is on the disk.
-
-    Raises:
-        OSError: a file cannot be written, or `path` exists; nothing is left behind.
-    """
+    """Makes a folder to fill that takes its name once everything in it is on the disk. An error deletes it."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.mkdir()

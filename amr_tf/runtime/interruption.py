@@ -11,17 +11,8 @@ from amr_tf.runtime.errors import Interrupted, UserError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _handled() -> list[signal.Signals]:
-    """Returns all signals, without SIGHUP where it is ignored, as with `nohup`."""
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
-
-
 def ignore_signals() -> None:
-    """Ignores further signals during shutdown, which takes TensorFlow about a second.
-
-    Complaints of TensorFlow's objects that a signal left half made are ignored, too.
-    """
+    """Ignores signals, and errors of objects that they left half made, during TensorFlow's shutdown."""
     sys.unraisablehook = lambda unraisable: None
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -44,7 +35,9 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         # Python runs signal handlers in the main thread, and only that thread can set them.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in _handled()}
+            self._before = {number: signal.getsignal(number) for number in SIGNALS}
+            if self._before[signal.SIGHUP] is signal.SIG_IGN:  # as with `nohup`
+                del self._before[signal.SIGHUP]
             self.listen()
         return self
 
@@ -72,14 +65,13 @@ class Interruption:
             raise self.interrupted("before its first step")
 
     def wanted(self, step: int, gather: Callable[[int], list[int]] = lambda number: [number]) -> bool:
-        """Returns whether the run should save and end after `step` steps.
+        """Returns true if the run should save and end after `step` steps.
 
         Args:
             step: number of steps, the same on all workers.
             gather: exchanges a number between all workers; a signal to one worker ends all of them.
         """
-        number = max(gather(self.signal or 0))  # a later signal waits for the next call
-        if number:
+        if number := max(gather(self.signal or 0)):  # a later signal waits for the next call
             self.signal = self.signal or signal.Signals(number)
         return number > 0 or step == self.stop_at
 

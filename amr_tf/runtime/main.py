@@ -54,7 +54,8 @@ class Command(Generic[Request]):
             print(f"{self.program}: interrupted before the work began", file=sys.stderr)
             return 130
         except Exception as error:
-            if not _is_out_of_memory(error):
+            tf: Any = sys.modules.get("tensorflow")
+            if not isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError) if tf else MemoryError):
                 raise
             refusal = UserError(
                 f"Out of memory. Received: {errors.one_line(error)}. Lower --batch_size or --depth."
@@ -65,8 +66,3 @@ class Command(Generic[Request]):
     def run(self) -> NoReturn:
         """Runs the command as the process's only work."""
         process.run(self.program, self)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    tf: Any = sys.modules.get("tensorflow")
-    return isinstance(error, MemoryError) or bool(tf and isinstance(error, tf.errors.ResourceExhaustedError))

@@ -48,11 +48,7 @@ def import_tensorflow() -> None:
 
 
 def temporary_folder() -> str:
-    """Returns the folder for temporary files.
-
-    Raises:
-        UserError: none of the usual folders can be written.
-    """
+    """Returns the folder for temporary files; raises UserError if none of the usual folders can be written."""
     try:
         return tempfile.gettempdir()
     except OSError as error:

@@ -3,12 +3,12 @@
 import datetime
 import math
 import time
-from collections.abc import Callable
 
 import keras
 import rich.console
 import rich.progress
 
+from amr_tf.config import Config
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError, RunFolder, best_row, write_rows
 from amr_tf.runtime import files
@@ -20,23 +20,13 @@ class Progress(keras.callbacks.Callback):
     """A progress bar with images/s and time left; without a terminal, at most one line per minute.
 
     Adds `images_per_second` to the logs: training steps alone, except those of the epoch's first call, which may
-    compile, unless it is the only one.
-
-    Args:
-        batch_size: images per step, over all replicas.
-        epoch_length: steps per epoch.
-        epochs: epochs of the whole run.
-        first_step: the step from which the run resumes.
-        console: prints the progress.
+    compile, unless it is the only one. The run has epochs of `epoch_length` steps and starts at `first_step`.
     """
 
-    def __init__(
-        self, batch_size: int, epoch_length: int, epochs: int, first_step: int, console: rich.console.Console
-    ):
+    def __init__(self, config: Config, epoch_length: int, first_step: int, console: rich.console.Console):
         super().__init__()
-        self.batch_size, self.epoch_length, self.epochs = batch_size, epoch_length, epochs
-        self.first_step, self.total, self.console = first_step, epochs * epoch_length, console
-        self.rate = math.nan
+        self.config, self.epoch_length, self.first_step = config, epoch_length, first_step
+        self.console, self.total, self.rate = console, config.epochs * epoch_length, math.nan
         self.bar = rich.progress.Progress(
             "{task.description}", rich.progress.BarColumn(), "{task.percentage:3.0f}%", "{task.fields[rate]}",
             rich.progress.TimeRemainingColumn(), "left", console=console, disable=not console.is_terminal,
@@ -49,7 +39,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.calls, self.images, self.seconds = epoch, 0, 0, 0.0
-        self.description = f"epoch {epoch + 1}/{self.epochs}"
+        self.description = f"epoch {epoch + 1}/{self.config.epochs}"
 
     def on_train_batch_begin(self, batch, logs=None):
         self.first_of_call, self.call_begin = batch, time.monotonic()
@@ -59,7 +49,7 @@ class Progress(keras.callbacks.Callback):
         self.calls += 1
         if self.calls == 2:
             self.images, self.seconds = 0, 0.0
-        self.images += (batch - self.first_of_call + 1) * self.batch_size
+        self.images += (batch - self.first_of_call + 1) * self.config.batch_size
         self.seconds += now - self.call_begin
         self.rate = self.images / self.seconds
         done = self.epoch * self.epoch_length + batch + 1
@@ -76,7 +66,7 @@ class Progress(keras.callbacks.Callback):
         if math.isfinite(self.rate):
             logs["images_per_second"] = self.rate
         is_due = self.console.is_terminal or time.monotonic() - self.last_line >= LINE_EVERY
-        if is_due or epoch + 1 == self.epochs:
+        if is_due or epoch + 1 == self.config.epochs:
             self.last_line = time.monotonic()
             self.console.print(
                 f"{self.description}  recon {logs['recon']:.4f}  probe {logs['probe_accuracy']:.1%} (train) "
@@ -97,37 +87,24 @@ class Results(keras.callbacks.Callback):
         run: the run's folder.
         about: the provenance of the results.
         rows: the rows of earlier epochs.
-        checkpoints: keep the best epoch's checkpoint.
-        warn: receives a line for the user when a damaged results.json is renamed.
+        checkpoints: keep the best epoch's checkpoint, and receive the warning that a damaged results.json is renamed.
     """
 
-    def __init__(
-        self,
-        run: RunFolder,
-        about: dict,
-        rows: list[dict],
-        checkpoints: Checkpoints,
-        warn: Callable[[str], None],
-    ):
+    def __init__(self, run: RunFolder, about: dict, rows: list[dict], checkpoints: Checkpoints):
         super().__init__()
-        self.run, self.about, self.rows, self.checkpoints, self.warn = run, about, rows, checkpoints, warn
+        self.run, self.about, self.rows, self.checkpoints = run, about, rows, checkpoints
         if rows:
             checkpoints.best_step = int(self.best()["step"])
 
     def on_train_begin(self, logs=None):
-        """Keeps the metrics that an evaluation of the run has added to results.json.
-
-        Raises:
-            RunError: results.json is damaged and cannot be renamed.
-        """
+        """Keeps the metrics that an evaluation of the run has added to results.json."""
         try:
             found = self.run.read_results()
         except RunError as error:
-            try:
-                kept = files.set_aside(self.run.results)
-            except OSError as failure:
-                raise RunError(f"The damaged results cannot be renamed: {failure}") from failure
-            self.warn(f"warning: {error.__cause__}: {self.run.results} is kept as {kept.name} and replaced")
+            kept = files.set_aside(self.run.results)
+            self.checkpoints.warn(
+                f"warning: {error.__cause__}: {self.run.results} is kept as {kept.name} and replaced"
+            )
             return
         self.about = self.about | {name: value for name, value in found.items() if name == "metrics"}
 

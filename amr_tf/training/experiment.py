@@ -25,7 +25,6 @@ from amr_tf.runtime import startup
 from amr_tf.runtime.console import LoggedConsole
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.training import callbacks, loop
-from amr_tf.training.pictures import Pictures
 from amr_tf.training.tensorboard import TensorBoard
 
 
@@ -47,16 +46,18 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         coordinator = Coordinator(strategy, cluster.this_task(config))
         interruption.listen()
         stack.enter_context(coordinator.handle_lost_workers(folder.newest_step, interruption))
-        quiet = not coordinator.task.is_chief
-        console = LoggedConsole(quiet=quiet)
+        console = LoggedConsole(quiet=not coordinator.task.is_chief)
         config.check_networks(config.image_width)
         sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
         coordinator.on_chief(folder.check)
         _print_settings(console, config, sources)
         splits = _load(config, coordinator)
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
-        coordinator.on_chief(lambda: _start(folder, splits, sources, stack))
-        coordinator.on_chief(lambda: stack.enter_context(console.log_to(folder.log)))
+        if coordinator.task.is_chief:
+            if folder.config_before:
+                data_record.check(folder.path, splits)
+            stack.enter_context(folder.started(sources, data_record.describe(splits)))
+            stack.enter_context(console.log_to(folder.log))
         with strategy.scope():
             spec = splits.train.spec
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
@@ -67,21 +68,8 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
     return folder.path
 
 
-def _start(folder: RunFolder, splits: data.Splits, sources: dict[str, str], stack) -> None:
-    """Locks the run folder, with a record of the data of a new run, which those of a resumed run must match."""
-    if folder.config_before:
-        data_record.check(folder.path, splits)
-    stack.enter_context(folder.started(sources))
-    if not folder.config_before:
-        data_record.write(folder.path, splits)
-
-
 def _load(config: Config, coordinator: Coordinator) -> data.Splits:
-    """Loads the data, on the chief first: the others use what it prepares in a shared `--data_dir`.
-
-    Raises:
-        ConfigError: the workers have different settings or data.
-    """
+    """Loads the data, on the chief first: the others use what it prepares in a shared `--data_dir`."""
     splits = coordinator.chief_first(lambda: data.load(config))
     examples = {name: len(part) for name, part in splits._asdict().items()}
     if not coordinator.all_equal(f"{config.hyperparameters()} {examples}"):
@@ -105,21 +93,18 @@ def _train(
     position = loop.Position.of(step, model.epoch_length, recorded)
     # An epoch that was recorded but whose checkpoint is missing is trained again.
     rows = [row for row in rows if row["epoch"] <= position.epoch]
-    results = callbacks.Results(folder, about, rows, saved, console.print)
+    results = callbacks.Results(folder, about, rows, saved)
     _print_start(console, config, splits, folder, position, step)
     if position.epoch >= config.epochs:
         return results
-    progress = callbacks.Progress(config.batch_size, model.epoch_length, config.epochs, step, console)
-    summaries = TensorBoard(folder.tensorboard, config, splits.validation, new_run=not resumed)
-    pictures = Pictures(folder, splits.validation, config.epochs)
-    watching: list[keras.callbacks.Callback] = [progress, pictures, summaries, results]
+    progress = callbacks.Progress(config, model.epoch_length, step, console)
+    summaries = TensorBoard(folder, splits.validation, new_run=not resumed)
+    watching = [progress, summaries, results] if coordinator.task.is_chief else []
     try:
-        own = coordinator.on_chief(lambda: watching) or []
-        loop.Loop(model, splits, saved, own, interruption, coordinator).run(position)
+        loop.Loop(model, splits, saved, watching, interruption).run(position)
     finally:
         progress.stop()
         summaries.close()
-        pictures.close()
     return results
 
 
@@ -138,8 +123,8 @@ def _print_settings(console, config: Config, sources: dict[str, str]) -> None:
 def _print_start(
     console, config: Config, splits: data.Splits, folder, position: loop.Position, step: int
 ) -> None:
-    train, validation, test = (f"{len(part):,}" for part in splits)
-    console.print(f"{splits.train.name}: {train} training, {validation} validation, {test} test examples")
+    sizes = "{:,} training, {:,} validation, {:,} test examples".format(*map(len, splits))
+    console.print(f"{splits.train.name}: {sizes}")
     console.print(f"run folder: {folder.path}")
     if position.epoch >= config.epochs:
         more = "; a larger --epochs continues it" if config.schedule == "constant" else ""
@@ -157,11 +142,9 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
         f"\nprobe accuracy: {best['val_probe_accuracy']:.2%} validation (best, epoch {int(best['epoch'])}), "
         f"{best['test_probe_accuracy']:.2%} test at that epoch"
     )
-    console.print(f"results:     {folder.results}")
-    console.print(f"picture:     {picture}")
     # The interpreter as the user typed it.
     words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
-    console.print(f"TensorBoard: {shlex.join(words)}")
+    console.print(f"results:     {folder.results}\npicture:     {picture}\nTensorBoard: {shlex.join(words)}")
 
 
 def _about(config: Config, sources: dict[str, str], splits: data.Splits, strategy) -> dict:
@@ -194,11 +177,10 @@ def _commit() -> str | None:
     here = pathlib.Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
-    try:
-        found = subprocess.run(
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        found = subprocess.check_output(
             ["git", "rev-parse", "HEAD"],  # noqa: S607 (the git of the user's PATH)
-            cwd=here, capture_output=True, text=True, check=False,
+            cwd=here, text=True, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    except OSError:
-        return None
-    return found.stdout.strip() or None
+        return found.strip()
+    return None

@@ -1,13 +1,10 @@
-"""The training loop: steps, evaluations and checkpoints, starting at any step of any epoch.
-
-Keras's `fit` starts at the beginning of an epoch, a resumed run where it stopped. This loop is built around the model's
-own compiled steps and Keras's callbacks.
+"""The training loop, which starts at any step of an epoch. Keras's `fit` starts at the beginning of one.
 
 An epoch consists of its steps, a checkpoint, the evaluation and the callbacks that record it. If the process dies, only
 the work since the last checkpoint and an unfinished evaluation are repeated.
 """
 
-import contextlib
+import functools
 import math
 import time
 from typing import Any, NamedTuple
@@ -17,7 +14,6 @@ import tensorflow as tf
 
 from amr_tf import data
 from amr_tf.data import pipeline
-from amr_tf.distributed.coordination import Coordinator
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError
 from amr_tf.runtime.errors import DivergedError, one_line
@@ -45,16 +41,12 @@ class Position(NamedTuple):
 
 
 class Loop:
-    """Trains a model to the end of its last epoch.
+    """Trains a model to the end of its last epoch. All workers take as many steps per call, save and stop together.
 
     Args:
         model: the restored model, with its `epoch_length`.
-        splits: the data.
-        checkpoints: save the model.
-        callbacks: `on_epoch_end` receives the means over the epoch, and those of the other splits with the prefixes
-            `val_` and `test_`; each callback may add to them for the following ones.
-        interruption: requests to save and stop.
-        coordinator: of the workers, which take as many steps per call, save and stop together.
+        callbacks: of Keras. `on_epoch_end` receives the means over the epoch, and those of the other splits with the
+            prefixes `val_` and `test_`; each callback may add to them for the following ones.
     """
 
     def __init__(
@@ -62,12 +54,12 @@ class Loop:
         model,
         splits: data.Splits,
         checkpoints: Checkpoints,
-        callbacks: list[keras.callbacks.Callback],
+        callbacks: list,
         interruption: Interruption,
-        coordinator: Coordinator,
     ):
         self.model, self.config, self.splits = model, model.config, splits
-        self.checkpoints, self.interruption, self.coordinator = checkpoints, interruption, coordinator
+        self.checkpoints, self.interruption = checkpoints, interruption
+        self.coordinator = checkpoints.coordinator
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=model)
         self.step = int(model.step.numpy())
         self.last_save = time.monotonic()
@@ -82,8 +74,7 @@ class Loop:
             Interrupted: a signal or `stop_at` stopped the run, which is saved.
             RunError: a file of the run folder cannot be written.
         """
-        with _writing():
-            self.callbacks.on_train_begin()
+        self._call("on_train_begin")
         batches, done = self._batches(), position.done
         for epoch in range(position.epoch, self.config.epochs):
             if not done:
@@ -95,24 +86,33 @@ class Loop:
             logs |= self._evaluate()
             self._refuse_diverged(logs)
             logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
-            with _writing():
-                self.callbacks.on_epoch_end(epoch, logs)
+            self._call("on_epoch_end", epoch, logs)
             if epoch + 1 < self.config.epochs:
                 self._stop_if_wanted()
             done = 0
         self.callbacks.on_train_end()
+
+    def _call(self, event: str, *arguments) -> None:
+        """Calls the callbacks, and reports on one line that the run folder cannot be written."""
+        try:
+            getattr(self.callbacks, event)(*arguments)
+        except (OSError, tf.errors.OpError) as error:
+            if "OOM when allocating" in str(error):  # from the pictures, which run the model
+                raise
+            raise RunError(
+                f"The run folder cannot be written. Received: {one_line(error)}. Free some space or fix the "
+                "permissions, and resume with the same command."
+            ) from error
 
     def _batches(self):
         """Returns an iterator of training batches from the model's step on, each shared among the replicas."""
         config, train = self.config, self.splits.train
         supervised = self.model.needs_attributes
         if config.device_data:
-            self.model.held_examples = pipeline.make_reader(train, supervised, held_on())
+            device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"  # which takes the steps
+            self.model.held_examples = pipeline.make_reader(train, supervised, device)
             return iter(pipeline.row_batches(train, config.batch_size, config.seed, self.step))
-
-        def of(shard: pipeline.Shard) -> tf.data.Dataset:
-            return pipeline.batches(train, config.batch_size, config.seed, self.step, supervised, shard)
-
+        of = functools.partial(pipeline.batches, train, config.batch_size, config.seed, self.step, supervised)
         return iter(pipeline.sharded(self.model.distribute_strategy, of))
 
     def _ordered(self, arrays: data.Arrays) -> tuple[Any, int]:
@@ -132,8 +132,7 @@ class Loop:
         length = self.model.epoch_length
         logs = _floats(self.model.get_metrics_result())
         while done < length:
-            with _writing():
-                self.callbacks.on_train_batch_begin(done)
+            self._call("on_train_batch_begin", done)
             steps, begin = min(self._steps_per_call(), length - done), time.monotonic()
             logs = _floats(train(batches, steps))
             if self.interruption.stepping:  # not the first call, which compiles
@@ -141,12 +140,12 @@ class Loop:
             self.interruption.stepping = True
             self._refuse_diverged(logs)
             self.step, done = self.step + steps, done + steps
-            with _writing():
-                self.callbacks.on_train_batch_end(done - 1, logs)
+            self._call("on_train_batch_end", done - 1, logs)
             if done < length:
                 # Evaluated once: a signal between two evaluations would stop the run without saving.
                 stop = self.interruption.wanted(self.step, self.coordinator.all_gather)
-                if stop or self.coordinator.broadcast(self._is_old()):
+                is_old = time.monotonic() - self.last_save >= 60 * self.config.checkpoint_minutes
+                if stop or self.coordinator.broadcast(is_old):
                     self._save()
                 if stop:
                     self._stop()
@@ -181,9 +180,6 @@ class Loop:
         self.checkpoints.save()
         self.last_save = time.monotonic()
 
-    def _is_old(self) -> bool:
-        return time.monotonic() - self.last_save >= 60 * self.config.checkpoint_minutes
-
     def _stop_if_wanted(self) -> None:
         """Stops the run if that is wanted. The step must be saved."""
         if self.interruption.wanted(self.step, self.coordinator.all_gather):
@@ -194,33 +190,13 @@ class Loop:
         raise self.interruption.interrupted(f"at step {self.step:,} of {total:,}, which is saved")
 
     def _refuse_diverged(self, logs: Logs) -> None:
-        broken = [name for name, value in logs.items() if not math.isfinite(value)]
-        if broken:
+        if broken := [name for name, value in logs.items() if not math.isfinite(value)]:
             # A call of several steps ends at the step that diverged.
             step = int(self.model.step.numpy())
             raise DivergedError(
                 f"Training diverged at step {step:,}: {', '.join(broken)} no longer finite. Earlier checkpoints are "
                 "kept: try a lower --learning_rate in another --run_dir."
             )
-
-
-def held_on() -> str:
-    """Returns the device on which `--device_data` keeps the training examples: the one that takes the steps."""
-    return "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
-
-
-@contextlib.contextmanager
-def _writing():
-    """Reports on one line that the run folder cannot be written."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        if "OOM when allocating" in str(error):  # from the pictures, which run the model
-            raise
-        raise RunError(
-            f"The run folder cannot be written. Received: {one_line(error)}. Free some space or fix the permissions, "
-            "and resume with the same command."
-        ) from error
 
 
 def _floats(logs: dict[str, tf.Tensor]) -> Logs:

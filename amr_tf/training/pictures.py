@@ -1,17 +1,13 @@
-"""Pictures of a model during training, of the same examples and random numbers each time: PNG files and TensorBoard."""
+"""Pictures of a model during training, of the same examples and random numbers each time."""
 
-import functools
 import math
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.data import Arrays, pixels
+from amr_tf.data import pixels
 from amr_tf.mixing import mix
 from amr_tf.plotting import canvas, charts
-from amr_tf.runs.folder import RunFolder
-from amr_tf.runtime import files
 
 COLUMNS = 12  # examples in a picture of reconstructions or mixes
 POINTS = 1000  # points in a scatter plot
@@ -57,42 +53,6 @@ def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
 def is_drawn(epoch: int, epochs: int) -> bool:
     """Returns True for the drawn ones of the epochs 0 .. epochs - 1: MOST_EPOCHS evenly spaced ones, and the last."""
     return (epoch + 1) % math.ceil(epochs / MOST_EPOCHS) == 0 or epoch + 1 == epochs
-
-
-class Pictures(keras.callbacks.Callback):
-    """Callback that draws validation examples at the end of an epoch, as PNG files and for TensorBoard.
-
-    Call `close` at the end, also after an error: Keras then calls no `on_train_end`.
-
-    Args:
-        run: folder of `images/epoch_00001_<name>.png` and `tensorboard/images`.
-        validation: the validation split.
-        epochs: number of epochs of the whole run.
-    """
-
-    def __init__(self, run: RunFolder, validation: Arrays, epochs: int):
-        super().__init__()
-        self.run, self.epochs = run, epochs
-        self.examples = validation.images[: max(COLUMNS, POINTS)]
-
-    @functools.cached_property
-    def writer(self) -> tf.summary.SummaryWriter:
-        """Writer made with the first picture, since it creates its file at once."""
-        return tf.summary.create_file_writer(str(self.run.tensorboard / "images"))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not is_drawn(epoch, self.epochs):
-            return
-        step = int(self.model.step.numpy())
-        for name, picture in draw(self.model, self.examples).items():
-            files.write(self.run.images / f"epoch_{epoch + 1:05d}_{name}.png", canvas.png(picture))
-            with self.writer.as_default():
-                tf.summary.image(f"pictures/{name}", picture[None], step=step, description=DESCRIPTIONS[name])
-
-    def close(self) -> None:
-        """Closes the file of events."""
-        if "writer" in vars(self):
-            self.writer.close()
 
 
 def _mixes(model, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:

@@ -19,15 +19,8 @@ STOP_AT = 2
 def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> None:
     """Trains two steps, stops, resumes to the end, evaluates, and deletes the run.
 
-    Networks and batches keep their size; `data.load` loads a few hundred examples of each split.
-
-    Args:
-        train: called with a Config, the sources and perhaps `stop_at`.
-        config: the command's settings, with `smoke` set.
-        sources: the source of each value by field name.
-
-    Raises:
-        UserError: the command is invalid.
+    Networks and batches keep their size; `data.load` loads a few hundred examples of each split. `train` receives
+    a Config, the sources of its values, and `stop_at` at the first call.
     """
     begin = time.monotonic()
     with (
@@ -44,5 +37,6 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
                 raise
             print(f"smoke: {interrupted}")
         train(config, sources)
-    seconds = time.monotonic() - begin
-    print(f"smoke: trained, saved, resumed and evaluated in {seconds:.0f} s; nothing is kept")
+    print(
+        f"smoke: trained, saved, resumed and evaluated in {time.monotonic() - begin:.0f} s; nothing is kept"
+    )

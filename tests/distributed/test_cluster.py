@@ -16,7 +16,6 @@ import time
 import numpy as np
 import pytest
 
-from amr_tf import train
 from amr_tf.config import Config, ConfigError
 from amr_tf.distributed import cluster
 from amr_tf.distributed.strategy import make_strategy, slurm_task
@@ -24,6 +23,7 @@ from tests.reliability.faults.harness import ROOT, tf_configs
 
 CONFIG = Config(strategy="multiworker")
 TWO = ["a:1", "b:2"]
+WORKERS, FOUR = ("--strategy=multiworker",), ("--strategy=mirrored", "--cpu_devices=4")
 SLURM_STEP = {
     "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "5", "SLURM_STEP_NODELIST": "gpu[1-2],x7",
     "SLURM_STEP_TASKS_PER_NODE": "2(x2),1", "SLURM_JOB_ID": "41",
@@ -161,15 +161,6 @@ def test_make_strategy_unshared_batch_is_refused_at_once(monkeypatch):
         make_strategy(Config(strategy="multiworker", batch_size=7))
 
 
-def test_train_command_invalid_tf_config_is_one_line(monkeypatch, capsys):
-    monkeypatch.setenv("TF_CONFIG", "{")
-    assert train.main(["--strategy=multiworker"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("amr_tf.train: TF_CONFIG ")
-    assert err.count("\n") == 1
-
-
 def test_slurm_task_has_the_addresses_of_the_step(monkeypatch):
     """TensorFlow's resolver needs help without GPUs; the ports depend on the job."""
     for name, value in SLURM_STEP.items():
@@ -216,28 +207,46 @@ def one_device(tmp_path_factory):
     return found
 
 
-@pytest.mark.soak
-def test_training_on_four_devices_equals_one(one_device, tmp_path):
-    """Two devices, and all ways to run a step: test_strategy.py."""
-    (found,) = replay(tmp_path, "four", "--strategy=mirrored", "--cpu_devices=4", "--update_g_every=1")
-    assert_like(found, one_device(1))
-    assert_draws_differ([found], 4)
+def tf_config_environments(count):
+    return [{"TF_CONFIG": text} for text in tf_configs(count)]
+
+
+def slurm_of_one():
+    host = socket.gethostname()
+    values = ("0", "1", host, "1", "1", host)
+    return [dict(zip([*cluster.SLURM, "SLURM_JOB_ID", "SLURMD_NODENAME"], values, strict=True))]
 
 
 @pytest.mark.parametrize(
-    ("count", "update_g_every"),
-    [pytest.param(2, 3, marks=pytest.mark.slow), pytest.param(3, 1, marks=pytest.mark.soak)],
+    ("environments", "flags", "replicas"),
+    [
+        pytest.param(lambda: tf_config_environments(2), WORKERS, 2, marks=pytest.mark.slow, id="2 workers"),
+        pytest.param(slurm_of_one, WORKERS, 1, marks=pytest.mark.slow, id="slurm"),
+        pytest.param(lambda: tf_config_environments(3), WORKERS, 3, marks=pytest.mark.soak, id="3 workers"),
+        pytest.param(lambda: [{}], FOUR, 4, marks=pytest.mark.soak, id="4 devices"),
+    ],
 )
-def test_training_on_workers_equals_one_device(one_device, tmp_path, count, update_g_every):
-    """Losses of each step, the evaluation and all weights; each worker reads its own share of the real batches."""
-    flags = ("--strategy=multiworker", f"--update_g_every={update_g_every}")
-    environments = [{"TF_CONFIG": text} for text in tf_configs(count)]
-    found = replay(tmp_path, "worker", *flags, environments=environments)
-    assert_like(found[0], one_device(update_g_every))
-    for name in found[0]:  # between the workers there is no rounding
-        if not name.startswith("drawn/"):
-            np.testing.assert_array_equal(found[0][name], found[-1][name], err_msg=name)
-    assert_draws_differ(found, count)
+def test_training_on_replicas_equals_one_device(one_device, tmp_path, environments, flags, replicas):
+    """Losses of each step, the evaluation and all weights; each worker reads its own share of the real batches.
+
+    Two devices, and all ways to run a step: test_strategy.py.
+    """
+    update_g_every = 3 if replicas == 2 else 1
+    flags = (*flags, f"--update_g_every={update_g_every}")
+    found, expected = (
+        replay(tmp_path, "worker", *flags, environments=environments()),
+        one_device(update_g_every),
+    )
+    assert set(expected.files) <= set(found[0].files)
+    for name in found[0].files:
+        if name.startswith("drawn/"):
+            continue
+        if name in expected.files:
+            np.testing.assert_allclose(found[0][name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+        # Between the workers there is no rounding.
+        np.testing.assert_array_equal(found[0][name], found[-1][name], err_msg=name)
+    drawn = [one[name] for one in found for name in one.files if name.startswith("drawn/")]
+    assert len(drawn) == len({tuple(values) for values in drawn}) == replicas
     assert len(list(tmp_path.glob("step_*"))) == 1
 
 
@@ -248,35 +257,9 @@ def test_training_supervised_workers_stay_equal(tmp_path):
         "--strategy=multiworker", "--dataset=shapes", "--train_examples=500", "--arch=amr_fixed", "--latent=32",
         "--model=amr_supervised", "--update_g_every=1",
     )  # fmt: skip
-    environments = [{"TF_CONFIG": text} for text in tf_configs(2)]
-    first, second = replay(tmp_path, "worker", *flags, environments=environments)
+    first, second = replay(tmp_path, "worker", *flags, environments=tf_config_environments(2))
     names = [name for name in first.files if not name.startswith("drawn/")]
     assert [name for name in names if "class_mixer" in name]
     for name in names:
         assert np.isfinite(first[name]).all(), name
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
-
-
-@pytest.mark.slow
-def test_training_in_slurm_equals_one_device(one_device, tmp_path):
-    host = socket.gethostname()
-    step = {
-        "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NODELIST": host, "SLURMD_NODENAME": host,
-        "SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_JOB_ID": "1",
-    }  # fmt: skip
-    flags = ("--strategy=multiworker", "--update_g_every=1")
-    (found,) = replay(tmp_path, "slurm", *flags, environments=[step])
-    assert_like(found, one_device(1))
-
-
-def assert_like(found, expected):
-    assert set(expected.files) <= set(found.files)
-    for name in expected.files:
-        if not name.startswith("drawn/"):
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
-
-
-def assert_draws_differ(found, replicas):
-    drawn = [one[name] for one in found for name in one.files if name.startswith("drawn/")]
-    assert len(drawn) == replicas
-    assert len({tuple(values) for values in drawn}) == replicas

@@ -33,7 +33,6 @@ def test_coordinator_alone_is_local():
     alone = Coordinator()
     assert alone.all_gather(5) == [5]
     assert alone.broadcast(5) == 5
-    assert (alone.any(True), alone.any(False)) == (True, False)
     assert alone.all_equal("text")
     assert alone.on_chief(lambda: 7) == alone.chief_first(lambda: 7) == 7
 

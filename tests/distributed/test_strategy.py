@@ -54,9 +54,15 @@ def copies(model, value):
     return [one.numpy() for one in model.distribute_strategy.experimental_local_results(value)]
 
 
-def differences(one, two):
-    """The absolute differences of all weights."""
-    return np.concatenate([np.abs(a - b).ravel() for a, b in zip(one, two, strict=True)])
+def trained_twice(y=LABELS, steps=10, **settings):
+    """Trains on one device and on two; returns the logs of both, and the absolute differences of all weights."""
+    results = []
+    for replicas in (1, 2):
+        model = build(replicas, weight_decay=0.01, **settings)
+        model.mixer = SHARES
+        results.append(train(model, steps, y))
+    (one_logs, one), (two_logs, two) = results
+    return one_logs, two_logs, np.concatenate([np.abs(a - b).ravel() for a, b in zip(one, two, strict=True)])
 
 
 @pytest.mark.parametrize(
@@ -71,17 +77,11 @@ def differences(one, two):
 )
 def test_two_replicas_with_the_same_draws_equal_one_device(settings):
     """Losses, gradient norms and weights after 10 steps; weight decay on, the generator every third step."""
-    results = []
-    for replicas in (1, 2):
-        model = build(replicas, weight_decay=0.01, **settings)
-        model.mixer = SHARES
-        results.append(train(model))
-    (one_logs, one_weights), (two_logs, two_weights) = results
+    one_logs, two_logs, found = trained_twice(**settings)
     for step, (one, two) in enumerate(zip(one_logs, two_logs, strict=True)):
         assert one.keys() == two.keys()
         for name in one:
             assert two[name] == pytest.approx(one[name], rel=2e-4, abs=1e-6), (step, name)
-    found = differences(one_weights, two_weights)
     assert np.mean(found) < 1e-6
     # Adam's first step is the sign of the gradient, which rounding decides where the gradient is almost 0.
     assert np.mean(found > 1e-5) < 0.01
@@ -237,16 +237,11 @@ def test_supervised_mixing_on_two_replicas_equals_one_device():
     attributes = np.tile(np.float32([1, 0, 1]), (10, BATCH, 1))
     weights = np.tile(np.linspace(0.5, 1.5, BATCH, dtype=np.float32), (10, 1))
     y = {"label": LABELS, "attributes": attributes, "weight": weights}
-    supervised = {"mixer": "supervised", "mask_gradient": "soft", "beta": 0.5, "weight_decay": 0.01}
-    results = []
-    for replicas in (1, 2):
-        model = build(replicas, attributes=3, **supervised)
-        model.mixer = SHARES
-        results.append(train(model, steps=6, y=y))
-    (one_logs, one_weights), (two_logs, two_weights) = results
+    supervised = {"mixer": "supervised", "mask_gradient": "soft", "beta": 0.5, "attributes": 3}
+    one_logs, two_logs, found = trained_twice(y, 6, **supervised)
     for name, value in one_logs[-1].items():
         assert two_logs[-1][name] == pytest.approx(value, rel=5e-4, abs=1e-6), name
-    assert np.mean(differences(one_weights, two_weights) > 1e-5) < 0.02
+    assert np.mean(found > 1e-5) < 0.02
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from amr_tf import data
 from amr_tf.config import Config
 from amr_tf.runs import data_record
 from amr_tf.runs.folder import RunError
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError
 
 
@@ -31,7 +32,7 @@ def load(pictures):
 def run(pictures, tmp_path):
     """A run folder with the record of the pictures."""
     (tmp_path / "run").mkdir()
-    data_record.write(tmp_path / "run", load(pictures))
+    files.write_json(tmp_path / "run" / "data.json", data_record.describe(load(pictures)))
     return tmp_path / "run"
 
 

@@ -36,10 +36,14 @@ def test_check_flags_of_the_user_are_foreign(tmp_path):
     """Without a checkpoint, a folder with a run's own flags.txt is reused."""
     folder = RunFolder(Config(run_dir=str(tmp_path)))
     folder.flags.write_text("# my notes\n--dataset=lines\n")
-    (tmp_path / "thesis.txt").write_text("mine")
+    folder.tensorboard.mkdir()
+    mine = [tmp_path / name for name in (".mine.tmp", "tensorboard/events.out.tfevents.1", "thesis.txt")]
+    for path in mine:
+        path.write_text("mine")
     for act in (folder.check, lambda: folder.started({}).__enter__()):
-        with pytest.raises(RunError, match=r"other files and no run.*flags\.txt, thesis\.txt"):
+        with pytest.raises(RunError, match=r"other files and no run.*flags\.txt, tensorboard, thesis\.txt"):
             act()
+    assert all(path.exists() for path in mine)
     assert folder.flags.read_text().startswith("# my notes")
     folder.flags.write_text(command_line.flagfile_text(folder.config, {}))
     folder.check()
@@ -60,6 +64,7 @@ def test_check_resumes_in_a_folder_of_any_name(tmp_path, monkeypatch, name):
     ("made", "message"),
     [
         ("metrics.csv", r"no checkpoint to resume from. Received: metrics\.csv"),
+        ("results.json", r"no checkpoint to resume from. Received: results\.json"),
         ("checkpoints/damaged_step_0000000001/x", "no checkpoint to resume from. Received: damaged_step_0"),
         ("checkpoints/step_0000000001/x", r"checkpoints without a flags\.txt"),
     ],
@@ -76,6 +81,8 @@ def test_write_replaces_whole_files_or_nothing(tmp_path, monkeypatch):
     files.write(path, "old")
     files.write(path, b"new")
     assert path.read_text() == "new"
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(path, {"loss": float("nan")})
 
     def fail(*_):
         raise OSError("no space left")
@@ -85,12 +92,6 @@ def test_write_replaces_whole_files_or_nothing(tmp_path, monkeypatch):
         files.write(path, "newer")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_write_json_nan_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        files.write_json(tmp_path / "x.json", {"loss": float("nan")})
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_os_errors_without_a_name_name_the_file():

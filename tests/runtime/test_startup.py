@@ -1,5 +1,7 @@
 """Number of threads of an operation on the CPU."""
 
+import contextlib
+
 import pytest
 
 from amr_tf.runtime import startup
@@ -18,9 +20,7 @@ def test_threads_default_is_half_of_the_cores(monkeypatch, cores, threads):
 def test_threads_are_those_set_or_refused(monkeypatch, threads):
     """TensorFlow would abort the process at a negative number."""
     monkeypatch.setattr(startup.os, "environ", {startup.QUIET: "3", startup.THREADS: threads})
-    if threads == "7":
+    refused = pytest.raises(UserError, match=f"^{startup.THREADS} must be .* Received: '{threads}'$")
+    with contextlib.nullcontext() if threads == "7" else refused:
         startup.import_tensorflow()
-        assert startup.os.environ[startup.THREADS] == threads
-        return
-    with pytest.raises(UserError, match=f"^{startup.THREADS} must be .* Received: '{threads}'$"):
-        startup.import_tensorflow()
+    assert startup.os.environ[startup.THREADS] == threads

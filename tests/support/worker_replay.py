@@ -56,7 +56,7 @@ def main(folder: pathlib.Path, name: str, flags: list[str]) -> None:
         found[f"drawn/{number}"] = drawn
     model.mixer = Shares(BATCH, WIDEST, np.random.default_rng(0))
     saved = Checkpoints(folder, model, print, coordinator)
-    loop.Loop(model, splits, saved, [Notes()], Interruption(), coordinator).run(loop.Position(0, 0))
+    loop.Loop(model, splits, saved, [Notes()], Interruption()).run(loop.Position(0, 0))
     found |= {"rows": np.array(rows)} | {f"weights/{v.path}": v.numpy() for v in model.weights}
     np.savez(folder / f"{name}.npz", **found)
 

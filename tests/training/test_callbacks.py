@@ -1,6 +1,7 @@
 """The files written after an epoch, their order, and the speed."""
 
 import json
+import types
 
 import keras
 import pytest
@@ -10,31 +11,6 @@ from amr_tf.config import Config
 from amr_tf.runs.folder import RunFolder, read_rows
 from amr_tf.runtime.errors import one_line
 from amr_tf.training import callbacks
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self, monkeypatch):
-        self.now = 0.0
-        monkeypatch.setattr(callbacks.time, "monotonic", lambda: self.now)
-
-
-def images_per_second(clock, calls, steps_a_call=1, between=0.0):
-    """Returns the speed of an epoch whose calls took these seconds, with other work in between."""
-    console = rich.console.Console(quiet=True)
-    length = len(calls) * steps_a_call
-    progress = callbacks.Progress(10, length, epochs=1, first_step=0, console=console)
-    progress.on_train_begin()
-    progress.on_epoch_begin(0)
-    for number, seconds in enumerate(calls):
-        progress.on_train_batch_begin(number * steps_a_call)
-        clock.now += seconds
-        progress.on_train_batch_end((number + 1) * steps_a_call - 1)
-        clock.now += between
-    logs = {"recon": 0.0, "probe_accuracy": 0.0, "val_probe_accuracy": 0.0}
-    progress.on_epoch_end(0, logs)
-    return logs["images_per_second"]
 
 
 @pytest.mark.parametrize(
@@ -47,11 +23,21 @@ def images_per_second(clock, calls, steps_a_call=1, between=0.0):
     ],
 )
 def test_progress_speed_is_that_of_the_steps_alone(monkeypatch, calls, steps_a_call, between, expected):
-    assert images_per_second(Clock(monkeypatch), calls, steps_a_call, between) == pytest.approx(expected)
-
-
-class Checkpoints:
-    best_step = 0
+    """The calls of an epoch took these seconds, with other work in between."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock.now)
+    console, length = rich.console.Console(quiet=True), len(calls) * steps_a_call
+    progress = callbacks.Progress(Config(batch_size=10, epochs=1), length, first_step=0, console=console)
+    progress.on_train_begin()
+    progress.on_epoch_begin(0)
+    for number, seconds in enumerate(calls):
+        progress.on_train_batch_begin(number * steps_a_call)
+        clock.now += seconds
+        progress.on_train_batch_end((number + 1) * steps_a_call - 1)
+        clock.now += between
+    logs = {"recon": 0.0, "probe_accuracy": 0.0, "val_probe_accuracy": 0.0}
+    progress.on_epoch_end(0, logs)
+    assert logs["images_per_second"] == pytest.approx(expected)
 
 
 def row(epoch, accuracy):
@@ -72,15 +58,19 @@ def warnings():
 def results(tmp_path, warnings):
     """Results of a run after one epoch."""
     folder = RunFolder(Config(run_dir=str(tmp_path)))
-    written = callbacks.Results(folder, {}, [row(1, 0.5)], Checkpoints(), warnings.append)
+    saved = types.SimpleNamespace(best_step=0, warn=warnings.append)
+    written = callbacks.Results(folder, {}, [row(1, 0.5)], saved)
     written.set_model(type("Model", (), {"step": keras.Variable(8, dtype="int64")}))
     return written
 
 
-def test_results_best_step_is_that_of_the_best_validation(results):
+def test_results_are_those_of_the_best_validation(results):
     assert results.checkpoints.best_step == 4
     results.on_epoch_end(1, accuracies(0.5))
     assert results.checkpoints.best_step == 4, "the first of equals"
+    found = json.loads(results.run.results.read_text())
+    assert (found["best"]["epoch"], found["last"]["epoch"]) == (1, 2)
+    assert read_rows(results.run.metrics) == [row(1, 0.5), row(2, 0.5)]
     results.on_epoch_end(1, accuracies(0.6))
     assert results.checkpoints.best_step == 8
 
@@ -95,13 +85,6 @@ def test_results_row_is_written_after_the_results(results, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         results.on_epoch_end(1, accuracies(0.6))
     assert not results.run.metrics.exists()
-
-
-def test_results_contain_the_best_and_the_last_epoch(results):
-    results.on_epoch_end(1, accuracies(0.4))
-    found = json.loads(results.run.results.read_text())
-    assert (found["best"]["epoch"], found["last"]["epoch"]) == (1, 2)
-    assert read_rows(results.run.metrics) == [row(1, 0.5), row(2, 0.4)]
 
 
 def test_results_keep_metrics_of_an_evaluation(results, warnings):

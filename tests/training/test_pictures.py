@@ -1,21 +1,14 @@
 """Pictures of a model show their subject, are the same for the same weights, and do not fill the disk."""
 
-import contextlib
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from amr_tf.config import Config
-from amr_tf.data import Arrays, pixels
-from amr_tf.data.catalog import LINES
+from amr_tf.data import pixels
 from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
 from amr_tf.plotting import canvas, charts
-from amr_tf.runs.folder import RunFolder
 from amr_tf.training import pictures
 
 SIZE, GAP, SCALE = 32, canvas.GAP, 2
@@ -153,41 +146,3 @@ def test_a_long_run_draws_a_hundred_epochs_and_the_last(epochs):
     assert chosen[-1] == epochs - 1
     assert min(epochs, 50) <= len(chosen) <= 101
     assert len(set(np.diff(chosen[:-1]))) <= 1, "evenly spaced"
-
-
-def test_callback_writes_the_same_pictures_for_tensorboard(model, tmp_path):
-    """150 epochs: every second one is drawn. TensorBoard gets the model's step, not the epoch."""
-    run = RunFolder(Config(run_dir=str(tmp_path / "run")))
-    run.images.mkdir(parents=True)
-    validation = Arrays(EXAMPLES, np.zeros(len(EXAMPLES), np.int64), LINES)
-    callback = pictures.Pictures(run, validation, epochs=150)
-    callback.set_model(model)
-    with contextlib.closing(callback):
-        for epoch in range(4):
-            model.step.assign(10 * (epoch + 1))
-            callback.on_epoch_end(epoch, {})
-    model.step.assign(0)
-    names = ("interpolations", "mixes", "reconstructions")
-    files = sorted(path.name for path in run.images.iterdir())
-    assert files == [f"epoch_0000{number}_{name}.png" for number in (2, 4) for name in names]
-
-    events = EventAccumulator(str(run.tensorboard / "images"), size_guidance={"tensors": 0})
-    events.Reload()
-    assert sorted(events.Tags()["tensors"]) == [f"pictures/{name}" for name in names]
-    for name in names:
-        first, second = events.Tensors(f"pictures/{name}")
-        assert (first.step, second.step) == (20, 40)
-        assert events.SummaryMetadata(f"pictures/{name}").summary_description == pictures.DESCRIPTIONS[name]
-        width, height, png = second.tensor_proto.string_val
-        shown = tf.io.decode_png(png).numpy()
-        assert shown.shape == (int(height), int(width), 3)
-        written = np.asarray(Image.open(run.images / f"epoch_00004_{name}.png"))
-        np.testing.assert_array_equal(shown, written)
-
-
-def test_a_run_without_pictures_leaves_no_file_of_events(tmp_path):
-    """The file of events is made with the first picture: a new run deletes earlier files."""
-    run = RunFolder(Config(run_dir=str(tmp_path / "run")))
-    validation = Arrays(EXAMPLES, np.zeros(len(EXAMPLES), np.int64), LINES)
-    pictures.Pictures(run, validation, epochs=1000).close()
-    assert not list(pathlib.Path(tmp_path).rglob("events*"))

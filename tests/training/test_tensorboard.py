@@ -19,9 +19,10 @@ from amr_tf.data import Arrays, pixels
 from amr_tf.data.catalog import LINES, SPIRAL
 from amr_tf.models.build import build_model
 from amr_tf.registry import MODELS
-from amr_tf.training import tensorboard
+from amr_tf.runs.folder import RunFolder
+from amr_tf.training import pictures, tensorboard
 
-TINY = {"arch": "acai", "depth": 2, "latent": 2, "latent_width": 16, "batch_size": 8}
+TINY = {"arch": "acai", "depth": 2, "latent": 2, "latent_width": 16, "batch_size": 8, "epochs": 150}
 EXAMPLES = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 1), np.uint8)
 VALIDATION = Arrays(EXAMPLES, np.arange(30) % 10, LINES)
 LOGS = {
@@ -39,12 +40,21 @@ def build(**settings):
     return build_model(Config(**(TINY | settings)), (32, 32, 1), 10)
 
 
-def write(folder, model, config, logs, steps, new_run=True):
-    """What a run writes whose epochs end after `steps`."""
-    callback = tensorboard.TensorBoard(folder, config, VALIDATION, new_run)
+@contextlib.contextmanager
+def started(run_dir, model, new_run=False, **settings):
+    """The callback of a run. Its second epoch and every second one after it are drawn."""
+    run = RunFolder(Config(**(TINY | settings), run_dir=str(run_dir)))
+    run.images.mkdir(parents=True, exist_ok=True)
+    callback = tensorboard.TensorBoard(run, VALIDATION, new_run)
     callback.set_model(model)
     with contextlib.closing(callback):
         callback.on_train_begin()
+        yield callback
+
+
+def write(run_dir, model, logs, steps, new_run=True, **settings):
+    """Writes what a run does whose epochs end after `steps`."""
+    with started(run_dir, model, new_run, **settings) as callback:
         for epoch, step in enumerate(steps):
             model.step.assign(step)
             callback.on_epoch_end(epoch, logs)
@@ -100,9 +110,14 @@ def test_every_logged_number_has_a_tag_and_a_description(name):
 
 
 def test_curves_of_splits_share_their_names(model, tmp_path):
-    """The axis is the model's step: runs with epochs of other lengths can be compared."""
-    write(tmp_path, model, Config(**TINY), LOGS, steps=[40, 80])
-    train, validation, test = (read(tmp_path / split) for split in ("train", *tensorboard.SPLITS.values()))
+    """The axis is the model's step: runs with epochs of other lengths can be compared. They are read at once."""
+    with started(tmp_path, model, new_run=True) as callback:
+        folder = tmp_path / "tensorboard"
+        assert read(folder / "train").Tags()["graph"]
+        for epoch, step in enumerate((40, 80)):
+            model.step.assign(step)
+            callback.on_epoch_end(epoch, LOGS)
+        train, validation, test = (read(folder / part) for part in ("train", *tensorboard.SPLITS.values()))
     assert set(train.Tags()["tensors"]) == {
         "generator/recon", "generator/gan_mix", "discriminator/disc_real", "gradient_norm/generator",
         "speed/images_per_second", "probe/accuracy", "novelty",
@@ -118,29 +133,17 @@ def test_curves_of_splits_share_their_names(model, tmp_path):
     assert "l(D(x_m), 1)" in described
 
 
-def test_an_epoch_can_be_read_while_the_run_goes_on(model, tmp_path):
-    callback = tensorboard.TensorBoard(tmp_path, Config(**TINY), VALIDATION, new_run=True)
-    callback.set_model(model)
-    with contextlib.closing(callback):
-        callback.on_train_begin()
-        assert read(tmp_path / "train").Tags()["graph"]
-        for epoch in range(2):
-            model.step.assign(4 + epoch)
-            callback.on_epoch_end(epoch, LOGS)
-        assert curve(read(tmp_path / "train"), "generator/recon") == [(4, 0.5), (5, 0.5)]
-        assert curve(read(tmp_path / "evaluation/validation"), "generator/recon") == [(4, 0.4), (5, 0.4)]
-
-
-def test_a_run_taken_up_again_goes_on_with_the_same_curves(model, tmp_path):
+def test_a_resumed_run_continues_the_same_curves(model, tmp_path):
     """Another process, another file: TensorBoard reads both, and the settings and the graph of the first."""
-    write(tmp_path, model, Config(**TINY), LOGS, steps=[40])
+    write(tmp_path, model, LOGS, steps=[40])
     time.sleep(1.1)  # files are read in the order of their names, which have the second in them
-    write(tmp_path, model, Config(**TINY), LOGS | {"recon": 0.25}, steps=[80], new_run=False)
-    train = read(tmp_path / "train")
+    write(tmp_path, model, LOGS | {"recon": 0.25}, steps=[80], new_run=False)
+    folder = tmp_path / "tensorboard"
+    train = read(folder / "train")
     assert curve(train, "generator/recon") == [(40, 0.5), (80, 0.25)]
     assert train.Tags()["graph"]
-    assert len(list((tmp_path / "train").glob(tensorboard.EVENTS))) == 2
-    assert len(list((tmp_path / "evaluation").glob(tensorboard.EVENTS))) == 1
+    assert len(list((folder / "train").glob(tensorboard.EVENTS))) == 2
+    assert len(list((folder / "evaluation").glob(tensorboard.EVENTS))) == 1
 
 
 def test_hparams_tab_compares_runs_by_setting_and_outcome(model, tmp_path):
@@ -148,7 +151,7 @@ def test_hparams_tab_compares_runs_by_setting_and_outcome(model, tmp_path):
     accuracies = {"a": 0.5, "b": 0.75, "c": 0.25}
     for name, weight in {"a": 2.0, "b": 50.0, "c": 2.0}.items():
         logs = LOGS | {"val_probe_accuracy": accuracies[name], "val_recon": 0.125}
-        write(tmp_path / f"lines/{name}/tensorboard", model, Config(**TINY, lambda_=weight), logs, steps=[4])
+        write(tmp_path / "lines" / name, model, logs, steps=[4], lambda_=weight)
     rows = session_groups(tmp_path)
     assert set(rows) == {f"lines/{name}/tensorboard/evaluation" for name in accuracies}
     for name, accuracy in accuracies.items():
@@ -165,13 +168,13 @@ def test_hparams_tab_compares_runs_by_setting_and_outcome(model, tmp_path):
 
 def test_new_run_removes_curves_of_a_stopped_first_epoch(model, tmp_path):
     """TensorBoard keeps the first settings it reads in a folder, so an older run's would be shown for ever."""
-    write(tmp_path / "run", model, Config(**TINY, lambda_=2.0), LOGS, steps=[1])
-    kept = tmp_path / "run" / "notes.txt"
+    write(tmp_path / "run", model, LOGS, steps=[1], lambda_=2.0)
+    kept = tmp_path / "run/tensorboard/notes.txt"
     kept.write_text("of the user")
-    write(tmp_path / "run", model, Config(**TINY, lambda_=50.0), LOGS, steps=[4])
+    write(tmp_path / "run", model, LOGS, steps=[4], lambda_=50.0)
     ((settings, _),) = session_groups(tmp_path).values()
     assert settings["lambda"] == 50.0
-    assert curve(read(tmp_path / "run" / "train"), "generator/recon") == [(4, 0.5)]
+    assert curve(read(tmp_path / "run/tensorboard/train"), "generator/recon") == [(4, 0.5)]
     assert kept.exists()
 
 
@@ -198,8 +201,10 @@ def test_the_graph_of_a_model_on_two_replicas_can_be_drawn():
 
 
 def test_projector_files_are_the_codes_labels_and_thumbnails(model, tmp_path):
-    write(tmp_path, model, Config(**TINY, projector=True), LOGS, steps=[4])
-    folder = tmp_path / tensorboard.SPLITS["val_"]
+    write(tmp_path, model, LOGS, steps=[4, 8])
+    assert not list(tmp_path.rglob("codes.tsv")), "disabled by default"
+    write(tmp_path, model, LOGS, steps=[4, 8], projector=True)
+    folder = tmp_path / "tensorboard" / tensorboard.SPLITS["val_"]
     codes = np.loadtxt(folder / "codes.tsv", delimiter="\t")
     expected = model.encode(pixels.to_float(EXAMPLES)).numpy().reshape(30, -1)
     np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-6)
@@ -214,8 +219,7 @@ def test_projector_files_are_the_codes_labels_and_thumbnails(model, tmp_path):
 
 def test_points_have_codes_but_no_thumbnails(tmp_path):
     points = np.random.default_rng(0).uniform(-1, 1, (1100, 1, 1, 2)).astype("float32")
-    config = Config(dataset="spiral", projector=True)
-    model = build_model(config, (1, 1, 2), 10)
+    model = build_model(Config(dataset="spiral"), (1, 1, 2), 10)
     validation = Arrays(points, np.arange(1100) % 10, SPIRAL)
     tensorboard.write_codes(tmp_path / "folder", model, validation)
     assert len((tmp_path / "folder" / "codes.tsv").read_text().splitlines()) == tensorboard.CODES
@@ -223,59 +227,74 @@ def test_points_have_codes_but_no_thumbnails(tmp_path):
     assert "sprite" not in (tmp_path / "folder" / "projector_config.pbtxt").read_text()
 
 
-def test_codes_are_written_only_when_asked_for(model, tmp_path):
-    write(tmp_path, model, Config(**TINY), LOGS, steps=[4])
-    assert not list(tmp_path.rglob("codes.tsv"))
+def test_pictures_are_written_as_files_and_events(model, tmp_path):
+    """Events have the model's step, not the epoch. No picture, no file of events, which a new run would delete."""
+    with started(tmp_path, model) as callback:
+        for epoch in range(4):
+            assert (tmp_path / "tensorboard/images").exists() == (epoch > 1)
+            model.step.assign(10 * (epoch + 1))
+            callback.on_epoch_end(epoch, {})
+    names = ("interpolations", "mixes", "reconstructions")
+    files = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert files == [f"epoch_0000{number}_{name}.png" for number in (2, 4) for name in names]
+    events = read(tmp_path / "tensorboard/images")
+    assert sorted(events.Tags()["tensors"]) == [f"pictures/{name}" for name in names]
+    for name in names:
+        first, second = events.Tensors(f"pictures/{name}")
+        assert (first.step, second.step) == (20, 40)
+        described = events.SummaryMetadata(f"pictures/{name}").summary_description
+        assert described == pictures.DESCRIPTIONS[name]
+        width, height, png = second.tensor_proto.string_val
+        shown = tf.io.decode_png(png).numpy()
+        assert shown.shape == (int(height), int(width), 3)
+        np.testing.assert_array_equal(shown, Image.open(tmp_path / f"images/epoch_00004_{name}.png"))
 
 
 @pytest.mark.parametrize(
     ("resumed_at", "at_once", "expected"),
     [(0, 1, [2, 3]), (3, 1, [3]), (4, 1, []), (0, 4, [0]), (0, 2, [2])],
 )
-def test_profile_covers_the_requested_future_steps(model, tmp_path, resumed_at, at_once, expected):
-    """--profile_steps=3,4 counts from 1; `running` holds how many steps were done before each.
+def test_profile_covers_the_requested_future_steps(
+    monkeypatch, model, tmp_path, resumed_at, at_once, expected
+):
+    """--profile_steps=3,4 counts from 1; `running` lists the number of steps before each profiled call.
 
-    Of several steps at once all are profiled, if one of them is asked for.
+    All steps of a call are profiled if one of them is requested.
     """
-    profile = tensorboard.Profile(tmp_path, range(3, 5), at_once)
+    monkeypatch.setattr(model, "epoch_length", 4)
     running = []
-    for step in range(resumed_at, 8, at_once):
-        model.step.assign(step)
-        profile.before(model)
-        if profile.running:
-            running.append(step)
-        model.step.assign(step + at_once)
-        profile.after(model)
+    with started(tmp_path, model, profile_steps="3,4", steps_per_execution=at_once) as callback:
+        for step in range(resumed_at, 8, at_once):
+            epoch, batch = divmod(step, 4)
+            callback.on_epoch_begin(epoch)
+            callback.on_train_batch_begin(batch)
+            running += [step] * callback.profiling
+            callback.on_train_batch_end(batch + at_once - 1)
+        assert not callback.profiling
     assert running == expected
-    assert not profile.running
-    assert len(list(tmp_path.glob("plugins/profile/*/*.xplane.pb"))) == bool(expected)
+    assert len(list(tmp_path.rglob("plugins/profile/*/*.xplane.pb"))) == bool(expected)
 
 
 def test_a_profile_under_way_ends_with_the_run(model, tmp_path):
     """An error in the middle of it: a second profile could not start otherwise."""
     for name in ("a", "b"):
-        config = Config(**TINY, profile_steps="1,100")
-        callback = tensorboard.TensorBoard(tmp_path / name, config, VALIDATION, new_run=False)
-        callback.set_model(model)
-        model.step.assign(0)
-        callback.on_train_batch_begin(0)
-        assert callback.profile.running
-        callback.close()
-        callback.close()
-        assert list((tmp_path / name).glob("train/plugins/profile/*/*.xplane.pb"))
+        with started(tmp_path / name, model, profile_steps="1,100") as callback:
+            callback.on_epoch_begin(0)
+            callback.on_train_batch_begin(0)
+            assert callback.profiling
+            callback.close()
+        assert list((tmp_path / name).glob("tensorboard/train/plugins/profile/*/*.xplane.pb"))
 
 
 def test_a_full_disk_is_an_error(model, tmp_path):
     """Here a limit on the size of files: what was not written must not go unnoticed."""
-    callback = tensorboard.TensorBoard(tmp_path, Config(**TINY), VALIDATION, new_run=False)
-    callback.set_model(model)
-    callback.on_epoch_end(0, LOGS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises((OSError, tf.errors.OpError)):  # noqa: PT012 (the file fills up at some epoch)
-            for epoch in range(1, 100):
-                callback.on_epoch_end(epoch, LOGS)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        callback.close()
+    with started(tmp_path, model) as callback:
+        callback.on_epoch_end(0, LOGS)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            with pytest.raises((OSError, tf.errors.OpError)):  # noqa: PT012 (the file fills up at some epoch)
+                for _ in range(100):
+                    callback.on_epoch_end(0, LOGS)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

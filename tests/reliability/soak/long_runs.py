@@ -10,13 +10,11 @@ import rich.console
 
 from amr_tf import data
 from amr_tf.config import Config
-from amr_tf.distributed.coordination import Coordinator
 from amr_tf.models.build import build_model
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunFolder
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.training import callbacks, loop
-from amr_tf.training.pictures import Pictures
 from amr_tf.training.tensorboard import TensorBoard
 from tests.reliability.faults.harness import (
     COMMON,
@@ -79,10 +77,9 @@ def _train(config: Config, sampler: _Sampler) -> None:
         model.epoch_length = config.steps_per_epoch
         saved = Checkpoints(folder.checkpoints, model, print)
         watching = [
-            callbacks.Progress(config.batch_size, model.epoch_length, config.epochs, 0, console),
-            Pictures(folder, splits.validation, config.epochs),
-            TensorBoard(folder.tensorboard, config, splits.validation, new_run=True),
-            callbacks.Results(folder, {}, [], saved, print),
+            callbacks.Progress(config, model.epoch_length, 0, console),
+            TensorBoard(folder, splits.validation, new_run=True),
+            callbacks.Results(folder, {}, [], saved),
             sampler,
         ]
-        loop.Loop(model, splits, saved, watching, interruption, Coordinator()).run(loop.Position(0, 0))
+        loop.Loop(model, splits, saved, watching, interruption).run(loop.Position(0, 0))
