@@ -20,7 +20,7 @@ from amr_tf.models.build import build_model
 from amr_tf.runs.folder import RunFolder
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.serving import archives, card, conversion, saved_model, signatures, warmup
-from amr_tf.serving.transport import ServingError
+from amr_tf.serving.server import ServingError
 from tests.serving import harness
 
 
@@ -58,18 +58,18 @@ def test_served_signature_bad_input_is_refused_by_name(served, case):
     name, said = case.split("/")
     server = harness.connect(served["grpc"])
     with pytest.raises(ServingError, match=said):
-        server.predict(server.signatures()[name], BAD_INPUTS[case])
+        server.predict(name, BAD_INPUTS[case])
 
 
 def test_warm_up_has_a_request_for_each_signature(served, exported):
     server = harness.connect(served["grpc"])
-    signatures, replayed = server.signatures(), []
+    replayed = []
     for record in tf.data.TFRecordDataset(str(exported.folder / warmup.FILE)).as_numpy_iterator():
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         replayed.append(request.model_spec.signature_name)
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        server.predict(signatures[replayed[-1]], inputs)
-    assert sorted([*replayed, "__saved_model_init_op"]) == sorted(signatures)
+        server.predict(replayed[-1], inputs)
+    assert sorted(replayed) == sorted(server.signatures)
 
 
 def test_card_and_signatures_json_describe_everything(served, exported):
@@ -82,8 +82,7 @@ def test_card_and_signatures_json_describe_everything(served, exported):
         )
         for name, signature in described.items()
     }
-    signatures = harness.connect(served["rest"]).signatures()
-    assert declared == {name: one[1:] for name, one in signatures.items() if not name.startswith("__")}
+    assert declared == harness.connect(served["rest"]).signatures
     for one in described.values():
         for value in (one, *one["inputs"].values(), *one["outputs"].values()):
             assert len(value["description"]) > 3
@@ -161,8 +160,8 @@ def test_signatures_of_points_have_no_bytes(model, scored):
 def test_discriminate_repeated_requests_score_the_same(served, exported):
     """`arch=amr_fixed` takes a power step in every pass; a served model must not."""
     server = harness.connect(served["grpc"])
-    signature, x = server.signatures()["discriminate"], harness.cases(exported.run.model, 3)["encode"][0]
-    scores = [server.predict(signature, x)["scores"] for _ in range(2)]
+    x = harness.cases(exported.run.model, 3)["encode"][0]
+    scores = [server.predict("discriminate", x)["scores"] for _ in range(2)]
     np.testing.assert_array_equal(*scores)
 
 
