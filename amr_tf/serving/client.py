@@ -6,7 +6,7 @@ Over REST it needs no TensorFlow. Exit codes: 0 done, 2 an error that the messag
 import io
 import json
 import math
-import urllib.parse
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,10 +20,11 @@ from amr_tf.plotting import canvas
 from amr_tf.runtime import files, startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.main import Command
-from amr_tf.serving.server import AVAILABLE, NO_EXPORT, Server, ServingError, fits, shown
+from amr_tf.serving.server import AVAILABLE, Server, ServingError
 
 PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
-SCHEMES = ("http", "https", "grpc")
+HOST = r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+)"
+ADDRESS = re.compile(rf"https?:{HOST}(:\d+)?(/[\w%./~-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
 SHOWN_WIDTH = 64  # smallest width in pixels of an image in a picture of results
 MOST_CLASSES = 3  # printed for each picture
@@ -42,7 +43,7 @@ class Request(NamedTuple):
     out: str | None
 
 
-def status(server: Server, request: Request, x: np.ndarray) -> None:
+def status(server: Server, request: Request) -> None:
     """Prints the versions and, if one answers, its signatures."""
     versions = server.versions()
     for number, state, message in versions:
@@ -50,33 +51,37 @@ def status(server: Server, request: Request, x: np.ndarray) -> None:
     if not any(state == AVAILABLE for _, state, _ in versions):
         raise ServingError("No version of the model answers")
     for name, sides in server.signatures.items():
-        taken, given = (", ".join(f"{key} {shown(one.shape)}" for key, one in side.items()) for side in sides)
+        taken, given = (", ".join(f"{key} {one.shown()}" for key, one in side.items()) for side in sides)
         print(" ".join(f"{name}: {taken} -> {given}".split()))
 
 
-def reconstruct(server: Server, request: Request, x: np.ndarray) -> None:
+def reconstruct(server: Server, request: Request) -> None:
     """Writes a picture of two rows: the pictures, and their reconstructions."""
-    _write_picture(request, x, _ask(server, request, "reconstructions", x.shape, images=x))
+    x = _read(server, request.pictures)
+    _write_picture(request, x, server.predict("reconstruct_uint8", {"images": x})["reconstructions"])
 
 
-def interpolate(server: Server, request: Request, x: np.ndarray) -> None:
+def interpolate(server: Server, request: Request) -> None:
     """Writes a strip from the first picture to the second: `steps` decoded points between both, ends included."""
+    x = _read(server, request.pictures)
     first, second = (np.repeat(image[None], request.steps, axis=0) for image in x)
     alpha = np.linspace(1, 0, request.steps, dtype=np.float32)
-    path = _ask(server, request, "images", first.shape, first=first, second=second, alpha=alpha)
+    inputs = {"first": first, "second": second, "alpha": alpha}
+    path = server.predict("interpolate_uint8", inputs)["images"]
     _write_picture(request, np.concatenate([x[:1], path, x[1:]]))
 
 
-def mix(server: Server, request: Request, x: np.ndarray) -> None:
+def mix(server: Server, request: Request) -> None:
     """Writes a strip of the pictures and their mix, with equal weights by default."""
+    x = _read(server, request.pictures)
     weights = np.array([request.weights or [1 / len(x)] * len(x)], np.float32)
-    mixed = _ask(server, request, "images", (1, *x.shape[1:]), images=x[None], weights=weights)
+    mixed = server.predict("mix_uint8", {"images": x[None], "weights": weights})["images"]
     _write_picture(request, np.concatenate([x, mixed]))
 
 
-def encode(server: Server, request: Request, x: np.ndarray) -> None:
+def encode(server: Server, request: Request) -> None:
     """Prints a line of JSON for each picture, or writes all codes as one NumPy array [N, ...]."""
-    codes = _ask(server, request, "codes", None, images=x)
+    codes = server.predict("encode_uint8", {"images": _read(server, request.pictures)})["codes"]
     if request.out is None:
         for path, code in zip(request.pictures, codes, strict=True):
             print(json.dumps({"picture": path, "code": code.tolist()}))
@@ -86,25 +91,25 @@ def encode(server: Server, request: Request, x: np.ndarray) -> None:
         _write(request.out, buffer.getvalue())
 
 
-def classify(server: Server, request: Request, x: np.ndarray) -> None:
+def classify(server: Server, request: Request) -> None:
     """Prints the probe's most probable classes of each picture."""
-    probabilities = _ask(server, request, "probabilities", (len(x), None), images=x)
-    for path, row in zip(request.pictures, probabilities, strict=True):
+    answer = server.predict("classify_uint8", {"images": _read(server, request.pictures)})
+    for path, row in zip(request.pictures, answer["probabilities"], strict=True):
         best = np.argsort(-row, kind="stable")[:MOST_CLASSES]
         print(f"{path}: " + ", ".join(f"class {number} {row[number]:.1%}" for number in best))
 
 
-def discriminate(server: Server, request: Request, x: np.ndarray) -> None:
+def discriminate(server: Server, request: Request) -> None:
     """Prints the discriminator's score of each picture."""
-    scores = _ask(server, request, "scores", (len(x),), images=x)
-    for path, score in zip(request.pictures, scores, strict=True):
+    answer = server.predict("discriminate_uint8", {"images": _read(server, request.pictures)})
+    for path, score in zip(request.pictures, answer["scores"], strict=True):
         print(f"{path}: {score:.4f}")
 
 
 class Task(NamedTuple):
     """A command: its function, the number of pictures it takes, and its flags besides those of the connection."""
 
-    run: Callable[[Server, Request, np.ndarray], None]
+    run: Callable[[Server, Request], None]
     least: int
     most: int | None
     flags: tuple[str, ...]
@@ -126,25 +131,12 @@ USAGE = (
 )
 
 
-def _ask(
-    server: Server, request: Request, output: str, wanted: tuple[int | None, ...] | None, **inputs: np.ndarray
-) -> np.ndarray:
-    """One output of the command's signature for bytes, which over REST take a quarter of the space of floats."""
-    found = server.predict(f"{request.command}_uint8", inputs)
-    if output not in found or not (wanted is None or fits(found[output].shape, wanted)):
-        shapes = ", ".join(f"{name} {shown(array.shape)}" for name, array in found.items())
-        raise server.error(NO_EXPORT, f"{shapes} where {output} {shown(wanted or ())} is needed")
-    return found[output]
-
-
 def _read(server: Server, paths: list[str]) -> np.ndarray:
-    """Reads pictures as the model takes them: uint8 [N, H, W, C]."""
-    images = server.signature("encode_uint8").inputs
-    with server.reading():
-        _, height, width, channels = images["images"].shape
-    if not width or height != width or channels not in (1, 3):
-        raise server.error(NO_EXPORT, f"pictures of {height} x {width} x {channels}")
-    return np.stack([decoding.read(path, (width, width, channels)) for path in paths])
+    """Reads pictures as the model takes them: uint8 [N, H, W, C]. Over REST, bytes take a quarter of floats' space."""
+    height, width, channels = server.signature("encode_uint8").inputs["images"].shape[1:]
+    if not height or width != height or channels not in (1, 3):
+        raise ValueError(f"images of {height} x {width} x {channels}")
+    return np.stack([decoding.read(path, (height, width, channels)) for path in paths])
 
 
 def _write_picture(request: Request, *rows: np.ndarray) -> None:
@@ -199,10 +191,9 @@ def parse(arguments: list[str]) -> Request:
         raise UserError(f"{name} takes {wanted} pictures. Received: {len(pictures)}")
     if not 0 < values.timeout <= MOST_SECONDS:
         raise UserError(f"--timeout takes seconds, {MOST_SECONDS:,} at most. Received: {values.timeout:g}")
-    if not _is_address(values.url):
-        raise UserError(
-            f"--url takes http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT. Received: {values.url!r}"
-        )
+    if not ADDRESS.fullmatch(values.url):
+        addresses = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT"
+        raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
     return Request(
         name, pictures, values.url, values.model, values.timeout, values.steps, weights, values.out
@@ -219,17 +210,6 @@ def _weights(words: list[str], count: int) -> list[float]:
     return weights
 
 
-def _is_address(url: str) -> bool:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        usable = parts.scheme in SCHEMES and parts.hostname and (parts.port or parts.scheme != "grpc")
-    except ValueError:  # a port that is not a number
-        return False
-    return bool(
-        usable and "@" not in parts.netloc and not parts.query and not parts.fragment and url.isascii()
-    )
-
-
 def connect(url: str, model: str, timeout: float) -> Server:
     """Returns the server by the protocol of its address. Nothing is sent yet."""
     if not url.startswith("grpc:"):
@@ -243,8 +223,8 @@ def connect(url: str, model: str, timeout: float) -> Server:
 def work(request: Request) -> None:
     """Carries out the command."""
     server = connect(request.url, request.model, request.timeout)
-    x = _read(server, request.pictures) if request.pictures else np.empty(0)
-    COMMANDS[request.command].run(server, request, x)
+    with server.reading():
+        COMMANDS[request.command].run(server, request)
 
 
 main = Command("amr_tf.serving.client", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work)

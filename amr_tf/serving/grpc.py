@@ -53,9 +53,8 @@ class GrpcServer(Server):
             answer = method(request(model_spec=spec, **fields), timeout=self.timeout)
         except grpc.RpcError as error:
             raise self.error(_MESSAGES.get(error.code(), REFUSED), error.details()) from error
-        with self.reading():
-            if inputs is not None:
-                return {"outputs": {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}}
-            return json_format.MessageToDict(
-                answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-            )
+        if inputs is not None:
+            return {"outputs": {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}}
+        return json_format.MessageToDict(
+            answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )

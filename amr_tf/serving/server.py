@@ -41,6 +41,10 @@ class Tensor(NamedTuple):
     dtype: str
     shape: tuple[int | None, ...]
 
+    def shown(self) -> str:
+        """The shape for a reader: `[?, 32, 32, 1]`."""
+        return f"[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
 
 class Signature(NamedTuple):
     """A request that a model answers: inputs and outputs by name."""
@@ -50,7 +54,10 @@ class Signature(NamedTuple):
 
 
 class Server:
-    """A model of a server at an http:// or https:// address. Every method may raise ServingError.
+    """A model of a server at an http:// or https:// address.
+
+    A method raises ServingError if the server gives no answer or refuses, and any exception if the answer has an
+    unexpected form, which `reading` reports.
 
     Args:
         url: address; a path in it precedes the server's own paths, as behind a proxy.
@@ -63,23 +70,20 @@ class Server:
 
     def versions(self) -> list[tuple[int, str, str]]:
         """Lists number, state and error message of each version that the server knows."""
-        answer = self.ask("")
-        with self.reading():
-            return sorted(
-                (int(one["version"]), str(one["state"]), str(one.get("status", {}).get("error_message", "")))
-                for one in answer["model_version_status"]
-            )
+        return sorted(
+            (int(one["version"]), str(one["state"]), str(one.get("status", {}).get("error_message", "")))
+            for one in self.ask("")["model_version_status"]
+        )
 
     @functools.cached_property
     def signatures(self) -> dict[str, Signature]:
         """Signatures of the newest version that answers, by name, except TensorFlow's own."""
-        answer = self.ask("/metadata")
-        with self.reading():
-            return {
-                name: Signature(*(_tensors(one.get(side, {})) for side in ("inputs", "outputs")))
-                for name, one in sorted(answer["metadata"]["signature_def"]["signature_def"].items())
-                if not name.startswith("__")
-            }
+        definitions = self.ask("/metadata")["metadata"]["signature_def"]["signature_def"]
+        return {
+            name: Signature(*(_tensors(one.get(side, {})) for side in ("inputs", "outputs")))
+            for name, one in sorted(definitions.items())
+            if not name.startswith("__")
+        }
 
     def signature(self, name: str) -> Signature:
         """Returns a signature of the newest version that answers."""
@@ -90,16 +94,15 @@ class Server:
     def predict(self, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Sends inputs to a signature; returns the outputs by name, of the types and shapes that it declares."""
         declared, batch = self.signature(name).outputs, len(next(iter(inputs.values())))
-        answer = self.ask(":predict", name, inputs)
-        with self.reading():
-            outputs = answer["outputs"]
-            if len(declared) == 1 and not isinstance(outputs, dict):  # REST leaves a single name away
-                outputs = dict.fromkeys(declared, outputs)
-            arrays = {key: np.asarray(outputs[key], _NUMPY_TYPES[one.dtype]) for key, one in declared.items()}
-            for key, array in arrays.items():
-                wanted = (batch, *declared[key].shape[1:])
-                if not fits(array.shape, wanted):
-                    raise ValueError(f"{key} must be {shown(wanted)}, but is {shown(array.shape)}")
+        outputs, arrays = self.ask(":predict", name, inputs)["outputs"], {}
+        if len(declared) == 1 and not isinstance(outputs, dict):  # REST leaves a single name away
+            outputs = dict.fromkeys(declared, outputs)
+        for key, (dtype, shape) in declared.items():
+            array = arrays[key] = np.asarray(outputs[key], _NUMPY_TYPES[dtype])
+            # A free size is compared with itself.
+            wanted = (batch, *(size or found for size, found in zip(shape[1:], array.shape[1:], strict=True)))
+            if array.shape != wanted:
+                raise ValueError(f"{key} of shape {list(array.shape)} instead of {list(wanted)}")
         return arrays
 
     def ask(self, path: str, signature: str = "", inputs: dict[str, np.ndarray] | None = None) -> Any:
@@ -115,7 +118,7 @@ class Server:
             status, data = answer.result(self.timeout)
         except TimeoutError as error:
             raise self.error(TIMEOUT) from error
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # or an address
             raise self.error(UNREACHABLE, error) from error
         try:
             found = json.loads(data)
@@ -153,6 +156,8 @@ class Server:
         """Raises ServingError where an answer has an unexpected form."""
         try:
             yield
+        except (UserError, OSError, MemoryError):
+            raise
         except Exception as error:  # foreign data, whose readers raise many types
             received = f"an unexpected answer ({type(error).__name__}: {error})"
             raise self.error(FOREIGN, received) from error
@@ -164,15 +169,3 @@ def _tensors(entries: dict[str, Any]) -> dict[str, Tensor]:
         sizes = [int(one["size"]) for one in entry["tensor_shape"].get("dim", [])]
         found[name] = Tensor(entry["dtype"], tuple(None if size < 0 else size for size in sizes))
     return found
-
-
-def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    """Compares a shape with one in which None is any size."""
-    return len(shape) == len(wanted) and all(
-        size in (None, found) for size, found in zip(wanted, shape, strict=True)
-    )
-
-
-def shown(shape: tuple[int | None, ...]) -> str:
-    """Formats a shape for a message: `[?, 32, 32, 1]`."""
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
