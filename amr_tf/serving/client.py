@@ -24,7 +24,7 @@ from amr_tf.serving.server import AVAILABLE, Server, ServingError
 
 PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
 HOST = r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+)"
-ADDRESS = re.compile(rf"https?:{HOST}(:\d+)?(/[\w%./~-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
+ADDRESS = re.compile(rf"https?:{HOST}(:\d+)?(/[\w./~%!$&'()*+,;=:@-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
 SHOWN_WIDTH = 64  # smallest width in pixels of an image in a picture of results
 MOST_CLASSES = 3  # printed for each picture
