@@ -127,12 +127,11 @@ def test_server_mixes_at_their_ends_are_reconstructions(ask, server, pictures, e
 
 def test_server_judgements_of_bytes_are_those_of_floats(ask, server, pictures):
     x = pixels.to_float(pictures)
-    for name, output in (("classify", "probabilities"), ("discriminate", "scores")):
-        if name in server.signatures:
-            judged = ask(name, images=x)[output]
-            np.testing.assert_allclose(ask(f"{name}_uint8", images=pictures)[output], judged, atol=1e-4)
-            if name == "classify":
-                np.testing.assert_allclose(judged.sum(axis=1), 1, atol=1e-5)
+    for name in {"classify", "discriminate"} & set(server.signatures):
+        judged = ask(name, images=x)
+        for output, values in ask(f"{name}_uint8", images=pictures).items():
+            np.testing.assert_allclose(values, judged[output], atol=1e-4)
+    np.testing.assert_allclose(ask("classify", images=x)["probabilities"].sum(axis=1), 1, atol=1e-5)
 
 
 def as_png(picture):
