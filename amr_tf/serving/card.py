@@ -28,12 +28,12 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
         RunError: results.json or metrics.csv is damaged.
     """
     config, results = run.config, run.folder.read_results()
+    settings = config.hyperparameters()
     if config.dataset.startswith(FOLDER):  # its name alone: a card does not show paths of a machine
         data = f"pictures of the folder {pathlib.PurePath(config.dataset.removeprefix(FOLDER)).name}"
-        settings = config.hyperparameters() | {"dataset": data}
+        settings["dataset"] = data
     else:
         data = GENERATED.get(config.dataset) or results.get("data") or config.dataset
-        settings = config.hyperparameters()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=jinja2.select_autoescape(),  # off: the page is not HTML
@@ -69,19 +69,16 @@ def _shape(sizes: list[int | None]) -> str:
 
 def _measured(step: int, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
     """Name, description, score and data of each result that belongs to the exported weights."""
-    measured: list[tuple[str, ...]] = [
-        (name, _description(name), f"{found['score']:.4g}", str(found.get("data", "")))
-        for name, found in results.get("metrics", {}).items()
-        if found.get("step") == step and isinstance(found.get("score"), int | float)
-    ]
+    measured: list[tuple[str, ...]] = []
+    for name, found in results.get("metrics", {}).items():
+        if found.get("step") == step and isinstance(found.get("score"), int | float):
+            # Runs of older versions have metrics that are not known any more.
+            metric = registry.load(registry.METRICS, name) if name in registry.METRICS else None
+            description = metric.description if metric else ""
+            measured.append((name, description, f"{found['score']:.4g}", str(found.get("data", ""))))
     row = next((row for row in rows if row["step"] == step), {})
     for part, name in (("val", "validation"), ("test", "test")):
         if f"{part}_probe_accuracy" in row:
             accuracy = f"{row[f'{part}_probe_accuracy']:.4g}"
             measured.append((f"{name} accuracy", "of the probe trained along", accuracy, "the run's"))
     return measured
-
-
-def _description(metric: str) -> str:
-    """The description of a metric; empty for names of older versions."""
-    return registry.load(registry.METRICS, metric).description if metric in registry.METRICS else ""

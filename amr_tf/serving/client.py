@@ -3,36 +3,158 @@
 Over REST it needs no TensorFlow. Exit codes: 0 done, 2 an error that the message explains, 130 interrupted.
 """
 
+import io
+import json
 import math
-import urllib.parse
+import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from absl import flags
 
 from amr_tf.config import command_line
 from amr_tf.config.command_line import own_help
-from amr_tf.runtime import startup
+from amr_tf.data import decoding, pixels
+from amr_tf.plotting import canvas
+from amr_tf.runtime import files, startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.main import Command
-from amr_tf.serving import rest
-from amr_tf.serving.commands import COMMANDS, Request
-from amr_tf.serving.transport import Server
+from amr_tf.serving.server import AVAILABLE, Server, ServingError
 
+PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
+HOST = r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+)"
+ADDRESS = re.compile(rf"https?:{HOST}(:\d+)?(/[\w./~%!$&'()*+,;=:@-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
+MOST_STEPS, MOST_SECONDS = 1000, 86_400
+SHOWN_WIDTH = 64  # smallest width in pixels of an image in a picture of results
+MOST_CLASSES = 3  # printed for each picture
+
+
+class Request(NamedTuple):
+    """Parsed command line. `weights` and `out` are None unless given."""
+
+    command: str
+    pictures: list[str]
+    url: str
+    model: str
+    timeout: float
+    steps: int
+    weights: list[float] | None
+    out: str | None
+
+
+def status(server: Server, request: Request) -> None:
+    """Prints the versions and, if one answers, its signatures."""
+    versions = server.versions()
+    for number, state, message in versions:
+        print(" ".join(f"version {number}: {state} {message}".split()))
+    if not any(state == AVAILABLE for _, state, _ in versions):
+        raise ServingError("No version of the model answers")
+    for name, sides in server.signatures.items():
+        taken, given = (", ".join(f"{key} {one.shown()}" for key, one in side.items()) for side in sides)
+        print(" ".join(f"{name}: {taken} -> {given}".split()))
+
+
+def reconstruct(server: Server, request: Request) -> None:
+    """Writes a picture of two rows: the pictures, and their reconstructions."""
+    x = _read(server, request.pictures)
+    _write_picture(request, x, server.predict("reconstruct_uint8", {"images": x})["reconstructions"])
+
+
+def interpolate(server: Server, request: Request) -> None:
+    """Writes a strip from the first picture to the second: `steps` decoded points between both, ends included."""
+    x = _read(server, request.pictures)
+    first, second = (np.repeat(image[None], request.steps, axis=0) for image in x)
+    alpha = np.linspace(1, 0, request.steps, dtype=np.float32)
+    inputs = {"first": first, "second": second, "alpha": alpha}
+    path = server.predict("interpolate_uint8", inputs)["images"]
+    _write_picture(request, np.concatenate([x[:1], path, x[1:]]))
+
+
+def mix(server: Server, request: Request) -> None:
+    """Writes a strip of the pictures and their mix, with equal weights by default."""
+    x = _read(server, request.pictures)
+    weights = np.array([request.weights or [1 / len(x)] * len(x)], np.float32)
+    mixed = server.predict("mix_uint8", {"images": x[None], "weights": weights})["images"]
+    _write_picture(request, np.concatenate([x, mixed]))
+
+
+def encode(server: Server, request: Request) -> None:
+    """Prints a line of JSON for each picture, or writes all codes as one NumPy array [N, ...]."""
+    codes = server.predict("encode_uint8", {"images": _read(server, request.pictures)})["codes"]
+    if request.out is None:
+        for path, code in zip(request.pictures, codes, strict=True):
+            print(json.dumps({"picture": path, "code": code.tolist()}))
+    else:
+        buffer = io.BytesIO()
+        np.save(buffer, codes, allow_pickle=False)
+        _write(request.out, buffer.getvalue())
+
+
+def classify(server: Server, request: Request) -> None:
+    """Prints the probe's most probable classes of each picture."""
+    answer = server.predict("classify_uint8", {"images": _read(server, request.pictures)})
+    for path, row in zip(request.pictures, answer["probabilities"], strict=True):
+        best = np.argsort(-row, kind="stable")[:MOST_CLASSES]
+        print(f"{path}: " + ", ".join(f"class {number} {row[number]:.1%}" for number in best))
+
+
+def discriminate(server: Server, request: Request) -> None:
+    """Prints the discriminator's score of each picture."""
+    answer = server.predict("discriminate_uint8", {"images": _read(server, request.pictures)})
+    for path, score in zip(request.pictures, answer["scores"], strict=True):
+        print(f"{path}: {score:.4f}")
+
+
+class Task(NamedTuple):
+    """A command: its function, the number of pictures it takes, and its flags besides those of the connection."""
+
+    run: Callable[[Server, Request], None]
+    least: int
+    most: int | None
+    flags: tuple[str, ...]
+    help: str
+
+
+COMMANDS = {
+    "status": Task(status, 0, 0, (), "the model's versions and signatures"),
+    "reconstruct": Task(reconstruct, 1, None, ("out",), "pictures above their reconstructions"),
+    "interpolate": Task(interpolate, 2, 2, ("out", "steps"), "the path from one picture to another"),
+    "mix": Task(mix, 2, None, ("out", "weights"), "pictures and their mix"),
+    "encode": Task(encode, 1, None, ("out",), "codes, printed as JSON or written as a NumPy file"),
+    "classify": Task(classify, 1, None, (), "classes of pictures"),
+    "discriminate": Task(discriminate, 1, None, (), "the discriminator's scores"),
+}
 USAGE = (
     "python -m amr_tf.serving.client COMMAND [PICTURES...] [--url=URL] [--model=NAME]\n\ncommands:"
     + "".join(f"\n  {name}: {command.help}" for name, command in COMMANDS.items())
 )
-PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
-SCHEMES = ("http", "https", "grpc")
-MOST_STEPS, MOST_SECONDS = 1000, 86_400
 
 
-class Connection(NamedTuple):
-    """Address of a server, and the name of a model there."""
+def _read(server: Server, paths: list[str]) -> np.ndarray:
+    """Reads pictures as the model takes them: uint8 [N, H, W, C]. Over REST, bytes take a quarter of floats' space."""
+    height, width, channels = server.signature("encode_uint8").inputs["images"].shape[1:]
+    if not height or width != height or channels not in (1, 3):
+        raise ValueError(f"images of {height} x {width} x {channels}")
+    return np.stack([decoding.read(path, (height, width, channels)) for path in paths])
 
-    url: str
-    model: str
-    timeout: float
+
+def _write_picture(request: Request, *rows: np.ndarray) -> None:
+    """Writes rows of images, uint8 [N, H, W, C] each, as a PNG file."""
+    picture = canvas.enlarge(
+        canvas.grid([pixels.to_float(row) for row in rows]), max(1, SHOWN_WIDTH // rows[0].shape[2])
+    )
+    _write(request.out or f"{request.command}.png", canvas.png(picture))
+
+
+def _write(out: str, content: bytes) -> None:
+    try:
+        path = files.user_path(out)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, content)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
+    print(f"written: {out}")
 
 
 def define_flags() -> flags.FlagValues:
@@ -50,7 +172,7 @@ def define_flags() -> flags.FlagValues:
     return values
 
 
-def parse(arguments: list[str]) -> tuple[Connection, Request]:
+def parse(arguments: list[str]) -> Request:
     """Reads `arguments` (without the program's name).
 
     Raises:
@@ -69,9 +191,13 @@ def parse(arguments: list[str]) -> tuple[Connection, Request]:
         raise UserError(f"{name} takes {wanted} pictures. Received: {len(pictures)}")
     if not 0 < values.timeout <= MOST_SECONDS:
         raise UserError(f"--timeout takes seconds, {MOST_SECONDS:,} at most. Received: {values.timeout:g}")
+    if not ADDRESS.fullmatch(values.url):
+        addresses = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT"
+        raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
-    connection = Connection(_url(values.url), values.model, values.timeout)
-    return connection, Request(name, pictures, values.steps, weights, values.out)
+    return Request(
+        name, pictures, values.url, values.model, values.timeout, values.steps, weights, values.out
+    )
 
 
 def _weights(words: list[str], count: int) -> list[float]:
@@ -84,38 +210,21 @@ def _weights(words: list[str], count: int) -> list[float]:
     return weights
 
 
-def _url(url: str) -> str:
-    """Returns the address of a server.
-
-    Raises:
-        UserError: another kind of address, or more than the address of a server.
-    """
-    try:
-        parts = urllib.parse.urlsplit(url)
-        usable = parts.scheme in SCHEMES and parts.hostname and (parts.port or parts.scheme != "grpc")
-    except ValueError:  # a port that is not a number
-        usable = False
-    if not usable or "@" in parts.netloc or parts.query or parts.fragment or not url.isascii():
-        raise UserError(
-            f"--url takes http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT. Received: {url!r}"
-        )
-    return url
-
-
-def connect(connection: Connection) -> Server:
+def connect(url: str, model: str, timeout: float) -> Server:
     """Returns the server by the protocol of its address. Nothing is sent yet."""
-    if connection.url.startswith("grpc:"):
-        startup.import_tensorflow()
-        from amr_tf.serving import grpc
+    if not url.startswith("grpc:"):
+        return Server(url, model, timeout)
+    startup.import_tensorflow()
+    from amr_tf.serving import grpc
 
-        return grpc.GrpcServer(*connection)
-    return rest.RestServer(*connection)
+    return grpc.GrpcServer(url, model, timeout)
 
 
-def work(addressed: tuple[Connection, Request]) -> None:
+def work(request: Request) -> None:
     """Carries out the command."""
-    connection, request = addressed
-    COMMANDS[request.command].run(connect(connection), request)
+    server = connect(request.url, request.model, request.timeout)
+    with server.reading():
+        COMMANDS[request.command].run(server, request)
 
 
 main = Command("amr_tf.serving.client", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work)

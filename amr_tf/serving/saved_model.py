@@ -8,6 +8,7 @@
 import pathlib
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 import filelock
 import keras
@@ -45,15 +46,18 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
             versions = (int(path.name) for path in export_dir.iterdir() if path.name.isdecimal())
             path = export_dir / str(1 + max(versions, default=0))
             found = signatures(run.model, run.attribute_names)
-            archive, outputs = _archive(run.model, found)
-            described = {name: one.describe(outputs[name]) for name, one in found.items()}
+            archive, described = _archive(run.model, found)
+            inputs = {name: one.input_specs() for name, one in found.items()}
             with files.atomic_folder(path) as folder:
                 archive.write_out(str(folder), verbose=False)
-                _write_warm_up(folder, found, run.model.image_shape)
+                warmup.write(
+                    folder, {"serving_default": inputs["reconstruct"], **inputs}, run.model.image_shape
+                )
                 archives.write(folder, run.model)
                 conversion.write(folder, also, run.model)
-                everything = {"serving_default": described["reconstruct"], **described}
-                files.write_json(folder / SIGNATURES, everything)
+                files.write_json(
+                    folder / SIGNATURES, {"serving_default": described["reconstruct"], **described}
+                )
                 files.write(folder / CARD, card.model_card(run, int(path.name), described))
     except filelock.Timeout as error:
         raise UserError(
@@ -69,19 +73,12 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
 
 def _archive(
     model, found: dict[str, Signature]
-) -> tuple[keras.export.ExportArchive, dict[str, dict[str, tf.TensorSpec]]]:
-    """Traces the signatures; returns the archive to write and the outputs of each signature."""
-    archive, outputs = keras.export.ExportArchive(), {}
+) -> tuple[keras.export.ExportArchive, dict[str, dict[str, Any]]]:
+    """Traces the signatures; returns the archive to write, and the signatures as signatures.json has them."""
+    archive, described = keras.export.ExportArchive(), {}
     for network in model.networks.values():
         archive.track(network)
     for name, one in found.items():
         function = archive.add_endpoint(name, one.__call__, list(one.input_specs().values()))
-        outputs[name] = function.get_concrete_function().structured_outputs
-    return archive, outputs
-
-
-def _write_warm_up(folder: pathlib.Path, found: dict[str, Signature], image_shape: tuple[int, ...]) -> None:
-    inputs = {name: one.input_specs() for name, one in found.items()}
-    height, _, channels = image_shape
-    image = b"" if height == 1 else tf.io.encode_png(tf.zeros([height, height, channels], tf.uint8)).numpy()
-    warmup.write(folder, {"serving_default": inputs["reconstruct"], **inputs}, image)
+        described[name] = one.describe(function.get_concrete_function().structured_outputs)
+    return archive, described

@@ -15,18 +15,29 @@ from amr_tf.data import pixels
 
 # Names of the inputs and outputs that are pictures: signatures called *_uint8 take and give these as bytes.
 PICTURES = {"images", "first", "second", "reconstructions"}
-FLOATS, BYTES = "in [-1, 1]", "in 0 .. 255"
-DECODED = "-1 black, 1 white; some networks exceed them a little"
-MIXES, CODES = {"images": f"the decoded mixes, {DECODED}"}, {"codes": "the codes"}
+BYTES = "in 0 .. 255"
+FLOATS = {"inputs": "in [-1, 1]", "outputs": "-1 black, 1 white; some networks exceed them a little"}
+CODES = {"codes": "the codes"}
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in Pillow
+DESCRIPTIONS = {
+    "reconstruct": "Images are encoded and decoded.",
+    "encode": "Images are encoded.",
+    "decode": "Codes are decoded.",
+    "classify": "The linear probe on the codes predicts the class.",
+    "discriminate": "The discriminator scores images.",
+    "interpolate": "The codes of two images are mixed, alpha of the first and 1 - alpha of the second, and decoded.",
+    "mix": "The codes of k images are mixed with one weight for each image, and decoded.",
+    "mix_bernoulli": "The codes of k images are mixed with one weight for each image and feature map, and decoded.",
+    "mix_attributes": "Two images are mixed with the most probable mask for the requested attributes, and decoded.",
+}
 
 
 class Value(NamedTuple):
-    """An input: its type, its shape with None where a size is free, and its description."""
+    """An input: its shape with None where a size is free, its description, and its type."""
 
-    dtype: tf.DType
     shape: tuple[int | None, ...]
     description: str
+    dtype: tf.DType = tf.float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +84,7 @@ class Signature:
     def with_bytes(self) -> "Signature":
         """The same request with uint8 in place of float pictures, in and out."""
         inputs = {
-            name: Value(tf.uint8, one.shape, one.description.replace(FLOATS, BYTES))
-            if name in PICTURES
-            else one
+            name: one._replace(dtype=tf.uint8) if name in PICTURES else one
             for name, one in self.inputs.items()
         }
 
@@ -83,20 +92,19 @@ class Signature:
             found = self(*map(pixels.to_float, values)).items()
             return {name: pixels.to_uint8(value) if name in PICTURES else value for name, value in found}
 
-        outputs = {name: text.replace(DECODED, BYTES) for name, text in self.outputs.items()}
-        return Signature(self.description, inputs, outputs, compute)
+        return dataclasses.replace(self, inputs=inputs, compute=compute)
 
     def describe(self, outputs: dict[str, tf.TensorSpec]) -> dict[str, Any]:
         """The signature as signatures.json has it, null where a size is free; `outputs` are those that were traced."""
-
-        def one(value, description: str) -> dict[str, Any]:
-            return {"dtype": value.dtype.name, "shape": list(value.shape), "description": description}
-
-        return {
-            "description": self.description,
-            "inputs": {name: one(value, value.description) for name, value in self.inputs.items()},
-            "outputs": {name: one(value, self.outputs[name]) for name, value in outputs.items()},
-        }
+        described: dict[str, Any] = {"description": self.description, "inputs": {}, "outputs": {}}
+        for side, values in (("inputs", self.inputs), ("outputs", outputs)):
+            for name, one in values.items():
+                text = one.description if side == "inputs" else self.outputs[name]
+                if name in PICTURES:
+                    text += f", {BYTES if one.dtype == tf.uint8 else FLOATS[side]}"
+                shape = list(one.shape)
+                described[side][name] = {"dtype": one.dtype.name, "shape": shape, "description": text}
+        return described
 
 
 def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signature]:
@@ -107,88 +115,18 @@ def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signat
         attribute_names: names of the attributes of `mix_attributes`.
     """
     networks = _Networks(model)
-    found = _of_codes(networks) | _of_mixes(networks, attribute_names)
+    found = networks.signatures(attribute_names)
+    if model.has_discriminator:
+        for layer in model.discriminator.layers:
+            if hasattr(layer, "steps_in_eval"):
+                layer.steps_in_eval = False
     if model.image_shape[0] == 1:  # a point is not made of bytes
         return found
     pictures = [(name, one) for name, one in found.items() if PICTURES & {*one.inputs, *one.outputs}]
     found |= {f"{name}_uint8": one.with_bytes() for name, one in pictures}
-    files = Value(tf.string, (None,), "PNG, JPEG, WebP, BMP or GIF files; over REST {'b64': ...}")
-    found["encode_png"] = Signature(
-        "Image files are encoded: the shorter side is resized, antialiased, to the model's, the middle cut out.",
-        {"image_bytes": files},
-        CODES,
-        networks.encode_files,
-    )
-    return found
-
-
-def _of_codes(networks: "_Networks") -> dict[str, Signature]:
-    images = {"images": networks.images("images")}
-    codes = {"codes": Value(tf.float32, (None, *networks.code_shape), "codes as `encode` gives them")}
-    decoded = f"the decoded codes, {DECODED}"
-    reconstructions = {"reconstructions": decoded} | CODES
-    logits = {"logits": "one for each class", "probabilities": "their softmax"}
-    found = {
-        "reconstruct": Signature(
-            "Images are encoded and decoded.", images, reconstructions, networks.reconstruct
-        ),
-        "encode": Signature(
-            "Images are encoded.", images, CODES, lambda images: {"codes": networks.encode(images)}
-        ),
-        "decode": Signature(
-            "Codes are decoded.", codes, {"images": decoded}, lambda codes: {"images": networks.decode(codes)}
-        ),
-        "classify": Signature(
-            "The linear probe on the codes predicts the class.", images, logits, networks.classify
-        ),
-    }
-    if networks.model.has_discriminator:
-        for layer in networks.model.discriminator.layers:
-            if hasattr(layer, "steps_in_eval"):
-                layer.steps_in_eval = False
-        scores = {"scores": networks.model.score_meaning}
-        found["discriminate"] = Signature(
-            "The discriminator scores images.", images, scores, networks.discriminate
-        )
-    return found
-
-
-def _of_mixes(networks: "_Networks", attribute_names: tuple[str, ...]) -> dict[str, Signature]:
-    pair = {"first": networks.images("images"), "second": networks.images("as many images")}
-    many = {"images": networks.images("k images for each mix, any k", None)}
-    alpha = {"alpha": Value(tf.float32, (None,), "the share of the first, usually in [0, 1]")}
-    weights = {"weights": Value(tf.float32, (None, None), "usually >= 0 with sum 1")}
-    per_map = (None, None, networks.code_shape[-1])
-    masks = {"masks": Value(tf.float32, per_map, "1 for the image that gives a feature map, otherwise 0")}
-    found = {
-        "interpolate": Signature(
-            "The codes of two images are mixed, alpha of the first and 1 - alpha of the second, and decoded.",
-            pair | alpha,
-            MIXES,
-            networks.interpolate,
-        ),
-        "mix": Signature(
-            "The codes of k images are mixed with one weight for each image, and decoded.",
-            many | weights,
-            MIXES,
-            networks.mix,
-        ),
-        "mix_bernoulli": Signature(
-            "The codes of k images are mixed with one weight for each image and feature map, and decoded.",
-            many | masks,
-            MIXES,
-            networks.mix,
-        ),
-    }
-    if networks.model.needs_attributes:
-        requested = (None, networks.model.attributes)
-        found["mix_attributes"] = Signature(
-            "Two images are mixed with the most probable mask for the requested attributes, and decoded.",
-            pair | {"attributes": Value(tf.float32, requested, f"0 or 1 each: {', '.join(attribute_names)}")},
-            MIXES
-            | {"parameters": "probabilities of `mix_bernoulli`'s masks: that the first image gives a map"},
-            networks.mix_attributes,
-        )
+    files = Value((None,), "PNG, JPEG, WebP, BMP or GIF files; over REST {'b64': ...}", tf.string)
+    text = "Image files are encoded: the shorter side is resized, antialiased, to the model's, the middle cut out."
+    found["encode_png"] = Signature(text, {"image_bytes": files}, CODES, networks.encode_files)
     return found
 
 
@@ -205,8 +143,36 @@ class _Networks:
             lambda h: tf.cast(model.probe(h, training=False), tf.float32), input_signature=[codes]
         )
 
-    def images(self, description: str, *free: None) -> Value:
-        return Value(tf.float32, (None, *free, *self.image_shape), f"{description}, {FLOATS}")
+    def signatures(self, attribute_names: tuple[str, ...]) -> dict[str, Signature]:
+        """The signatures of floats."""
+        images = {"images": Value((None, *self.image_shape), "images")}
+        codes = {"codes": Value((None, *self.code_shape), "codes as `encode` gives them")}
+        pair = {"first": images["images"], "second": images["images"]._replace(description="as many images")}
+        alpha = {"alpha": Value((None,), "the share of the first, usually in [0, 1]")}
+        many = {"images": Value((None, None, *self.image_shape), "k images for each mix, any k")}
+        weights = {"weights": Value((None, None), "usually >= 0 with sum 1")}
+        per_map = (None, None, self.code_shape[-1])
+        masks = {"masks": Value(per_map, "1 for the image that gives a feature map, otherwise 0")}
+        decoded, mixes = {"images": "the decoded codes"}, {"images": "the decoded mixes"}
+        logits = {"logits": "one for each class", "probabilities": "their softmax"}
+        table: dict[str, Any] = {
+            "reconstruct": (images, {"reconstructions": "the decoded codes", **CODES}, self.reconstruct),
+            "encode": (images, CODES, lambda images: {"codes": self.encode(images)}),
+            "decode": (codes, decoded, lambda codes: {"images": self.decode(codes)}),
+            "classify": (images, logits, self.classify),
+            "interpolate": (pair | alpha, mixes, self.interpolate),
+            "mix": (many | weights, mixes, self.mix),
+            "mix_bernoulli": (many | masks, mixes, self.mix),
+        }
+        if self.model.has_discriminator:
+            table["discriminate"] = (images, {"scores": self.model.score_meaning}, self.discriminate)
+        if self.model.needs_attributes:
+            requested = Value((None, self.model.attributes), f"0 or 1 each: {', '.join(attribute_names)}")
+            mask = {
+                "parameters": "probabilities of `mix_bernoulli`'s masks: that the first image gives a map"
+            }
+            table["mix_attributes"] = (pair | {"attributes": requested}, mixes | mask, self.mix_attributes)
+        return {name: Signature(DESCRIPTIONS[name], *one) for name, one in table.items()}
 
     def reconstruct(self, images):
         codes = self.encode(images)

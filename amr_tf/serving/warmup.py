@@ -10,13 +10,15 @@ FILE = "assets.extra/tf_serving_warmup_requests"
 PARENTS = 2  # images for each mix, of any number
 
 
-def write(folder: pathlib.Path, inputs: dict[str, dict[str, tf.TensorSpec]], image: bytes) -> None:
+def write(
+    folder: pathlib.Path, inputs: dict[str, dict[str, tf.TensorSpec]], image_shape: tuple[int, ...]
+) -> None:
     """Writes one request for each signature, of one example.
 
     Args:
         folder: of the SavedModel.
         inputs: the inputs of each signature by name.
-        image: an image file, for inputs that take files.
+        image_shape: of the model; inputs that take files get a black picture of it.
     """
     path = folder / FILE
     path.parent.mkdir()
@@ -25,13 +27,13 @@ def write(folder: pathlib.Path, inputs: dict[str, dict[str, tf.TensorSpec]], ima
             spec = model_pb2.ModelSpec(signature_name=signature)
             request = predict_pb2.PredictRequest(model_spec=spec)
             for name, value in specs.items():
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(_example(value, image)))
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(_example(value, image_shape)))
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def _example(spec: tf.TensorSpec, image: bytes) -> np.ndarray:
+def _example(spec: tf.TensorSpec, image_shape: tuple[int, ...]) -> np.ndarray:
     if spec.dtype == tf.string:
-        return np.array([image])
+        return np.array([tf.io.encode_png(tf.zeros(image_shape, tf.uint8)).numpy()])
     shape = [PARENTS if size is None else size for size in spec.shape[1:]]
     return np.zeros([1, *shape], spec.dtype.as_numpy_dtype)

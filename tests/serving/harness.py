@@ -9,7 +9,7 @@ PARENTS = 3
 
 
 def connect(url: str):
-    return client.connect(client.Connection(url, MODEL, 60.0))
+    return client.connect(url, MODEL, 60.0)
 
 
 def cases(model, batch: int) -> dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
@@ -54,14 +54,13 @@ def cases(model, batch: int) -> dict[str, tuple[dict[str, np.ndarray], dict[str,
 def assert_answers(url: str, model, batches=(1, 7, 64)) -> None:
     """Every float signature of the server answers as the model does, within 1e-5."""
     server = connect(url)
-    signatures = server.signatures()
     for batch in batches:
         for name, (inputs, outputs) in (found := cases(model, batch)).items():
-            answer = server.predict(signatures[name], inputs)
+            answer = server.predict(name, inputs)
             assert set(answer) == set(outputs)
             for key, value in outputs.items():
                 np.testing.assert_allclose(
                     answer[key], value, rtol=1e-5, atol=1e-5, err_msg=f"{name}/{batch}/{key}"
                 )
-    floats = {name for name in signatures if not name.endswith(("_uint8", "_png", "_op"))}
+    floats = {name for name in server.signatures if not name.endswith(("_uint8", "_png"))}
     assert set(found) == floats

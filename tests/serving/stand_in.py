@@ -109,37 +109,30 @@ class _Grpc(
 
     def _check(self, request, context) -> None:
         if request.model_spec.name != MODEL:
-            context.abort(
-                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {request.model_spec.name}"
-            )
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found: {request.model_spec.name}")
 
 
 class _Rest(http.server.BaseHTTPRequestHandler):
     model: Model
 
     def do_GET(self):
-        answers = {"": self.model.status, "/metadata": self.model.metadata}
-        what = self.path.removeprefix(f"/v1/models/{MODEL}")
-        if what == self.path or what not in answers:
+        model = f"/v1/models/{MODEL}"
+        answer = {model: self.model.status, f"{model}/metadata": self.model.metadata}.get(self.path)
+        if not answer:
             return self._answer(404, {"error": f"Servable not found for request: {self.path}"})
         # As the C++ code of the server prints it.
-        return self._answer(
-            200,
-            json_format.MessageToDict(
-                answers[what](), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-            ),
-        )
+        form = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
+        return self._answer(200, json_format.MessageToDict(answer(), **form))
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert re.fullmatch(rf"/v1/models/{MODEL}(/versions/\d+)?:predict", self.path)
         try:
             asked = json.loads(body)
-            declared = dict(self.model.definitions[asked["signature_name"]].inputs)
-            inputs = {
-                key: np.array(_decoded(value), tf.as_dtype(declared[key].dtype).as_numpy_dtype)
-                for key, value in asked["inputs"].items()
-            }
+            declared, inputs = self.model.definitions[asked["signature_name"]].inputs, {}
+            for key, value in asked["inputs"].items():
+                data = [base64.b64decode(one["b64"]) if isinstance(one, dict) else one for one in value]
+                inputs[key] = np.array(data, tf.as_dtype(dict(declared)[key].dtype).as_numpy_dtype)
             outputs = self.model.predict(asked["signature_name"], inputs)
         except (KeyError, ValueError, TypeError, AttributeError, Refused) as error:
             return self._answer(400, {"error": str(error)})
@@ -153,10 +146,6 @@ class _Rest(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *words):
         """Prints nothing."""
-
-
-def _decoded(value):
-    return [base64.b64decode(one["b64"]) if isinstance(one, dict) else one for one in value]
 
 
 @contextlib.contextmanager

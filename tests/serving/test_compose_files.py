@@ -21,8 +21,7 @@ def test_the_model_is_served_under_the_clients_default_name():
         (FOLDER / "models.config").read_text(encoding="utf-8"), model_server_config_pb2.ModelServerConfig()
     )
     (model,) = config.model_config_list.config
-    connection, _ = client.parse(["status"])
-    assert model.name == connection.model
+    assert model.name == client.parse(["status"]).model
     assert f"target: {model.base_path}\n" in COMPOSE
     assert f"GET /v1/models/{model.name} " in COMPOSE
     assert model.model_version_policy.latest.num_versions == 2

@@ -21,20 +21,15 @@ from PIL import Image
 
 from amr_tf.data import pixels
 from amr_tf.plotting import canvas
-from amr_tf.serving import client, transport
+from amr_tf.serving import client
+from amr_tf.serving.server import AVAILABLE, ServingError
 from tests.docs.documents import ROOT, python_blocks
 from tests.serving import stand_in
+from tests.serving.conftest import TINY
 
 COMPOSE = ("docker", "compose", "-f", str(ROOT / "docs" / "serving" / "docker-compose.yml"))
 MODEL = os.environ.get("AMR_TF_SERVING_MODEL", stand_in.MODEL)
-TRAINED = (
-    "--dataset=lines",
-    "--latent=2",
-    "--depth=2",
-    "--batch_size=8",
-    "--steps_per_epoch=2",
-    "--epochs=1",
-)
+TRAINED = [f"--{name}={value}" for name, value in TINY.items()]
 THREADS, REQUESTS = 8, 200
 ONE_LEVEL = 1.01 / 127.5  # of grey, in [-1, 1]
 REAL = pytest.param("real", marks=[pytest.mark.slow, pytest.mark.timeout(1200)])
@@ -85,25 +80,20 @@ def url(request, urls):
 
 @pytest.fixture(scope="module")
 def server(url):
-    return client.connect(client.Connection(url, MODEL, 60.0))
+    return client.connect(url, MODEL, 60.0)
 
 
 @pytest.fixture(scope="module")
-def signatures(server):
-    return server.signatures()
-
-
-@pytest.fixture(scope="module")
-def pictures(signatures):
+def pictures(server):
     """Three pictures of noise as the model takes them: uint8 [3, H, W, C]."""
-    shape = signatures["encode"].inputs["images"].shape[1:]
+    shape = server.signatures["encode"].inputs["images"].shape[1:]
     return np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def ask(server, signatures):
+def ask(server):
     """`ask(name, **inputs)` gives the outputs by name."""
-    return lambda name, **inputs: server.predict(signatures[name], inputs)
+    return lambda name, **inputs: server.predict(name, inputs)
 
 
 def test_server_bytes_and_floats_mean_the_same(ask, pictures):
@@ -119,11 +109,11 @@ def test_server_bytes_and_floats_mean_the_same(ask, pictures):
 
 
 @pytest.mark.parametrize("ending", ["", "_uint8"])
-def test_server_mixes_at_their_ends_are_reconstructions(ask, signatures, pictures, ending):
+def test_server_mixes_at_their_ends_are_reconstructions(ask, server, pictures, ending):
     x = pictures if ending else pixels.to_float(pictures)
     expected = ask(f"reconstruct{ending}", images=x)["reconstructions"]
     parents, weights = np.stack([x] * 3), np.eye(3, dtype=np.float32)
-    maps = signatures["mix_bernoulli"].inputs["masks"].shape[-1]
+    maps = server.signatures["mix_bernoulli"].inputs["masks"].shape[-1]
     mixed = {
         # The second is its own mirror image.
         "interpolate": {"first": x, "second": x[::-1].copy(), "alpha": np.array([1, 0, 1], np.float32)},
@@ -135,14 +125,13 @@ def test_server_mixes_at_their_ends_are_reconstructions(ask, signatures, picture
         np.testing.assert_allclose(found.astype(float), expected, atol=1 if ending else 1e-5)
 
 
-def test_server_judgements_of_bytes_are_those_of_floats(ask, signatures, pictures):
+def test_server_judgements_of_bytes_are_those_of_floats(ask, server, pictures):
     x = pixels.to_float(pictures)
-    for name, output in (("classify", "probabilities"), ("discriminate", "scores")):
-        if name in signatures:
-            judged = ask(name, images=x)[output]
-            np.testing.assert_allclose(ask(f"{name}_uint8", images=pictures)[output], judged, atol=1e-4)
-            if name == "classify":
-                np.testing.assert_allclose(judged.sum(axis=1), 1, atol=1e-5)
+    for name in {"classify", "discriminate"} & set(server.signatures):
+        judged = ask(name, images=x)
+        for output, values in ask(f"{name}_uint8", images=pictures).items():
+            np.testing.assert_allclose(values, judged[output], atol=1e-4)
+    np.testing.assert_allclose(ask("classify", images=x)["probabilities"].sum(axis=1), 1, atol=1e-5)
 
 
 def as_png(picture):
@@ -207,33 +196,26 @@ def test_server_wrong_json_is_refused_and_changes_nothing(urls, body):
     status, answer = post(url, body)
     assert 400 <= status < 600
     assert answer["error"]
-    versions = client.connect(client.Connection(url, MODEL, 60.0)).versions()
-    assert transport.AVAILABLE in [version.state for version in versions]
+    assert AVAILABLE in [state for _, state, _ in client.connect(url, MODEL, 60.0).versions()]
 
 
-def test_server_wrong_requests_are_refused_in_one_line(url, server, signatures, pictures):
-    signature = signatures["encode"]
-    for wrong, images in (
-        (signature._replace(name="dream"), pictures),
-        (signature, pixels.to_float(pictures[0])),
-    ):
-        with pytest.raises(transport.ServingError, match=r"^The server refused the request\. Received: .*$"):
-            server.predict(wrong, {"images": images})
-    with pytest.raises(transport.ServingError, match="does not know the model 'nobody'"):
-        client.connect(client.Connection(url, "nobody", 60.0)).signatures()
+def test_server_wrong_requests_are_refused_in_one_line(url, server, pictures):
+    with pytest.raises(ServingError, match=r"^The server refused the request\. Received: .*$"):
+        server.predict("encode", {"images": pixels.to_float(pictures[0])})
+    with pytest.raises(ServingError, match="does not know the model 'nobody'"):
+        client.connect(url, "nobody", 60.0).versions()
 
 
 def test_server_named_version_answers(urls):
     url = address(urls, "rest")
-    server = client.connect(client.Connection(url, MODEL, 60.0))
-    number = max(version.number for version in server.versions() if version.state == transport.AVAILABLE)
-    signature = server.signatures()["encode_uint8"]
-    images = np.zeros((1, *signature.inputs["images"].shape[1:]), np.uint8)
+    server = client.connect(url, MODEL, 60.0)
+    number = max(number for number, state, _ in server.versions() if state == AVAILABLE)
+    images = np.zeros((1, *server.signatures["encode_uint8"].inputs["images"].shape[1:]), np.uint8)
     body = {"signature_name": "encode_uint8", "inputs": {"images": images.tolist()}}
     status, answer = post(url, body, f"/v1/models/{MODEL}/versions/{number}:predict")
     assert status == 200
     np.testing.assert_allclose(
-        answer["outputs"], server.predict(signature, {"images": images})["codes"], atol=1e-5
+        answer["outputs"], server.predict("encode_uint8", {"images": images})["codes"], atol=1e-5
     )
 
 
@@ -247,10 +229,9 @@ def test_client_commands_work_on_picture_files(url, pictures, tmp_path, capsys):
         out = tmp_path / f"{name}.png"
         assert client.main([name, *files[:count], *server, f"--out={out}"]) == 0
         assert np.asarray(Image.open(out)).std() > 0
-    for name in ("status", "encode"):
-        assert client.main([name, *(files if name == "encode" else []), *server]) == 0
+    assert client.main(["status", *server]) == client.main(["encode", *files, *server]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert any(transport.AVAILABLE in line for line in printed)
+    assert any(AVAILABLE in line for line in printed)
     assert [json.loads(line)["picture"] for line in printed[-3:]] == files
     assert client.main(["status", f"--url={url}", "--model=nobody"]) == 2
     assert "does not know the model 'nobody'" in capsys.readouterr().err
