@@ -3,6 +3,7 @@
 Over REST it needs no TensorFlow. Exit codes: 0 done, 2 an error that the message explains, 130 interrupted.
 """
 
+import contextlib
 import io
 import json
 import math
@@ -26,7 +27,6 @@ PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
 HOST = r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+)"
 ADDRESS = re.compile(rf"https?:{HOST}(:\d+)?(/[\w./~%!$&'()*+,;=:@-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
-SHOWN_WIDTH = 64  # smallest width in pixels of an image in a picture of results
 MOST_CLASSES = 3  # printed for each picture
 
 
@@ -141,10 +141,9 @@ def _read(server: Server, paths: list[str]) -> np.ndarray:
 
 def _write_picture(request: Request, *rows: np.ndarray) -> None:
     """Writes rows of images, uint8 [N, H, W, C] each, as a PNG file."""
-    picture = canvas.enlarge(
-        canvas.grid([pixels.to_float(row) for row in rows]), max(1, SHOWN_WIDTH // rows[0].shape[2])
-    )
-    _write(request.out or f"{request.command}.png", canvas.png(picture))
+    picture = canvas.grid([pixels.to_float(row) for row in rows])
+    enlarged = canvas.enlarge(picture, canvas.factor(rows[0].shape[2]))
+    _write(request.out or f"{request.command}.png", canvas.png(enlarged))
 
 
 def _write(out: str, content: bytes) -> None:
@@ -195,19 +194,16 @@ def parse(arguments: list[str]) -> Request:
         addresses = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT"
         raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
-    return Request(
-        name, pictures, values.url, values.model, values.timeout, values.steps, weights, values.out
-    )
+    connection = (values.url, values.model, values.timeout)
+    return Request(name, pictures, *connection, values.steps, weights, values.out)
 
 
 def _weights(words: list[str], count: int) -> list[float]:
-    try:
+    with contextlib.suppress(ValueError):
         weights = [float(word) for word in words]
-    except ValueError:
-        weights = []
-    if len(weights) != count or not math.isclose(sum(weights), 1, abs_tol=1e-3):
-        raise UserError(f"--weights takes {count} numbers that sum to 1. Received: {','.join(words)}")
-    return weights
+        if len(weights) == count and math.isclose(sum(weights), 1, abs_tol=1e-3):
+            return weights
+    raise UserError(f"--weights takes {count} numbers that sum to 1. Received: {','.join(words)}")
 
 
 def connect(url: str, model: str, timeout: float) -> Server:

@@ -47,17 +47,14 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
             path = export_dir / str(1 + max(versions, default=0))
             found = signatures(run.model, run.attribute_names)
             archive, described = _archive(run.model, found)
-            inputs = {name: one.input_specs() for name, one in found.items()}
             with files.atomic_folder(path) as folder:
                 archive.write_out(str(folder), verbose=False)
-                warmup.write(
-                    folder, {"serving_default": inputs["reconstruct"], **inputs}, run.model.image_shape
-                )
+                requested = {"serving_default": found["reconstruct"], **found}
+                warmup.write(folder, requested, run.model.image_shape)
                 archives.write(folder, run.model)
                 conversion.write(folder, also, run.model)
-                files.write_json(
-                    folder / SIGNATURES, {"serving_default": described["reconstruct"], **described}
-                )
+                everything = {"serving_default": described["reconstruct"], **described}
+                files.write_json(folder / SIGNATURES, everything)
                 files.write(folder / CARD, card.model_card(run, int(path.name), described))
     except filelock.Timeout as error:
         raise UserError(

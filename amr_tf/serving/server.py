@@ -122,12 +122,12 @@ class Server:
             raise self.error(UNREACHABLE, error) from error
         try:
             found = json.loads(data)
-            refusal = None if status == http.client.OK else found["error"]
+            if status == http.client.OK:
+                return found
+            refusal = found["error"]
         except (ValueError, RecursionError, LookupError, TypeError) as error:
             raise self.error(FOREIGN, f"HTTP status {status}") from error
-        if status != http.client.OK:
-            raise self.error(UNKNOWN_MODEL if status == http.client.NOT_FOUND else REFUSED, refusal)
-        return found
+        raise self.error(UNKNOWN_MODEL if status == http.client.NOT_FOUND else REFUSED, refusal)
 
     def _exchange(self, answer: concurrent.futures.Future, path: str, body: str | None) -> None:
         """Sends a request; HTTP status and content of the response become the result of `answer`."""

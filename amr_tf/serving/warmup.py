@@ -6,27 +6,27 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+from amr_tf.serving.signatures import Signature
+
 FILE = "assets.extra/tf_serving_warmup_requests"
 PARENTS = 2  # images for each mix, of any number
 
 
-def write(
-    folder: pathlib.Path, inputs: dict[str, dict[str, tf.TensorSpec]], image_shape: tuple[int, ...]
-) -> None:
+def write(folder: pathlib.Path, signatures: dict[str, Signature], image_shape: tuple[int, ...]) -> None:
     """Writes one request for each signature, of one example.
 
     Args:
         folder: of the SavedModel.
-        inputs: the inputs of each signature by name.
+        signatures: by name.
         image_shape: of the model; inputs that take files get a black picture of it.
     """
     path = folder / FILE
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, specs in inputs.items():
+        for signature, one in signatures.items():
             spec = model_pb2.ModelSpec(signature_name=signature)
             request = predict_pb2.PredictRequest(model_spec=spec)
-            for name, value in specs.items():
+            for name, value in one.input_specs().items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(_example(value, image_shape)))
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from amr_tf.plotting import canvas
 from amr_tf.runtime.errors import UserError
 from amr_tf.serving import client
 from amr_tf.serving.server import Server, ServingError, Signature, Tensor
@@ -88,7 +89,7 @@ def pictures(tmp_path, monkeypatch):
 
 def cells(path):
     """The values of the images in a picture of results, row by row; each image has one value."""
-    factor = client.SHOWN_WIDTH // W
+    factor = canvas.factor(W)
     picture = np.asarray(Image.open(path))[GAP * factor :: factor, GAP * factor :: factor, 0]
     rows = [picture[top : top + H] for top in range(0, len(picture), H + GAP)]
     images = [[row[:, left : left + W] for left in range(0, row.shape[1], W + GAP)] for row in rows]
