@@ -143,9 +143,8 @@ def _of_codes(networks: "_Networks") -> dict[str, Signature]:
         ),
     }
     if networks.model.has_discriminator:
-        for layer in networks.model.discriminator.layers:
-            if hasattr(layer, "steps_in_eval"):
-                layer.steps_in_eval = False
+        for layer in networks.model.discriminator.spectral_layers:
+            layer.steps_in_eval = False
         scores = {"scores": networks.model.score_meaning}
         found["discriminate"] = Signature(
             "The discriminator scores images.", images, scores, networks.discriminate
