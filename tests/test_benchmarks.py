@@ -115,24 +115,16 @@ def test_bad_options_are_refused(arguments, message, capsys):
         code = train_step.main(arguments)
     except SystemExit as left:
         code = left.code
-    assert code == 2
-    assert message in capsys.readouterr().err
+    assert (code, message in capsys.readouterr().err) == (2, True)
 
 
 def test_every_k_is_measured_in_turn_and_the_slow_ways_once():
     args = train_step.arguments_parser().parse_args(["--k=2,8", "--xla=both"])
     names = [variant.name() for variant in train_step.variants(args, batch=8, depth=4, all_kinds=True)]
+    in_turn = [f"k={k} batch=8 depth=4 {kind}" for k in (2, 8) for kind in ("compiled", "xla")]
     assert names == [
-        f"k={k} batch=8 depth=4 {kind}"
-        for k, kind in [
-            (2, "compiled"),
-            (2, "xla"),
-            (8, "compiled"),
-            (8, "xla"),
-            (2, "both players"),
-            (2, "bfloat16"),
-            (2, "eager"),
-        ]
+        *in_turn,
+        *(f"k=2 batch=8 depth=4 {kind}" for kind in ("both players", "bfloat16", "eager")),
     ]
     args = train_step.arguments_parser().parse_args(["--model=ae", "--k=2"])
     kinds = [variant.kind for variant in train_step.variants(args, batch=8, depth=4, all_kinds=True)]

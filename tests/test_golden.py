@@ -8,18 +8,11 @@ from amr_tf.models.build import build_model
 from tests.support import golden_replay as golden
 
 # name: settings, shape of the map that the reference flattens channel-first, number of discriminator terms
+SMALL = {"lambda_": 10.0, "depth": 8, "latent": 2}
 RECORDINGS = {
-    "amr_mixup_k2": (
-        {"model": "amr", "mixer": "mixup", "lambda_": 10.0, "depth": 8, "latent": 2},
-        (4, 4, 2),
-        3,
-    ),
-    "amr_bernoulli_k2": (
-        {"model": "amr", "mixer": "bernoulli", "lambda_": 10.0, "depth": 8, "latent": 2},
-        (4, 4, 2),
-        3,
-    ),
-    "aegan": ({"model": "aegan", "lambda_": 10.0, "depth": 8, "latent": 2}, (4, 4, 2), 2),
+    "amr_mixup_k2": (SMALL | {"model": "amr", "mixer": "mixup"}, (4, 4, 2), 3),
+    "amr_bernoulli_k2": (SMALL | {"model": "amr", "mixer": "bernoulli"}, (4, 4, 2), 3),
+    "aegan": (SMALL | {"model": "aegan"}, (4, 4, 2), 2),
     "amr_dsprites_mixup_k2": ({"model": "amr", "arch": "burgess", "lambda_": 1.0}, (4, 4, 32), 3),
 }
 # Theirs: ours (the recorded d_x is the mean of the discriminator's terms, ours is the sum it minimises).
@@ -48,24 +41,21 @@ def test_two_steps_equal_the_pytorch_reference(name):
     code = model.encode(arrays["x"][0])
     np.testing.assert_allclose(code, arrays["fwd/h"], rtol=0, atol=1e-5)
     np.testing.assert_allclose(model.decode(code), arrays["fwd/recon"], rtol=0, atol=1e-4)
-    draws = [
-        (
-            np.concatenate([np.arange(8)[None], arrays[f"step{s}/perm"]]).T,
-            pair_weights(arrays[f"step{s}/coef"]),
-        )
-        for s in range(2)
-    ]
-    model.mixer = golden.Fixed(*draws[0])
+
+    def drawn(step):
+        indices = np.concatenate([np.arange(8)[None], arrays[f"step{step}/perm"]]).T
+        return indices, pair_weights(arrays[f"step{step}/coef"])
+
+    model.mixer = golden.Fixed(*drawn(0))
     for step in range(2):
-        model.mixer.set(*draws[step])
+        model.mixer.set(*drawn(step))
         logs = model.train_on_batch(arrays["x"][step], arrays["y"][step], return_dict=True)
         for theirs, ours in LOSSES.items():
             if ours in logs:
                 divisor = terms if theirs == "d_x" else 1
                 expected = arrays[f"step{step}/loss/{theirs}"]
-                np.testing.assert_allclose(
-                    logs[ours] / divisor, expected, rtol=1e-4, err_msg=f"step {step}: {ours}"
-                )
+                about = f"step {step}: {ours}"
+                np.testing.assert_allclose(logs[ours] / divisor, expected, rtol=1e-4, err_msg=about)
 
     difference = golden.differences(arrays, networks, flattened)
     for judged in ("disc", "probe"):

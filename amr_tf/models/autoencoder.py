@@ -175,11 +175,7 @@ class Autoencoder(keras.Model):
         return make_adam(self.config, self.torch_epsilon, self.step, self.total_steps)
 
     def total_steps(self) -> int:
-        """Steps of the whole run.
-
-        Raises:
-            ValueError: `epoch_length` is not set, so there is no whole.
-        """
+        """Steps of the whole run. Raises a ValueError while `epoch_length` is not set."""
         if self.epoch_length is None:
             raise ValueError(
                 f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length first"

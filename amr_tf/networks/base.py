@@ -51,11 +51,9 @@ class Networks:
         if not self.torch_probe:
             kernel = keras.initializers.GlorotUniform(seed=seeds.next())
             return keras.layers.Dense(classes, kernel_initializer=kernel)
-        return keras.layers.Dense(
-            classes,
-            kernel_initializer=layers.fan_in_uniform(seeds.next()),
-            bias_initializer=layers.uniform_within(code_size**-0.5, seeds.next()),
-        )
+        kernel = layers.fan_in_uniform(seeds.next())
+        bias = layers.uniform_within(code_size**-0.5, seeds.next())
+        return keras.layers.Dense(classes, kernel_initializer=kernel, bias_initializer=bias)
 
     def encoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
         raise NotImplementedError

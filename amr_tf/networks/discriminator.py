@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.networks.layers import Seeds
+from amr_tf.networks.layers import Seeds, SpectralNorm
 
 
 class Discriminator(keras.Model):
@@ -50,8 +50,11 @@ class Discriminator(keras.Model):
     def scores_and_attributes(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
         """Scores [B] and logits of the attributes [B, A] of images [B, H, W, C], a pair of them for each pass."""
         features = self._features(passes, training)
-        pooled = [_sum_over_pixels(x) for x in features]
-        return self._scores(features, training), [tf.cast(self.attribute_head(x), tf.float32) for x in pooled]
+        logits = []
+        for x in features:
+            pooled = tf.reduce_sum(tf.cast(x, tf.float32), axis=list(range(1, x.shape.rank - 1)))
+            logits.append(tf.cast(self.attribute_head(pooled), tf.float32))
+        return self._scores(features, training), logits
 
     def _features(self, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
         """What the last layer sees."""
@@ -65,25 +68,18 @@ class Discriminator(keras.Model):
         passes = [tf.cast(x, tf.float32) for x in _apply_layer(self.trunk[-1], features, training)]
         return [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
 
+    @property
+    def spectral_layers(self) -> list[SpectralNorm]:
+        """All layers with spectral norm."""
+        return [one for layer in self.trunk for one in getattr(layer, "spectral_layers", ())]
+
     def power_steps(self, passes: int) -> None:
         """Moves u and v as that many passes would, without any convolution: nothing but the kernels is needed."""
-        for layer in self.layers:
-            if _has_power_steps(layer):
-                layer.power_steps(passes)
-
-
-def _has_power_steps(layer: keras.layers.Layer) -> bool:
-    """Whether spectral norm is in it, so that it takes a list of the inputs of all passes."""
-    return hasattr(layer, "power_steps")
+        for layer in self.spectral_layers:
+            layer.power_steps(passes)
 
 
 def _apply_layer(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
-    if _has_power_steps(layer):
+    if hasattr(layer, "spectral_layers"):  # which takes a list of the inputs of all passes
         return layer(passes, training=training)
     return [layer(x) for x in passes]
-
-
-def _sum_over_pixels(x: tf.Tensor) -> tf.Tensor:
-    """[B, H, W, C] or [B, C] -> float32 [B, C]."""
-    x = tf.cast(x, tf.float32)
-    return tf.reduce_sum(x, axis=list(range(1, x.shape.rank - 1)))

@@ -46,6 +46,10 @@ class SpectralNorm(keras.Layer):
             trainable=False,
         )
 
+    @property
+    def spectral_layers(self) -> list["SpectralNorm"]:
+        return [self]
+
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves u on by one power step a pass.
 

@@ -84,18 +84,8 @@ class SpectralBlock(keras.layers.Layer):
         self.short = _spectral_conv(filters, 1, seeds) if halved else None
 
     @property
-    def _convolutions(self) -> list[layers.SpectralConv2D]:
+    def spectral_layers(self) -> list[layers.SpectralNorm]:
         return [layer for layer in (self.inner, self.outer, self.short) if layer]
-
-    @property
-    def steps_in_eval(self) -> bool:
-        """Whether passes outside training take power steps too, as for `layers.SpectralNorm`."""
-        return self.inner.steps_in_eval
-
-    @steps_in_eval.setter
-    def steps_in_eval(self, taken: bool) -> None:
-        for layer in self._convolutions:
-            layer.steps_in_eval = taken
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.inner.build(input_shape)
@@ -116,11 +106,6 @@ class SpectralBlock(keras.layers.Layer):
         short = self.short(passes, training=training) if self.short else passes
         sums = [a + b for a, b in zip(long, short, strict=True)]
         return [tf.nn.avg_pool2d(x, 2, 2, "VALID") for x in sums] if self.halved else sums
-
-    def power_steps(self, passes: int) -> None:
-        """Moves u and v of every convolution as that many passes would."""
-        for layer in self._convolutions:
-            layer.power_steps(passes)
 
 
 def _spectral_conv(filters: int, size: int, seeds: layers.Seeds) -> layers.SpectralConv2D:

@@ -117,9 +117,8 @@ def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signat
     networks = _Networks(model)
     found = networks.signatures(attribute_names)
     if model.has_discriminator:
-        for layer in model.discriminator.layers:
-            if hasattr(layer, "steps_in_eval"):
-                layer.steps_in_eval = False
+        for layer in model.discriminator.spectral_layers:
+            layer.steps_in_eval = False
     if model.image_shape[0] == 1:  # a point is not made of bytes
         return found
     pictures = [(name, one) for name, one in found.items() if PICTURES & {*one.inputs, *one.outputs}]

@@ -46,13 +46,8 @@ COLUMNS = {
 # Where the public script of a cell has another number than the data set has. Table 2 is as its caption says.
 EPOCHS = {
     "table1/kmnist": dict.fromkeys(("amr_mixup_k2", "amr_bernoulli_k2", "amr_mixup_k3", "acai_rerun"), 6000),
-    "table1/svhn": {
-        "aegan": 4500,
-        "amr_mixup_k2": 6000,
-        "amr_bernoulli_k2": 4500,
-        "amr_mixup_k3": 6000,
-        "acai_rerun": 6000,
-    },
+    "table1/svhn": dict.fromkeys(("aegan", "amr_bernoulli_k2"), 4500)
+    | dict.fromkeys(("amr_mixup_k2", "amr_mixup_k3", "acai_rerun"), 6000),
     "table3/dsprites": {"amr_mixup_k3": 1000},
     "low_data/svhn_1k": {"amr_bernoulli_k2": 4000},
     "low_data/svhn_5k": {"amr_mixup_k3": 7000},
@@ -75,23 +70,16 @@ CELLS = {
     for method, lambda_ in zip(METHODS, lambdas, strict=True)
     if lambda_ != 0
 }
+DSPRITES = {"dataset": "dsprites", "arch": "burgess", "recon_loss": "bce_sum", "latent": 10, "lambda_": 1.0}
+OF_DSPRITES = METHODS | {
+    "vae": {"model": "vae", "beta_kl": 10.0},
+    "amr_bernoulli_k3": METHODS["amr_bernoulli_k2"] | {"k": 3},
+}
 TABLE_3 = {
-    f"table3/dsprites_{method}.flags": Config(
-        dataset="dsprites",
-        arch="burgess",
-        recon_loss="bce_sum",
-        latent=10,
-        lambda_=1.0,
-        **{"epochs": 500} | settings | epochs("table3/dsprites", method),
+    f"table3/dsprites_{name}.flags": Config(
+        **DSPRITES | {"epochs": 500} | OF_DSPRITES[name] | epochs("table3/dsprites", name)
     )
-    for method, settings in {
-        "vae": {"model": "vae", "beta_kl": 10.0},
-        "aegan": METHODS["aegan"],
-        "amr_mixup_k2": METHODS["amr_mixup_k2"],
-        "amr_mixup_k3": METHODS["amr_mixup_k3"],
-        "amr_bernoulli_k2": METHODS["amr_bernoulli_k2"],
-        "amr_bernoulli_k3": METHODS["amr_bernoulli_k2"] | {"k": 3},
-    }.items()
+    for name in ("vae", "aegan", "amr_mixup_k2", "amr_mixup_k3", "amr_bernoulli_k2", "amr_bernoulli_k3")
 }
 LOW_DATA = {
     f"low_data/svhn_{examples // 1000}k_{method}.flags": dataclasses.replace(
@@ -103,45 +91,25 @@ LOW_DATA = {
     for method in ("aegan", "amr_mixup_k2", "amr_bernoulli_k2", "amr_mixup_k3", "acai_rerun")
 }
 
-
+RECIPE = {"update_g_every": 1, "schedule": "cosine", "steps_per_epoch": 500}
+MNIST = RECIPE | {
+    "dataset": "mnist",
+    "arch": "amr_fixed",
+    "latent": 2,
+    "lambda_": 3.0,
+    "learning_rate": 4e-3,
+    "epochs": 5,
+}
 FAST = {
-    f"fast/mnist_{name}.flags": Config(
-        dataset="mnist",
-        arch="amr_fixed",
-        update_g_every=1,
-        learning_rate=4e-3,
-        schedule="cosine",
-        lambda_=3.0,
-        latent=2,
-        steps_per_epoch=500,
-        epochs=5,
-        **METHODS[method],
-    )
-    for name, method in (
-        ("aegan", "aegan"),
-        ("amr_mixup_k2", "amr_mixup_k2"),
-        ("amr_mixup_k3", "amr_mixup_k3"),
-        ("acai", "acai_rerun"),
-    )
+    f"fast/mnist_{name}.flags": Config(**MNIST | METHODS.get(name, METHODS["acai_rerun"]))
+    for name in ("aegan", "amr_mixup_k2", "amr_mixup_k3", "acai")
 }
 FIGURE_6 = {
     "figures/figure6/shapes.flags": Config(
-        dataset="shapes",
-        mixer="supervised",
-        arch="burgess",
-        latent=64,
-        recon_loss="l2",
-        lambda_=20.0,
-        beta=1.0,
-        update_g_every=1,
-        learning_rate=1e-3,
-        schedule="cosine",
-        steps_per_epoch=500,
-        epochs=12,
+        **RECIPE, dataset="shapes", mixer="supervised", arch="burgess", latent=64, recon_loss="l2", lambda_=20.0,
+        beta=1.0, learning_rate=1e-3, epochs=12,
     )
-}
-
-
+}  # fmt: skip
 ZAPPOS, CELEBA = {"dataset": "zappos"}, {"dataset": "celeba"}
 SPIRAL = {"dataset": "spiral", "depth": 8, "lambda_": 10.0, "update_g_every": 1, "learning_rate": 2e-3,
           "schedule": "cosine", "batch_size": 128, "epochs": 100}  # fmt: skip
@@ -223,23 +191,13 @@ def test_header_gives_command_time_and_published_number(name):
         assert re.search(r"Published: \d\d\.\d\d \+- \d\.\d\d( %|, by a metric) ", text)
 
 
-def recipes() -> dict[str, Config]:
-    """The presets of which each trains other networks by other losses or mixes than the rest, by name.
-
-    What stays out of it, such as lambda, the data set or the width of a layer, changes numbers and no code. The
-    figures' are trained by tests of their own.
-    """
-    decisive = ("model", "arch", "mixer", "k", "recon_loss", "gan_loss", "update_g_every", "schedule")
-    found = {}
-    for name in [*COMMANDS, "demo.flags"]:
-        if name.startswith("figures/"):
-            continue
-        config = parsed(name)
-        found.setdefault(tuple(getattr(config, field) for field in decisive), (name, config))
-    return dict(found.values())
-
-
-RECIPES = recipes()
+# The presets of which each trains other networks by other losses or mixes than the rest. What stays out of it, such as
+# lambda, the data set or the width of a layer, changes numbers and no code. The figures' have tests of their own.
+DECISIVE = ("model", "arch", "mixer", "k", "recon_loss", "gan_loss", "update_g_every", "schedule")
+PARSED = [
+    (name, parsed(name)) for name in ["demo.flags", *reversed(COMMANDS)] if not name.startswith("figures/")
+]
+RECIPES = dict({tuple(getattr(row[1], field) for field in DECISIVE): row for row in PARSED}.values())
 # At full size colours, depth and the code's size count as well.
 LARGEST = {
     name: CELLS[name]

@@ -69,9 +69,8 @@ def pairs(arrays: dict, moment: str, networks: dict, channel_first: tuple[int, i
             for weight, variable in variables.items():
                 value = values[weight]
                 if channel_first and rank == 2 and weight != "u":
-                    value = _from_channel_first(
-                        value, channel_first, rows=weight == "kernel" and rank_before != 2
-                    )
+                    rows = weight == "kernel" and rank_before != 2
+                    value = _from_channel_first(value, channel_first, rows)
                 assert tuple(variable.shape) == value.shape, (name, variable.path)
                 yield name, variable, value
             rank_before = rank

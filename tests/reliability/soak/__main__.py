@@ -5,38 +5,55 @@ of all bars; without a name every bar that is not complete is tried.
 """
 
 import argparse
+import functools
 import importlib
 import os
+import pathlib
 import sys
 import time
+from collections.abc import Callable
 
 import rich.console
 
 from tests.reliability.faults.harness import ROOT
-from tests.reliability.soak.tally import Tally
+from tests.reliability.soak.suites import Suite
+from tests.reliability.soak.tally import Bar, Tally
 
 FOLDER = ROOT / "build" / "soak"
-# Name: claim, class.
+# Name: claim, and its class or the tests that are run.
 BARS = {
     "kills": ("kill -9, half of them while saving; ends as if unbroken", "processes.Kills"),
     "syscalls": ("kill -9 at each system call of a save", "saves.KilledSaves"),
     "io_errors": ("ENOSPC, EIO, EACCES at each of them", "saves.FailedSaves"),
     "signals": ("SIGTERM at random times: saved, no step lost", "processes.Signals"),
-    "disk": ("a disk full under each of the writers", "suites.Disk"),
-    "permissions": ("what may not be read or written is refused", "suites.Permissions"),
+    "disk": ("a disk full under each of the writers", "tests/reliability/faults/test_disk.py"),
+    "permissions": (
+        "what may not be read or written is refused",
+        "tests/reliability/faults/test_permissions.py",
+    ),
     "lock": ("20 starts on one run folder: one runs", "processes.Lock"),
     "clock": ("the clock moved by a day and 10 years", "processes.Clock"),
     "endurance": ("20,000 steps: memory, descriptors, threads, retraces", "long_runs.Endurance"),
-    "parsers": ("generated results and manifests, mutated files", "suites.Parsers"),
-    "attacks": ("hostile archives, model files and names", "suites.Attacks"),
+    "parsers": (
+        "generated results and manifests, mutated files",
+        "tests/reliability/attacks/test_generated_files.py",
+    ),
+    "attacks": ("hostile archives, model files and names", "tests/reliability/attacks"),
     "offline": ("commands of every binary without a network", "offline.Offline"),
-    "export_kills": ("kill -9 of exports: no incomplete version is seen", "suites.ExportKills"),
+    "export_kills": (
+        "kill -9 of exports: no incomplete version is seen",
+        "tests/serving/test_export_in_use.py",
+    ),
     "sweep": ("50 jobs, 10 killed, 5 failing", "sweeps.Sweeps"),
 }
 
 
-def bar_class(name: str) -> type:
-    module, kind = BARS[name][1].split(".")
+def bar_class(name: str) -> Callable[[pathlib.Path], Bar]:
+    """Returns what makes the bar of a folder."""
+    what = BARS[name][1]
+    if what.startswith("tests/"):
+        return functools.partial(Suite, path=what)
+    module, kind = what.split(".")
     return getattr(importlib.import_module(f"tests.reliability.soak.{module}"), kind)
 
 

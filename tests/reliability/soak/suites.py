@@ -1,5 +1,6 @@
 """Bars that are tests of the project: pytest runs the tests of some files, slow ones included, as one trial."""
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -9,39 +10,20 @@ from tests.reliability.soak.tally import Bar, Outcome, Skipped
 
 
 class Suite(Bar):
-    """Attributes:
-    files: paths of tests, from the root of the checkout.
-    """
+    """The tests of one path from the root of the checkout."""
 
     asked = 1
-    files: tuple[str, ...]
+
+    def __init__(self, folder: pathlib.Path, path: str):
+        super().__init__(folder)
+        self.path = path
 
     def trial(self, number: int) -> Outcome:
         words = ("-p", "no:cacheprovider", "-m", "soak or not soak", f"--basetemp={self.folder / 'pytest'}")
-        command = [sys.executable, "-m", "pytest", *words, *self.files]
+        command = [sys.executable, "-m", "pytest", *words, self.path]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:]
         passed = re.search(r"(\d+) passed", done.stdout)
         if not passed:
             raise Skipped("pytest skipped every test")
         return Outcome({"tests": int(passed[1])})
-
-
-class Disk(Suite):
-    files = ("tests/reliability/faults/test_disk.py",)
-
-
-class Permissions(Suite):
-    files = ("tests/reliability/faults/test_permissions.py",)
-
-
-class Attacks(Suite):
-    files = ("tests/reliability/attacks",)
-
-
-class Parsers(Suite):
-    files = ("tests/reliability/attacks/test_generated_files.py",)
-
-
-class ExportKills(Suite):
-    files = ("tests/serving/test_export_in_use.py",)
