@@ -35,9 +35,7 @@ class Config:
         choices=registry.DATASETS,
         prefix=registry.FOLDER,
     )
-    arch: str = option(
-        "amr", "networks; amr_fixed is amr without its initialisation slips", choices=registry.ARCHS
-    )
+    arch: str = option("amr", "networks; amr_fixed has sound initial values", choices=registry.ARCHS)
     mixer: str = option(
         "mixup",
         "distribution of the mixing weights",
@@ -83,9 +81,7 @@ class Config:
     latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
     data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", runtime=True)
     raw_dir: str = option("", "folder of official archives, imported without a network", runtime=True)
-    image_fit: str = option(
-        "resize", "how 28 px become 32 px: AMR resizes, ACAI pads", choices=("resize", "pad")
-    )
+    image_fit: str = option("resize", "from 28 to 32 px: AMR resizes, ACAI pads", choices=("resize", "pad"))
     image_size: int = option(
         0,
         "width and height that pictures of celeba, zappos and folder:PATH are cut to (0: 64 px)",

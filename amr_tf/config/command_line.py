@@ -86,9 +86,7 @@ def _segments(
             raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
         # absl's flag that ignores unknown flags would hide a misspelt one.
         if re.fullmatch(r"--?undefok(=.*)?", word):
-            raise ConfigError(
-                f"Unknown flags are refused. Received: {word} ({source}; --help lists the flags)"
-            )
+            raise ConfigError(f"Unknown flags fail. Received: {word} ({source}; --help lists the flags)")
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:

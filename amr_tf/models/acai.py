@@ -31,9 +31,7 @@ class ACAI(Adversarial):
     generator_terms = (*Adversarial.generator_terms, UNMIXED)
     discriminator_terms = (
         Loss("disc_mix", "l(D(x_m), alpha)", "Decoded mixes, alpha in [0, 1/2].", MIX, smaller_weight),
-        Loss(
-            "disc_blend", "l(D(0.2 x + 0.8 x^), 0)", "An image and its reconstruction, blended.", blend, 0.0
-        ),
+        Loss("disc_blend", "l(D(0.2 x + 0.8 x^), 0)", "A blend of image and reconstruction.", blend, 0.0),
     )
     generator_passes = 1
 

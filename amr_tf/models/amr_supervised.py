@@ -11,8 +11,7 @@ from amr_tf.mixing import draw_mask, labelled_partners, mix, requested_attribute
 from amr_tf.models.amr import AMR
 from amr_tf.models.autoencoder import ForwardPass, Loss
 from amr_tf.networks.base import Networks, Sizes
-from amr_tf.networks.class_mixer import class_mixer
-from amr_tf.networks.layers import Seeds
+from amr_tf.networks.layers import Seeds, he_normal
 
 
 class SupervisedMix(NamedTuple):
@@ -48,16 +47,12 @@ class SupervisedAMR(AMR):
             "Supervised mixes x_s = g(m h_1 + (1 - m) h_2) should look real.",
         ),
         Loss("attributes", "cross-entropy of C(x_s) and y~", "Their attributes, before attribute_weight."),
-        Loss(
-            "mask_balance", "(sum of m - C/2)^2", "Sum over the C feature maps of a mask m, before mask_eps."
-        ),
+        Loss("mask_balance", "(sum of m - C/2)^2", "Over the C feature maps of a mask, before mask_eps."),
     )
     discriminator_terms = (
         *AMR.discriminator_terms,
         Loss("disc_supervised", "l(D(x_s), 0)", "Supervised mixes."),
-        Loss(
-            "disc_attributes", "cross-entropy of C(x) and y", "Attributes of real images; C is a head of D."
-        ),
+        Loss("disc_attributes", "cross-entropy of C(x) and y", "Attributes of real images; C: head of D."),
     )
     consistency_terms = (
         *AMR.consistency_terms,
@@ -68,7 +63,7 @@ class SupervisedAMR(AMR):
     def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
         super()._build_players(arch, sizes, seeds)
         self.discriminator.add_attribute_head(self.attributes, seeds)
-        self.class_mixer = class_mixer(self.attributes, self.code_shape[-1], seeds)
+        self.class_mixer = _class_mixer(self.attributes, self.code_shape[-1], seeds)
 
     @property
     def networks(self) -> dict[str, keras.Model]:
@@ -156,3 +151,16 @@ class SupervisedAMR(AMR):
 
     def probe_step(self, h: tf.Tensor, y: Any) -> None:
         super().probe_step(h, y["label"] if isinstance(y, dict) else y)
+
+
+def _class_mixer(attributes: int, feature_maps: int, seeds: Seeds) -> keras.Model:
+    """Attributes [B, A], 0 or 1 -> logits [B, C] of the Bernoulli parameters (paper 2.2).
+
+    The reference implementation has a relu after the last layer, too, which its own comment calls a bug: no parameter
+    could be below 1/2.
+    """
+    stack = [
+        keras.layers.Dense(feature_maps, activation=activation, kernel_initializer=he_normal(seeds.next()))
+        for activation in ("relu", "relu", None)
+    ]
+    return keras.Sequential([keras.Input((attributes,)), *stack], name="class_mixer")

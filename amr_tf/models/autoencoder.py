@@ -109,15 +109,12 @@ class Autoencoder(keras.Model):
         self.encoder = arch.encoder(sizes._replace(code_shape=(*place, self.encoded_parts * maps)), seeds)
         self.decoder = arch.decoder(sizes, seeds)
         dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
-        self.probe = keras.Sequential(
-            [keras.Input(self.code_shape), keras.layers.Flatten(), dense], name="probe"
-        )
+        stack = [keras.Input(self.code_shape), keras.layers.Flatten(), dense]
+        self.probe = keras.Sequential(stack, name="probe")
         self._build_players(arch, sizes, seeds)
         self.mixer = self.default_mixer()
         self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
-        self.step = self.add_weight(
-            name="step", shape=(), dtype="int64", trainable=False, initializer="zeros"
-        )
+        self.step = self.add_weight(name="step", dtype="int64", trainable=False, initializer="zeros")
         # Steps after which the count that `update_g_every` looks at starts again; None: never, and no schedule.
         self.epoch_length: int | None = None
         # Reads rows of training examples that are in the memory of the step's device: a batch is row indices then.
@@ -177,9 +174,7 @@ class Autoencoder(keras.Model):
     def total_steps(self) -> int:
         """Steps of the whole run. Raises a ValueError while `epoch_length` is not set."""
         if self.epoch_length is None:
-            raise ValueError(
-                f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length first"
-            )
+            raise ValueError(f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length")
         return self.config.epochs * self.epoch_length
 
     @property
@@ -273,9 +268,8 @@ class Autoencoder(keras.Model):
         with tf.GradientTape() as tape:
             logits, loss = self._probe_loss(h, y)
             total = self.global_mean(loss)
-        self.minimise(
-            "probe_gradient_norm", total, tape, self.probe_optimizer, self.probe.trainable_variables
-        )
+        variables = self.probe.trainable_variables
+        self.minimise("probe_gradient_norm", total, tape, self.probe_optimizer, variables)
         self.track({"probe_loss": loss})
         self.accuracy.update_state(y, logits)
 

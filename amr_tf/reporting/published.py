@@ -17,9 +17,7 @@ ACAI_PROTOCOL = (
     "'ACAI as published' follows the ACAI paper: test accuracy, the median of each run's last "
     f"{LAST} evaluations."
 )
-WHOSE = (
-    "Settings that are called the paper's are its own or, where it gives none, those of its public scripts."
-)
+WHOSE = "The paper's settings are its own or, where it gives none, those of its public scripts."
 DFV_CEILING = (
     "amr_dfv, the score of the paper's Table 3, leaves posY out of its numerator: its ceiling is 80 %, and a "
     "collapsed code scores 80 %. factor_vae is the correct metric."

@@ -89,9 +89,7 @@ def find(words: list[str]) -> list[pathlib.Path]:
             if (results.parent / "flags.txt").is_file()
         ]
         if not folders:
-            raise RunError(
-                f"No run folder, which has results.json and flags.txt. Received: {printable(word)}"
-            )
+            raise RunError(f"No results.json beside a flags.txt. Received: {printable(word)}")
         found |= {folder.resolve(): folder for folder in folders}
     return list(found.values())
 

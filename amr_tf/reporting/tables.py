@@ -89,9 +89,8 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
 
 def all_groups(groups: list[Group]) -> Report:
     """Makes one table of all groups: the settings in which they differ, and each evaluated metric."""
-    names = [
-        name for name in varying([group.settings for group in groups]) if name not in ("dataset", "model")
-    ]
+    differing = varying([group.settings for group in groups])
+    names = [name for name in differing if name not in ("dataset", "model")]
     metrics = sorted({name for group in groups for run in group.counted for name in run.scores})
     head = (
         "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *metrics, "seeds",

@@ -36,9 +36,8 @@ def check(path: pathlib.Path, splits: Splits) -> None:
         before.pop("name", None)
     changed = [name for name in now if name in before and before[name] != now[name]]
     if changed:
-        differences = ", ".join(
-            f"{name} {_shown(now[name])} (then: {_shown(before[name])})" for name in changed
-        )
+        found = (f"{name} {_shown(now[name])} (then: {_shown(before[name])})" for name in changed)
+        differences = ", ".join(found)
         raise DataError(
             f"The data are not those that {path} was trained on. Received: {differences}. Restore them (a relative "
             "path counts from the current folder), or train in another --run_dir"

@@ -55,9 +55,7 @@ class TrainedRun:
         spec = data.spec_of(self.config)
         self.spec = spec = spec if spec.complete else self._spec_of_results() or self.splits.train.spec
         self.model = build_model(self.config, spec.image_shape, spec.classes, len(spec.attributes) or None)
-        self.codes = functools.cache(
-            lambda part: self.encode(self.examples(part)[0])
-        )  # [N, ...], computed once
+        self.codes = functools.cache(lambda part: self.encode(self.examples(part)[0]))  # [N, ...]
         self._encode, self._decode = _in_halves(self._encode_any), _in_halves(self.model.decode)
         self._restore()
 
@@ -212,9 +210,7 @@ def step_named(folder: RunFolder, checkpoint: str) -> int:
     if checkpoint == "best":
         rows = read_rows(folder.metrics)
         if not rows:
-            raise RunError(
-                f"{folder.path} has no finished epoch of which one could be best: use --checkpoint=last"
-            )
+            raise RunError(f"{folder.path} has no finished epoch: use --checkpoint=last")
         return int(best_row(rows)["step"])
     if checkpoint.isdecimal() and len(checkpoint) < 19:
         return int(checkpoint)

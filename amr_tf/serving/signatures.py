@@ -167,9 +167,7 @@ class _Networks:
             table["discriminate"] = (images, {"scores": self.model.score_meaning}, self.discriminate)
         if self.model.needs_attributes:
             requested = Value((None, self.model.attributes), f"0 or 1 each: {', '.join(attribute_names)}")
-            mask = {
-                "parameters": "probabilities of `mix_bernoulli`'s masks: that the first image gives a map"
-            }
+            mask = {"parameters": "probability that the first image gives a map, as for `mix_bernoulli`"}
             table["mix_attributes"] = (pair | {"attributes": requested}, mixes | mask, self.mix_attributes)
         return {name: Signature(DESCRIPTIONS[name], *one) for name, one in table.items()}
 

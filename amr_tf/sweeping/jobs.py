@@ -205,9 +205,7 @@ def grid_settings(axes: list[str]) -> list[tuple[str, ...]]:
     for axis in axes:
         flag, _, values = axis.partition("=")
         if not (flag and all(values.split(","))):
-            raise ConfigError(
-                f"--grid takes a flag and its values, such as lambda=2,5,10. Received: {axis!r}"
-            )
+            raise ConfigError(f"--grid takes a flag and values, such as lambda=2,5,10. Received: {axis!r}")
         product.append([f"{flag}={value}" for value in values.split(",")])
     return list(itertools.product(*product))
 
@@ -230,9 +228,7 @@ def plan(
             sources = command_line.parse(flags)[1]
             for flag, instead in NOT_PASSED_ON.items():
                 if sources[flag] != command_line.DEFAULT:
-                    raise ConfigError(
-                        f"A sweep does not take --{flag}: {instead}. Received from: {sources[flag]}"
-                    )
+                    raise ConfigError(f"Not for a sweep: --{flag}. {instead}. Received from: {sources[flag]}")
             flags += [f"--seed={seed}", f"--run_dir={out / name}"]
             config, _ = command_line.parse(flags)
         except ConfigError as error:

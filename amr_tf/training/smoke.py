@@ -37,6 +37,4 @@ def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> 
                 raise
             print(f"smoke: {interrupted}")
         train(config, sources)
-    print(
-        f"smoke: trained, saved, resumed and evaluated in {time.monotonic() - begin:.0f} s; nothing is kept"
-    )
+    print(f"smoke: trained, resumed and evaluated in {time.monotonic() - begin:.0f} s; nothing is kept")

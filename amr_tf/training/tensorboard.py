@@ -44,13 +44,9 @@ TAGS = {
     "disc_loss": Tag("discriminator/disc_loss", "Sum of the terms of the discriminator D (Eq. 2, 3)."),
     "probe_accuracy": Tag("probe/accuracy", "Accuracy of a linear classifier of the codes `h = f(x)`."),
     "probe_loss": Tag("probe/loss", "Cross-entropy of that classifier; its gradient does not reach f."),
-    "gen_gradient_norm": Tag(
-        "gradient_norm/generator", "Gradient norm of gen_loss by the weights of f and g."
-    ),
-    "disc_gradient_norm": Tag(
-        "gradient_norm/discriminator", "Gradient norm of disc_loss by the weights of D."
-    ),
-    "probe_gradient_norm": Tag("gradient_norm/probe", "Gradient norm of probe_loss by the probe's weights."),
+    "gen_gradient_norm": Tag("gradient_norm/generator", "Gradient norm of gen_loss for f and g."),
+    "disc_gradient_norm": Tag("gradient_norm/discriminator", "Gradient norm of disc_loss for D."),
+    "probe_gradient_norm": Tag("gradient_norm/probe", "Gradient norm of probe_loss for the probe."),
     "learning_rate": Tag("optimizer/learning_rate", "Adam's, of all three players, at the end of the epoch."),
     "images_per_second": Tag("speed/images_per_second", "Training steps alone, without an epoch's first."),
 }
@@ -181,9 +177,8 @@ def write_codes(folder: pathlib.Path, model: Autoencoder, validation: Arrays) ->
     files.write(folder / "codes.tsv", "".join("\t".join(f"{v:.6g}" for v in code) + "\n" for code in codes))
     files.write(folder / "labels.tsv", "".join(f"{label}\n" for label in labels))
     settings = projector.ProjectorConfig()
-    embedding = settings.embeddings.add(
-        tensor_name="codes", tensor_path="codes.tsv", metadata_path="labels.tsv"
-    )
+    names = {"tensor_name": "codes", "tensor_path": "codes.tsv", "metadata_path": "labels.tsv"}
+    embedding = settings.embeddings.add(**names)
     if examples.dtype == np.uint8:
         files.write(folder / "thumbnails.png", canvas.png(canvas.sprite(x)))
         embedding.sprite.image_path = "thumbnails.png"

@@ -85,7 +85,7 @@ def test_parse_any_flag_file_parses_or_refuses(preset_path, content):
         (["--k=0x10"], "--k takes a whole number. Received: --k='0x10'"),
         (["--k="], "--k takes a whole number. Received: --k=''"),
         (["--lambda=ten"], "--lambda takes a number. Received: --lambda='ten'"),
-        (["--undefok=x", "--x=3"], "Unknown flags are refused. Received: --undefok=x (flag; --help lists the flags)"),
+        (["--undefok=x", "--x=3"], "Unknown flags fail. Received: --undefok=x (flag; --help lists the flags)"),
         (["--run_dir=a\nb"], "Flags are printable text on one line. Received: '--run_dir=a\\nb' (flag)"),
         (["--flagfile"], "--flagfile names no readable file. Received: --flagfile="),
         (["--flagfile=missing"], "--flagfile names no readable file. Received: --flagfile=missing"),

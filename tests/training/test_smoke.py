@@ -28,7 +28,7 @@ def test_smoke_trains_resumes_and_leaves_nothing(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     for part in ("at step 2 of 4, which is saved", "resuming after step 2, in epoch 1", "probe accuracy:"):
         assert part in out
-    assert out.splitlines()[-1].startswith("smoke: trained, saved, resumed and evaluated in ")
+    assert out.splitlines()[-1].startswith("smoke: trained, resumed and evaluated in ")
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
     assert list((tmp_path / "temporary").glob("amr_tf*")) == []
     lines = [line.split() for line in out.splitlines() if line.startswith("--")]

@@ -136,6 +136,4 @@ def _open(path: Path) -> BufferedReader:
             raise OSError("it is a symbolic link")
         return files.regular(path).open("rb")
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {one_line(error)}. Put the file itself there, readable"
-        ) from error
+        raise DataError(f"{path} cannot be read: {one_line(error)}. Put a readable file there") from error

@@ -68,9 +68,8 @@ def on_white(image: tf.Tensor) -> tf.Tensor:
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.maximum(height, width)
     # Padding is black.
-    return 255 - tf.image.pad_to_bounding_box(
-        255 - image, (side - height) // 2, (side - width) // 2, side, side
-    )
+    top, left = (side - height) // 2, (side - width) // 2
+    return 255 - tf.image.pad_to_bounding_box(255 - image, top, left, side, side)
 
 
 def square(image: tf.Tensor, size: int) -> tf.Tensor:

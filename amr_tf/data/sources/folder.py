@@ -122,9 +122,7 @@ def find(dataset: str) -> Found:
         pictures = [path for path in paths if _is_picture(path)]
         if not pictures:
             hint = ", or remove it, since sub-folders are the labels" if tops else ""
-            raise DataError(
-                f"No pictures in {_shown(top)}: put PNG, JPEG, WebP, BMP or GIF files there{hint}"
-            )
+            raise DataError(f"No pictures in {_shown(top)}: add PNG, JPEG, WebP, BMP or GIF files{hint}")
         others += len(paths) - len(pictures)
         for path in pictures:
             key = key_of(path.relative_to(top).as_posix())
