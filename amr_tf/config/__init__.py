@@ -67,9 +67,7 @@ class Config:
         "l1", "reconstruction; the bce ones need --arch=burgess or resnet", choices=registry.RECON_LOSSES
     )
     consistency_loss: str = option("l1", "distance of codes in the consistency loss", choices=("l1", "l2"))
-    gan_loss: str = option(
-        "bce", "loss of the discriminator's output against its target", choices=registry.GAN_LOSSES
-    )
+    gan_loss: str = option("bce", "loss of the discriminator's score", choices=registry.GAN_LOSSES)
     update_g_every: int = option(
         5,
         "THE GENERATOR LEARNS ON EVERY N-TH STEP ONLY: 5 is what the paper's scripts ran although the paper does "

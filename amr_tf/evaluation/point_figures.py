@@ -26,9 +26,7 @@ def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
     from amr_tf.metrics.spiral import distance_to_curve
 
     if runs[0].config.dataset != "spiral":
-        raise ConfigError(
-            f"Only points lie on a spiral: --dataset=spiral. Received: {runs[0].config.flag('dataset')}"
-        )
+        raise ConfigError(f"Only --dataset=spiral has points. Received: {runs[0].config.flag('dataset')}")
     curve, panels = generated.spiral_curve(), []
     for title, members in _titled(runs):
         decoded = [run.mixes("test", copy.deepcopy(rng))[1].reshape(-1, 2) for run in members]
@@ -48,9 +46,7 @@ def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
         codes = run.codes("test")
         real = codes.reshape(len(codes), -1).astype(np.float64)
         if real.shape[1] < 3:
-            raise ConfigError(
-                f"A picture in 3-D takes codes of 3 numbers or more. Received: codes of {real.shape[1]}"
-            )
+            raise ConfigError(f"A 3-D picture takes codes of 3 numbers or more. Received: {real.shape[1]}")
         mixed = run.mixes("test", copy.deepcopy(rng))[0].reshape(real.shape)
         _, spread, directions = np.linalg.svd(real - real.mean(axis=0), full_matrices=False)
         first, second = ((part - real.mean(axis=0)) @ directions[:3].T for part in (real, mixed))

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from amr_tf.metrics import votes
-from amr_tf.metrics.ground_truth import Encode, GroundTruth
+from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng
 
 VOTES_PER_FACTOR = 160
 IMAGES = 800
 
 
-def score(ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator) -> dict[str, Any]:
+def score(ground_truth: GroundTruth, encode: Encode, rng: Rng) -> dict[str, Any]:
     """Computes the score of Table 3 of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) as its code does.
 
     Each of 160 votes per factor fixes the factor in 800 images and names the dimension of the smallest variance,

@@ -6,13 +6,13 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from amr_tf.metrics import votes
-from amr_tf.metrics.ground_truth import Encode, GroundTruth
+from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng
 
 
 def score(
     ground_truth: GroundTruth,
     encode: Encode,
-    rng: np.random.Generator,
+    rng: Rng,
     pairs: int = 64,
     train_points: int = 10_000,
     evaluation_points: int = 5_000,

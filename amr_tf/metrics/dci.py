@@ -6,15 +6,13 @@ import numpy as np
 from scipy import stats
 from sklearn.ensemble import GradientBoostingClassifier
 
-from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
+from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng, sample
 
 # Examples to learn from and to evaluate on, trees per value of a factor. `dlib` is as in disentanglement_lib.
 PRESETS = {"dlib": (10_000, 5_000, 100), "quick": (2_000, 1_000, 10)}
 
 
-def score(
-    ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, preset: str = "dlib"
-) -> dict[str, Any]:
+def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dlib") -> dict[str, Any]:
     """Disentanglement, completeness and informativeness (Eastwood and Williams, 2018,
     https://openreview.net/forum?id=By-7dz-AZ), section 2, as in disentanglement_lib.
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from amr_tf.metrics import votes
-from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
+from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng, sample
 
 DEVIATION_SAMPLES = 10_000
 # A dimension with a smaller standard deviation counts as collapsed.
@@ -17,9 +17,7 @@ SMALLEST_DEVIATION = 0.05
 PRESETS = {"paper": (100, 800, 800), "dlib": (64, 10_000, 5_000)}
 
 
-def score(
-    ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, preset: str = "dlib"
-) -> dict[str, Any]:
+def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dlib") -> dict[str, Any]:
     """The metric of FactorVAE (Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983), section 4.
 
     A vote fixes a random factor in L images and names the dimension of the smallest relative variance. Each dimension

@@ -10,6 +10,7 @@ CHUNK = 10_000
 
 # uint8 images [n, H, W, C], n up to CHUNK -> float codes [n, d].
 Encode = Callable[[np.ndarray], np.ndarray]
+Rng = np.random.Generator
 
 
 class GroundTruth(Protocol):
@@ -18,16 +19,14 @@ class GroundTruth(Protocol):
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]
 
-    def sample_factors(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def sample_factors(self, n: int, rng: Rng) -> np.ndarray:
         """int64 [n, K], column k uniform over 0 .. factor_sizes[k] - 1."""
 
-    def sample_images(self, factors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def sample_images(self, factors: np.ndarray, rng: Rng) -> np.ndarray:
         """Factors [n, K] -> uint8 [n, H, W, C]; `rng` draws noise, if any."""
 
 
-def sample(
-    ground_truth: GroundTruth, encode: Encode, n: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def sample(ground_truth: GroundTruth, encode: Encode, n: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """Draws n examples: (factors int64 [n, K], codes float64 [n, d]).
 
     Raises:
@@ -37,9 +36,7 @@ def sample(
     return factors, encoded(ground_truth, encode, factors, rng)
 
 
-def encoded(
-    ground_truth: GroundTruth, encode: Encode, factors: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def encoded(ground_truth: GroundTruth, encode: Encode, factors: np.ndarray, rng: Rng) -> np.ndarray:
     """Draws images with the factors int64 [n, K] and encodes them: float64 [n, d], d >= 2.
 
     Raises:

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from amr_tf.metrics import mutual_information
-from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
+from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng, sample
 
 
 def score(
-    ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, samples: int = 10_000, bins: int = 20
+    ground_truth: GroundTruth, encode: Encode, rng: Rng, samples: int = 10_000, bins: int = 20
 ) -> dict[str, Any]:
     """Modularity (Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312), section 3, as in disentanglement_lib.
 

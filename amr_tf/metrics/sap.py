@@ -4,15 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from amr_tf.metrics.ground_truth import Encode, GroundTruth, sample
+from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng, sample
 
 # A dimension with a smaller variance counts as collapsed.
 SMALLEST_VARIANCE = 1e-12
 
 
-def score(
-    ground_truth: GroundTruth, encode: Encode, rng: np.random.Generator, samples: int = 10_000
-) -> dict[str, Any]:
+def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, samples: int = 10_000) -> dict[str, Any]:
     """Separated attribute predictability (Kumar et al., 2018, https://arxiv.org/abs/1711.00848), section 3.
 
     For continuous factors as in disentanglement_lib: the mean over factors of the largest minus the second largest

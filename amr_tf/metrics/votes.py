@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from amr_tf.metrics.ground_truth import CHUNK, Encode, GroundTruth, encoded
+from amr_tf.metrics.ground_truth import CHUNK, Encode, GroundTruth, Rng, encoded
 
 
 def groups(
@@ -12,7 +12,7 @@ def groups(
     encode: Encode,
     fixed: np.ndarray,
     images: int,
-    rng: np.random.Generator,
+    rng: Rng,
     values: int = 1,
 ) -> Iterator[np.ndarray]:
     """Draws and encodes one group of images per vote; the fixed factor takes a few random values in turn in the group.

@@ -48,9 +48,7 @@ class ACAIRerun(Adversarial):
 
     description = "ACAI as the AMR paper reran it"
     paper = PAPER
-    score_meaning = (
-        "higher for images that it takes to be mixed; before the logistic function where --gan_loss is bce"
-    )
+    score_meaning = "higher for images that it takes to be mixed; a logit with --gan_loss=bce"
     generator_terms = (*Adversarial.generator_terms, UNMIXED)
     discriminator_terms = (
         Loss("disc_real", "l(D(x), 0)", "Real images.", REAL, 0.0),

@@ -40,9 +40,7 @@ class Adversarial(Autoencoder):
     generator_passes: ClassVar[int] = 0
     has_discriminator = True
     mixes = True
-    score_meaning = (
-        "higher for images that it takes for real; before the logistic function where --gan_loss is bce"
-    )
+    score_meaning = "higher for images that it takes for real; a logit with --gan_loss=bce"
 
     def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
         self.discriminator = arch.discriminator(sizes, seeds)

@@ -102,9 +102,7 @@ def read(folder: pathlib.Path) -> Run:
     """
     content, rows = read_results(folder / "results.json"), read_rows(folder / "metrics.csv")
     if not rows or "best" not in content:
-        raise RunError(
-            f"The run has no finished epoch. Received: {printable(str(folder))}. Train it to the end of one"
-        )
+        raise RunError(f"The run has no finished epoch. Received: {printable(str(folder))}. Train it further")
     config, best = _config(folder, content), content["best"]
     metrics = {aliases.METRICS.get(name, name): found for name, found in content.get("metrics", {}).items()}
     scores = {

@@ -27,7 +27,7 @@ FOREIGN = (
 UNKNOWN_MODEL = "The server at {url} does not know the model {model!r}. Received: {received}. Check --model"
 REFUSED = "The server refused the request. Received: {received}. The command `status` lists the signatures"
 NO_EXPORT = (
-    "The model {model!r} is not one that this client can use. Received: {received}. Serve an export of amr_tf"
+    "The model {model!r} is not one that this client can use. Received: {received}. Serve amr_tf's export"
 )
 
 

@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     else:
         executor = executors.Local(options.parallel)
     console.print(
-        f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time at most"
+        f"{len(options.jobs)} jobs in {options.out}, {options.executor}, {options.parallel} at a time"
     )
     states = scheduler.Scheduler(options.jobs, executor, console).run()
     succeeded = True

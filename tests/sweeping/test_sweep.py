@@ -289,7 +289,7 @@ def test_sweep_failed_job_does_not_affect_the_others(presets):
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 2, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0] == "3 jobs in out, local, 2 at a time at most"
+    assert lines[0] == "3 jobs in out, local, 2 at a time"
     assert lines[1] == "one/s0    done"
     assert sorted(lines[2:4]) == ["other/s0  running", "two/s0    running"]
     assert "3 jobs: 1 done, 2 failed" in lines
