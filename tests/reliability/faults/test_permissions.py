@@ -70,7 +70,7 @@ def refused(launch, run_folder):
 
 def listing(folder: pathlib.Path) -> dict[pathlib.Path, int]:
     """Files and their sizes, except those that record the process and the last start."""
-    kept = [path for path in folder.rglob("*") if path.name[0] != "." and path.name not in ("flags.txt", "log.txt")]
+    kept = [path for path in folder.rglob("[!.]*") if path.name not in ("flags.txt", "log.txt")]
     return {path: path.stat().st_size for path in kept}
 
 
