@@ -49,14 +49,6 @@ def no_proxy_to_this_machine(monkeypatch):
 
 
 @pytest.fixture
-def closed_port():
-    """A port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
 def silent_port():
     """A port that accepts connections and never answers, as a network that drops packets."""
     with socket.socket() as server:
