@@ -51,14 +51,6 @@ def test_the_same_numbers_are_printed_and_written(three, tmp_path, capsys):
     assert set(files) == {".csv", ".html", ".md"}
 
 
-def test_markdown_is_a_table_of_equal_rows(three, tmp_path):
-    lines = made([three], tmp_path / "out")[".md"].splitlines()
-    table = [line for line in lines if line.startswith("|")]
-    assert table[0].startswith("| data set | model | validation |")
-    assert table[2].startswith("| mnist | amr | 93.00 +- 3.61 |")
-    assert table[0].count("|") == table[1].count("|") == table[2].count("|")
-
-
 def test_the_page_needs_no_other_file_and_describes_pictures(three, tmp_path):
     text = made([three], tmp_path / "out")[".html"]
     page = Page(text)
