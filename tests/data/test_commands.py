@@ -132,7 +132,7 @@ def test_train_unusable_folder_is_one_line_before_tensorflow(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"amr_tf.train: No pictures in {tmp_path / 'pics' / 'empty'}: put PNG")
+    assert line.startswith(f"amr_tf.train: No pictures in {tmp_path / 'pics' / 'empty'}: add PNG")
 
 
 @pytest.mark.slow

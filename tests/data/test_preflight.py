@@ -57,13 +57,6 @@ def silent_port():
         yield server.getsockname()[1]
 
 
-@pytest.fixture
-def no_network(monkeypatch, closed_port):
-    """Every URL fails at once."""
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
-
-
 @pytest.mark.parametrize("port", ["closed_port", "silent_port"])
 def test_load_without_network_names_every_file_within_15_seconds(port, request, tmp_path):
     """Imports included, whether connections are refused or never answered."""
@@ -167,9 +160,10 @@ def test_load_one_bad_file_imports_nothing(config, raw_folder, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.usefixtures("no_network")
-def test_load_checks_files_of_the_right_size_in_manual_folder(config, tmp_path):
+def test_load_checks_files_of_the_right_size_in_manual_folder(config, tmp_path, monkeypatch, closed_port):
     """A file of the official size with other contents is an error; one of another size belongs to another data set."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port}")
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     path = manual / "train-labels-idx1-ubyte.gz"
