@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import socket
 import sys
 import tempfile
 
@@ -52,6 +53,27 @@ def browser(tmp_path_factory):
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def refused(capsys):
+    """`refused(main, *words)` gives the one line of a command that fails with exit code 2."""
+
+    def run(main, *words):
+        assert main([*map(str, words)]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        return err.removeprefix(f"{main.program}: ")
+
+    return run
+
+
+@pytest.fixture
+def closed_port():
+    """A port at which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @pytest.fixture

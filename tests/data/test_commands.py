@@ -132,14 +132,7 @@ def test_train_unusable_folder_is_one_line_before_tensorflow(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"amr_tf.train: No pictures in {tmp_path / 'pics' / 'empty'}: put PNG")
-
-
-@pytest.mark.soak
-def test_train_celeba_from_its_archives(put_in_cache, celeba_files, tmp_path):
-    put_in_cache("celeb_a", celeba_files)
-    flags = ("--dataset=celeba", f"--data_dir={tmp_path / 'data'}", "--attributes=Male,Young")
-    assert train_resnet(tmp_path, *flags)[1]["examples"] == {"train": 24, "validation": 8, "test": 8}
+    assert line.startswith(f"amr_tf.train: No pictures in {tmp_path / 'pics' / 'empty'}: add PNG")
 
 
 @pytest.mark.slow

@@ -102,22 +102,18 @@ def test_decode_keeps_the_middle(tmp_path, width, height):
     assert (note.change, note.cut) == (np.sign(64 - min(width, height)), width != height)
 
 
-def test_decode_reduces_by_averaging(tmp_path):
-    """A chessboard of single pixels becomes grey, as a JPEG too, which is decoded at a part of its size."""
-    board = np.indices((512, 512)).sum(axis=0) % 2 * 255
-    for name in ("a.png", "a.jpg"):
-        Image.fromarray(board.astype(np.uint8)).save(tmp_path / name, quality=95)
-        found, _ = decoding.decode(tmp_path / name, 64)
-        np.testing.assert_allclose(found, 127.5, atol=3)
-
-
-def test_decode_large_jpeg_is_close_to_the_mean_of_its_pixels(tmp_path):
-    """Within 3 of 255 on a smooth picture of 8 times the size, decoded at a part of its size."""
+def smooth():
     y, x = np.mgrid[:512, :512] / 512
-    smooth = np.stack([255 * x, 255 * y, 127 + 120 * np.sin(6 * x) * np.cos(6 * y)], axis=-1)
-    Image.fromarray(smooth.astype(np.uint8)).save(tmp_path / "a.jpg", quality=95)
-    found, _ = decoding.decode(tmp_path / "a.jpg", 64)
-    np.testing.assert_allclose(found, smooth.reshape(64, 8, 64, 8, 3).mean(axis=(1, 3)), atol=3)
+    return np.stack([255 * x, 255 * y, 127 + 120 * np.sin(6 * x) * np.cos(6 * y)], axis=-1)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+@pytest.mark.parametrize("picture", [np.indices((512, 512, 1)).sum(axis=0) % 2 * 255, smooth()])
+def test_decode_reduces_by_averaging(tmp_path, name, picture):
+    """A chessboard and a smooth picture, as a JPEG too, which is decoded at a part of its size."""
+    Image.fromarray(picture.astype(np.uint8).squeeze()).save(tmp_path / name, quality=95)
+    found, _ = decoding.decode(tmp_path / name, 64)
+    np.testing.assert_allclose(found, picture.reshape(64, 8, 64, 8, -1).mean(axis=(1, 3)), atol=3)
 
 
 def test_decode_sixteen_bits_are_scaled_to_eight(tmp_path):

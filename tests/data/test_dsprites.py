@@ -77,31 +77,6 @@ def test_render_equals_testing_each_pixel(drawn, shape):
         np.testing.assert_array_equal(image == 255, pixel_by_pixel(factors[0]), err_msg=str(factors))
 
 
-def test_render_first_orientation_equals_the_last(drawn):
-    """The 40 angles include 0 and 2 pi."""
-    turned = drawn.reshape(*SIZES, 512)[:, :, :, 16, 16]
-    np.testing.assert_array_equal(turned[:, :, 0], turned[:, :, -1])
-    assert len({image.tobytes() for image in turned[2, 5]}) == 39
-
-
-def test_factors_move_turn_and_enlarge_as_named(drawn):
-    """Known answers: position_x goes right, position_y down, the largest square is 20 pixels wide and the smallest 10,
-    angles turn counter-clockwise, the heart is widest above and ends in a tip below."""
-    factors = [(0, 5, 0, 0, 31), (0, 0, 0, 31, 0), (1, 5, 5, 16, 16), (2, 5, 0, 16, 16)]
-    truth = dsprites.DSprites(drawn, dsprites.RE_RENDERED)
-    white = truth.sample_images(np.array(factors), np.random.default_rng(0))[..., 0] == 255
-    large, small, ellipse, heart = white
-    expected = np.zeros((2, 64, 64), bool)
-    expected[0, 38:58, 6:26] = expected[1, 11:21, 43:53] = True
-    np.testing.assert_array_equal([large, small], expected)
-    y, x = np.argwhere(ellipse).T
-    assert np.cov(x, y)[0, 1] < -10
-    rows = np.flatnonzero(heart.any(axis=1))
-    widths = heart[rows].sum(axis=1)
-    assert widths[:8].max() == widths.max()
-    assert widths[-3:].max() <= 3
-
-
 @given(st.lists(st.integers(0, dsprites.COUNT - 1), min_size=1, max_size=20))
 def test_numbers_of_inverts_factors_of(numbers):
     factors = dsprites.factors_of(np.array(numbers))

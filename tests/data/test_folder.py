@@ -164,7 +164,7 @@ def test_check_folder_that_cannot_be_entered_is_not_empty(config, closed_folder)
 
 def test_check_too_few_pictures_are_refused_in_one_line(config, tmp_path):
     (tmp_path / "none").mkdir()
-    assert refused(config, tmp_path / "none").startswith(f"No pictures in {tmp_path / 'none'}: put PNG")
+    assert refused(config, tmp_path / "none").startswith(f"No pictures in {tmp_path / 'none'}: add PNG")
     many(tmp_path / "few", count=3)
     assert "too few pictures to be divided by their names: " in refused(config, tmp_path / "few")
     many(tmp_path / "some")

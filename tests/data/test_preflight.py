@@ -49,27 +49,12 @@ def no_proxy_to_this_machine(monkeypatch):
 
 
 @pytest.fixture
-def closed_port():
-    """A port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
 def silent_port():
     """A port that accepts connections and never answers, as a network that drops packets."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(8)
         yield server.getsockname()[1]
-
-
-@pytest.fixture
-def no_network(monkeypatch, closed_port):
-    """Every URL fails at once."""
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
 
 
 @pytest.mark.parametrize("port", ["closed_port", "silent_port"])
@@ -175,9 +160,10 @@ def test_load_one_bad_file_imports_nothing(config, raw_folder, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.usefixtures("no_network")
-def test_load_checks_files_of_the_right_size_in_manual_folder(config, tmp_path):
+def test_load_checks_files_of_the_right_size_in_manual_folder(config, tmp_path, monkeypatch, closed_port):
     """A file of the official size with other contents is an error; one of another size belongs to another data set."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port}")
     manual = tmp_path / "data" / "downloads" / "manual"
     manual.mkdir(parents=True)
     path = manual / "train-labels-idx1-ubyte.gz"

@@ -134,9 +134,9 @@ def test_supervised_mixing_beats_random_masks(tmp_path):
 
 
 @pytest.mark.parametrize(("figure", "received"), [("masks", "--model=amr"), ("traversal", "--arch=acai")])
-def test_figures_that_a_run_cannot_have_are_refused(trained, capsys, figure, received):
-    assert evaluate.main([f"--run_dir={trained / 'mixup'}", f"--figures={figure}"]) == 2
-    assert f"Received: {received}" in one_line(capsys)
+def test_figures_that_a_run_cannot_have_are_refused(trained, refused, figure, received):
+    words = (f"--run_dir={trained / 'mixup'}", f"--figures={figure}")
+    assert f"Received: {received}" in refused(evaluate.main, *words)
 
 
 def test_metrics_stay_when_the_run_resumes(run_dir):
@@ -199,13 +199,6 @@ def assert_shows(picture, expected):
     assert np.abs(found - pixels.to_uint8(expected)[..., 0]).max() <= 1
 
 
-def one_line(capsys):
-    said = capsys.readouterr().err
-    assert said.startswith("amr_tf.evaluate: ")
-    assert said.count("\n") == 1
-    return said
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -219,39 +212,37 @@ def one_line(capsys):
         (["--run_dir=.", "--color"], "color"),
     ],
 )
-def test_bad_words_are_one_line(words, message, tmp_path, monkeypatch, capsys):
+def test_bad_words_are_one_line(words, message, tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
-    assert evaluate.main(words) == 2
-    assert re.search(message, one_line(capsys))
+    assert re.search(message, refused(evaluate.main, *words))
 
 
-def test_damage_is_one_line_and_nothing_changes(run_dir, capsys):
+def test_damage_is_one_line_and_nothing_changes(run_dir, refused):
     """No checkpoint of that step, a damaged one, a damaged results.json, no checkpoints at all."""
     command = [f"--run_dir={run_dir}", "--metrics=reconstruction", "--checkpoint"]
 
-    def refused(checkpoint, message):
+    def check(checkpoint, message):
         before = files(run_dir)
-        assert evaluate.main([*command, checkpoint]) == 2
-        assert message in one_line(capsys)
+        assert message in refused(evaluate.main, *command, checkpoint)
         assert files(run_dir) == before
 
-    refused("3", "checkpoint of step 3")
-    refused("first", "takes best, last or a number")
-    refused("9" * 5000, "takes best, last or a number")
+    check("3", "checkpoint of step 3")
+    check("first", "takes best, last or a number")
+    check("9" * 5000, "takes best, last or a number")
     for damaged in ('{"best": ', "[]", '{"metrics": {"probe": {"score": NaN}}}'):
         (run_dir / "results.json").write_text(damaged)
-        refused("last", "The results cannot be read")
+        check("last", "The results cannot be read")
     rows = (run_dir / "metrics.csv").read_text()
     for damaged in (rows.replace(",4,", ",nan,"), rows + "x" * 200_000):
         (run_dir / "metrics.csv").write_text(damaged)
-        refused("best", "The metrics cannot be read")
+        check("best", "The metrics cannot be read")
     (run_dir / "results.json").unlink()
-    refused("last", "has no results.json yet")
+    check("last", "has no results.json yet")
     state = next((run_dir / "checkpoints" / "step_0000000004").glob("state.data*"))
     state.write_bytes(state.read_bytes()[:-1])
-    refused("last", "is not what was written")
+    check("last", "is not what was written")
     shutil.rmtree(run_dir / "checkpoints")
-    refused("last", "has no checkpoint")
+    check("last", "has no checkpoint")
 
 
 def test_unreadable_checkpoints_are_not_absent_ones(closed_folder):
@@ -278,7 +269,7 @@ def test_untrained_classes_leave_other_metrics(tmp_path, capsys):
     assert list(metrics_of(tmp_path / "run")) == ["reconstruction"]
 
 
-def test_inapplicable_metrics_and_figures_are_explained(tmp_path, capsys):
+def test_inapplicable_metrics_and_figures_are_explained(tmp_path, capsys, refused):
     """One class, and one test picture, which is no pair; then two runs of different image sizes."""
     (tmp_path / "pics").mkdir()
     wanted, number = [12, 2, 1], 0
@@ -304,8 +295,7 @@ def test_inapplicable_metrics_and_figures_are_explained(tmp_path, capsys):
     assert list(metrics_of(tmp_path / "of_32")) == ["reconstruction"]
 
     both = [f"--run_dir={run_dir}" for run_dir in run_dirs.values()]
-    assert evaluate.main([*both, "--figures=interpolation"]) == 2
-    assert "one --image_size. Received: " in one_line(capsys)
+    assert "one --image_size. Received: " in refused(evaluate.main, *both, "--figures=interpolation")
 
 
 @pytest.mark.slow
@@ -326,27 +316,25 @@ def test_codes_are_compared_with_the_factors_of_dsprites(tmp_path, capsys):
 def test_one_run_that_fails_does_not_stop_the_others(run_dir, tmp_path, capsys):
     (tmp_path / "other").mkdir()
     assert evaluate.main([f"--run_dir={tmp_path}/*", "--metrics=reconstruction"]) == 2
-    assert "Not a run folder" in one_line(capsys)
+    assert "Not a run folder" in capsys.readouterr().err
     assert "reconstruction" in metrics_of(run_dir)
 
 
-def test_missing_data_are_one_line(run_dir, tmp_path, capsys):
+def test_missing_data_are_one_line(run_dir, tmp_path, refused):
     """The files of MNIST are no longer where they were."""
     flags = (run_dir / "flags.txt").read_text()
     (run_dir / "flags.txt").write_text(flags.replace("--dataset=lines", "--dataset=mnist"))
     (tmp_path / "empty").mkdir()
     places = [f"--raw_dir={tmp_path / 'empty'}", f"--data_dir={tmp_path / 'empty'}"]
-    assert evaluate.main([f"--run_dir={run_dir}", "--metrics=reconstruction", *places]) == 2
-    assert "mnist" in one_line(capsys)
+    assert "mnist" in refused(evaluate.main, f"--run_dir={run_dir}", "--metrics=reconstruction", *places)
 
 
-def test_runs_of_different_data_share_no_figure(trained, tmp_path, capsys):
+def test_runs_of_different_data_share_no_figure(trained, tmp_path, refused):
     other = shutil.copytree(trained / "mixup", tmp_path / "other")
     flags = (other / "flags.txt").read_text()
     (other / "flags.txt").write_text(flags.replace("--image_fit=resize", "--image_fit=pad"))
-    command = [f"--run_dir={trained / 'mixup'}", str(other), "--figures=interpolation"]
-    assert evaluate.main(command) == 2
-    assert "one data set" in one_line(capsys)
+    command = (f"--run_dir={trained / 'mixup'}", other, "--figures=interpolation")
+    assert "one data set" in refused(evaluate.main, *command)
 
 
 def test_a_name_with_brackets_is_a_folder_first(tmp_path):

@@ -21,7 +21,6 @@ def test_codes_that_spell_out_the_label_are_read_without_error():
     result = probe.score(*splits(rng, lambda y: np.eye(4, dtype=np.float32)[y].reshape(-1, 2, 2, 1)), RNG)
     assert result["score"] == result["validation_score"] == 1.0
     assert result["interval"][1] == 1.0
-    assert result["interval"][0] == pytest.approx(200 / (200 + 1.959964**2))  # Wilson's bound
     assert result["test_examples"] == 200
     assert result["converged"] is True
     json.dumps(result, allow_nan=False)

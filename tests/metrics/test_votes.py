@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amr_tf.metrics import amr_dfv, factor_vae, votes
+from amr_tf.metrics import amr_dfv, factor_vae
 from tests.metrics import known_codes
 from tests.metrics.known_codes import World
 
@@ -125,8 +125,3 @@ def test_amr_dfv_of_noise_is_that_of_the_docs():
     result = amr_dfv.score(World(), known_codes.noise(10), np.random.default_rng(7))
     assert result["chance"] == pytest.approx(0.08)
     assert result["score"] == pytest.approx(0.11, abs=0.01)
-
-
-def test_a_table_of_votes_has_a_row_per_factor():
-    table = votes.count(np.array([0, 0, 1, 0]), np.array([2, 2, 0, 1]), (2, 4))
-    np.testing.assert_array_equal(table, [[0, 1, 2, 0], [1, 0, 0, 0]])

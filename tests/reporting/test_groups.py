@@ -37,19 +37,16 @@ def test_acais_figure_is_the_median_of_the_last_twenty_tests(tmp_path):
     assert groups.figure(run, LAST_TESTS) == pytest.approx(15.5)
 
 
-def test_the_same_seed_twice_counts_once_and_the_newest_is_kept(tmp_path):
-    old = write_run(tmp_path / "a_new_name", [0.5], when=1_000)
-    new = write_run(tmp_path / "a", [0.7], when=2_000)
+@pytest.mark.parametrize("in_progress", [False, True])
+def test_the_same_seed_twice_counts_once(tmp_path, in_progress):
+    """A finished run before one in progress, else the newest."""
+    old = write_run(tmp_path / "a_new_name", [0.5, 0.6], when=1_000)
+    new = write_run(tmp_path / "a", [0.7] if in_progress else [0.7, 0.6], epochs=2, when=2_000)
+    kept, dropped, best = (old, new, 60.0) if in_progress else (new, old, 70.0)
     (found,) = grouped(new, old)
-    assert [run.path for run in found.runs] == [new]
-    assert [run.path for run in found.dropped] == [old]
-    assert found.summary(BEST_VALIDATION) == (1, pytest.approx(70.0), None, None, None)
-
-
-def test_a_finished_run_counts_before_a_newer_one_in_progress(tmp_path):
-    finished = write_run(tmp_path / "finished", [0.5, 0.6], when=1_000)
-    again = write_run(tmp_path / "again", [0.7], epochs=2, when=2_000)
-    assert [run.path for run in grouped(finished, again)[0].runs] == [finished]
+    assert [run.path for run in found.runs] == [kept]
+    assert [run.path for run in found.dropped] == [dropped]
+    assert found.summary(BEST_VALIDATION) == (1, pytest.approx(best), None, None, None)
 
 
 def test_runs_in_progress_count_only_without_finished_ones(tmp_path):

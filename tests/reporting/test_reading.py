@@ -25,7 +25,7 @@ def test_a_folder_whose_name_looks_like_a_pattern_is_a_folder(tmp_path):
 @pytest.mark.parametrize("word", ["nothing", "nothing*", "x" * 5000, "a\0b", "."])
 def test_a_word_that_names_no_run_is_refused(tmp_path, word):
     (tmp_path / "results.json").write_text("{}")
-    message = r"results\.json and flags\.txt" if word == "." else "No such folder"
+    message = r"No results\.json beside a flags\.txt" if word == "." else "No such folder"
     with pytest.raises(RunError, match=message) as error:
         reading.find([str(tmp_path / word)])
     assert error.value.args[0].isprintable()

@@ -51,15 +51,7 @@ def test_the_same_numbers_are_printed_and_written(three, tmp_path, capsys):
     assert set(files) == {".csv", ".html", ".md"}
 
 
-def test_markdown_is_a_table_of_equal_rows(three, tmp_path):
-    lines = made([three], tmp_path / "out")[".md"].splitlines()
-    table = [line for line in lines if line.startswith("|")]
-    assert table[0].startswith("| data set | model | validation |")
-    assert table[2].startswith("| mnist | amr | 93.00 +- 3.61 |")
-    assert table[0].count("|") == table[1].count("|") == table[2].count("|")
-
-
-def test_the_page_needs_no_other_file(three, tmp_path):
+def test_the_page_needs_no_other_file_and_describes_pictures(three, tmp_path):
     text = made([three], tmp_path / "out")[".html"]
     page = Page(text)
     kinds = [a["src"].split(";")[0] for a in page.all("img")]
@@ -68,10 +60,6 @@ def test_the_page_needs_no_other_file(three, tmp_path):
     assert re.findall(r"(?:https?:)?//[\w.]+", text) == []
     assert page.all("html") == [{"lang": "en"}]
     assert "width=device-width" in page.all("meta")[1]["content"]
-
-
-def test_the_page_describes_its_pictures_and_their_runs(three, tmp_path):
-    page = Page(made([three], tmp_path / "out")[".html"])
     accuracy, reconstruction, strip = (image["alt"] for image in page.all("img"))
     assert accuracy == "mnist: validation accuracy of the probe, over training steps, 1 groups"
     assert reconstruction.startswith("mnist: reconstruction of validation images (l1)")
@@ -111,15 +99,6 @@ def test_a_table_without_runs_is_made_too(tmp_path):
     assert "Belongs to no cell of this table: lines, amr mixup k=2 (0)." in files[".html"]
 
 
-def refused(arguments, capsys):
-    assert report.main([str(word) for word in arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("amr_tf.report: ")
-    assert err.count("\n") == 1
-    return err
-
-
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -131,16 +110,16 @@ def refused(arguments, capsys):
         (["runs", "--flagfile=nothing"], "nothing"),
     ],
 )
-def test_bad_input_is_one_line(three, monkeypatch, capsys, words, part):
+def test_bad_input_is_one_line(three, monkeypatch, refused, words, part):
     monkeypatch.chdir(three.parent)
-    assert part in refused(words, capsys)
+    assert part in refused(report.main, *words)
 
 
-def test_a_damaged_file_is_named_and_nothing_is_overwritten(three, tmp_path, capsys):
+def test_a_damaged_file_is_named_and_nothing_is_overwritten(three, tmp_path, refused, capsys):
     old = made([three], tmp_path / "out")
     capsys.readouterr()
     (three / "amr_s1" / "results.json").write_text("{")
-    assert f"{three}/amr_s1/results.json" in refused([three, f"--out={tmp_path / 'out'}"], capsys)
+    assert f"{three}/amr_s1/results.json" in refused(report.main, three, f"--out={tmp_path / 'out'}")
     assert {path.suffix: path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir()} == old
 
 
@@ -156,8 +135,9 @@ def test_a_run_without_an_epoch_is_left_out_with_a_remark(three, capsys):
     assert "\namr_tf.report: No run there has a metrics.csv" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(three, capsys):
-    assert "Choose another --out" in refused([three, f"--out={three / 'amr_s0' / 'flags.txt'}"], capsys)
+def test_a_folder_that_cannot_be_written_is_one_line(three, refused):
+    out = three / "amr_s0" / "flags.txt"
+    assert "Choose another --out" in refused(report.main, three, f"--out={out}")
 
 
 def test_files_are_written_although_the_pipe_is_closed(three, tmp_path):

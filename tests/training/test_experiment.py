@@ -19,15 +19,8 @@ from amr_tf.runs.folder import RunError, RunFolder, read_rows
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime.errors import DataError, DivergedError, Interrupted, UserError
 from amr_tf.training import experiment
+from tests.support.config import tiny_config
 
-TINY = {
-    "depth": 2,
-    "latent": 2,
-    "latent_width": 8,
-    "batch_size": 8,
-    "steps_per_epoch": 4,
-    "update_g_every": 3,
-}
 # Networks that compile in a second, for tests that do not depend on them.
 SHORT = {"arch": "acai", "latent_width": 16, "update_g_every": 1}
 # Points instead of images: quicker still.
@@ -35,7 +28,8 @@ POINTS = {"dataset": "spiral", "arch": "mlp"}
 
 
 def tiny(folder, **settings):
-    return Config(**(TINY | {"epochs": 2, "run_dir": str(folder)} | settings))
+    own = {"dataset": "lines", "epochs": 2, "steps_per_epoch": 4, "update_g_every": 3, "run_dir": str(folder)}
+    return tiny_config(**own | settings)
 
 
 def weights(folder):
@@ -233,8 +227,9 @@ def test_demo_preset_is_the_default_command():
 
 def test_train_command_output_ends_with_the_results(tmp_path):
     """Without a terminal: no bar, no start-up messages, no traceback."""
-    settings = TINY | SHORT | {"epochs": 1, "update_g_every": 3, "run_dir": tmp_path / "a run"}
-    arguments = [f"--{name}={value}" for name, value in settings.items()]
+    config = tiny(tmp_path / "a run", **SHORT | {"epochs": 1, "update_g_every": 3})
+    names = ("arch", "depth", "latent", "latent_width", "batch_size", "steps_per_epoch", "epochs")
+    arguments = [config.flag(name) for name in (*names, "update_g_every", "run_dir")]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     root = pathlib.Path(experiment.__file__).parents[2]
     done = subprocess.run(
