@@ -99,11 +99,6 @@ def test_parse_refusal_names_the_received_value(words, message):
     assert str(error.value) == message
 
 
-def test_parse_networks_that_do_not_fit_are_refused():
-    with pytest.raises(ConfigError, match=r"--latent_width=5 \(images of 32 px\)"):
-        command_line.parse(["--latent_width=5"])
-
-
 def test_parse_without_words_gives_defaults():
     config, sources = command_line.parse([])
     assert config == Config()
@@ -145,7 +140,7 @@ def test_help_shows_every_field():
     [
         ("--k=1", "--k must be at least 2. Received: --k=1"),
         ("--flagfile=missing", "--flagfile names no readable file"),
-        ("--latent_width=5", "The networks halve the image until it is latent_width wide"),
+        ("--latent_width=5", "--latent_width=5 (images of 32 px)"),
         ("stray", "Flags are written --name=value"),
     ],
 )
@@ -157,7 +152,8 @@ def test_train_bad_flag_is_refused_before_tensorflow(word, message):
     trace = [line for line in process.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.rsplit("|")[-1].strip() for line in trace}
     (line,) = [line for line in process.stderr.splitlines() if line not in trace]
-    assert line.startswith(f"amr_tf.train: {message}")
+    assert line.startswith("amr_tf.train: ")
+    assert message in line
     assert (process.returncode, process.stdout) == (2, "")
     assert "amr_tf.config" in imported
     assert not imported & {"tensorflow", "keras"}
