@@ -43,7 +43,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-PICTURE_KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 
 _writing: list[str] = []
 _watching = False
@@ -214,7 +213,7 @@ def picture(kind: str, seed: int) -> bytes:
 def folder_of_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
     """A data set of 100 mutated pictures of five kinds."""
     for number in range(100):
-        kind = PICTURE_KINDS[number % 5]
+        kind = ("PNG", "JPEG", "GIF", "WEBP", "BMP")[number % 5]
         content = mutated(picture(kind, number % 7), rng)
         (folder / f"{number}.{kind.lower()}").write_bytes(content)
     with harmless(folder):

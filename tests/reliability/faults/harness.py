@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from amr_tf.runs.checkpoints import damage
 from amr_tf.runs.folder import read_rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -179,14 +180,16 @@ def assert_ends_like(run: Run, unbroken: Outcome) -> None:
         np.testing.assert_allclose(found.state[name], value, rtol=allowed, atol=0, err_msg=name)
 
 
-def saved_steps(folder: pathlib.Path) -> list[int]:
-    """Steps of the checkpoints, ascending."""
-    return sorted(int(path.name.removeprefix("step_")) for path in (folder / "checkpoints").glob("step_*"))
+def assert_intact(checkpoints: pathlib.Path) -> None:
+    """Asserts that no checkpoint in a folder is damaged."""
+    found = {path.name: damage(path) for path in checkpoints.glob("step_*")}
+    assert not any(found.values()), found
 
 
 def newest(folder: pathlib.Path) -> int:
     """The last saved step, 0 before the first."""
-    return max(saved_steps(folder), default=0)
+    steps = (int(path.name.removeprefix("step_")) for path in (folder / "checkpoints").glob("step_*"))
+    return max(steps, default=0)
 
 
 def being_saved(folder: pathlib.Path) -> int:

@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from amr_tf.runs.checkpoints import damage
-from tests.reliability.faults.harness import POINTS, ROOT, assert_ends_like
+from tests.reliability.faults.harness import POINTS, ROOT, assert_ends_like, assert_intact
 
 PAGE = 4096
 PARTS = ("checkpoints", "images", "tensorboard")
@@ -85,8 +84,7 @@ def test_full_disk_is_reported_and_loses_nothing(launch, unbroken, tmp_path, nam
         namespace.mount(tmp_path / "run" / other, LARGE)
     run = start()
     assert "No space left on device" in run.refused().err
-    saved = list((run.folder / "checkpoints").glob("step_*"))
-    assert [damage(path) for path in saved] == [""] * len(saved)
+    assert_intact(run.folder / "checkpoints")
     assert not list(run.folder.rglob("*.tmp"))
     namespace.mount(disk, LARGE, "remount")
     assert_ends_like(start(), unbroken(POINTS))

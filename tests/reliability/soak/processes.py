@@ -11,7 +11,6 @@ import time
 import numpy as np
 import psutil
 
-from amr_tf.runs.checkpoints import damage
 from tests.reliability.faults import harness
 from tests.reliability.faults.harness import (
     LONGER,
@@ -19,8 +18,8 @@ from tests.reliability.faults.harness import (
     WHOLE,
     Run,
     assert_ends_like,
+    assert_intact,
     newest,
-    saved_steps,
 )
 from tests.reliability.faults.test_kills import kill_at_random, kill_in_a_save
 from tests.reliability.faults.test_lock import assert_in_use
@@ -53,11 +52,14 @@ class Runs(Bar):
             self._unbroken = self.launch(self.folder / "unbroken", self.settings | WHOLE).outcome()
         return self._unbroken
 
-    def compare(self) -> None:
-        """Lets the interrupted run end, compares it and makes room for the next."""
+    def compare(self, number: int, count: int) -> dict[str, int]:
+        """Lets the run end after every `count` interruptions, compares it and makes room for the next."""
+        if (number + 1) % count:
+            return {}
         assert_ends_like(self.launch(self.run_folder, self.settings), self.unbroken)
         shutil.rmtree(self.run_folder)
         shutil.rmtree(self.folder / "logs")
+        return {"ends bit for bit the unbroken run's": 1}
 
     def close(self) -> None:
         for run in self.started:
@@ -77,15 +79,10 @@ class Kills(Runs):
             kill_in_a_save(*arguments)
         else:
             kill_at_random(*arguments, while_starting=number % PER_RUN == 10)
-        checkpoints = self.run_folder / "checkpoints"
-        found = [damage(checkpoints / f"step_{step:010d}") for step in saved_steps(self.run_folder)]
-        assert found == [""] * len(found)
+        assert_intact(self.run_folder / "checkpoints")
         assert newest(self.run_folder) >= before
         counts = {"in a save" if number % 2 else "at random": 1}
-        if number % PER_RUN == PER_RUN - 1:
-            self.compare()
-            counts["ends bit for bit the unbroken run's"] = 1
-        return Outcome(counts)
+        return Outcome(counts | self.compare(number, PER_RUN))
 
 
 class Signals(Runs):
@@ -97,10 +94,7 @@ class Signals(Runs):
         rng = np.random.default_rng((5, number))
         seconds = signal_twice(self.launch(self.run_folder, self.settings), signal.SIGTERM, rng)
         assert seconds < 30, f"saved and left, after {seconds:.0f} s"
-        counts = {"saved and left": 1}
-        if number % PER_RUN == PER_RUN // 2 - 1:
-            self.compare()
-            counts["ends bit for bit the unbroken run's"] = 1
+        counts = {"saved and left": 1} | self.compare(number, PER_RUN // 2)
         return Outcome(counts, {"seconds to leave": seconds})
 
 
