@@ -99,11 +99,6 @@ def test_parse_refusal_names_the_received_value(words, message):
     assert str(error.value) == message
 
 
-def test_parse_networks_that_do_not_fit_are_refused():
-    with pytest.raises(ConfigError, match=r"--latent_width=5 \(images of 32 px\)"):
-        command_line.parse(["--latent_width=5"])
-
-
 def test_parse_without_words_gives_defaults():
     config, sources = command_line.parse([])
     assert config == Config()
@@ -126,18 +121,17 @@ def test_describe_lists_every_flag():
 
 
 def test_help_shows_every_field():
-    sections = dict(zip(FLAGS, command_line.train_help().split("\n--")[1:], strict=True))
+    shown = [" ".join(section.split()) for section in command_line.train_help().split("\n--")[1:]]
+    sections = dict(zip(FLAGS, shown, strict=True))
     for field in FIELDS:
-        section = sections[flag_name(field.name)]
-        assert section.startswith(flag_name(field.name) + "\n")
-        words = " ".join(section.split())
+        words = sections[flag_name(field.name)]
+        assert words.startswith(f"{flag_name(field.name)} ")
         assert field.metadata["help"] in words
         assert f"Default: {field.metadata['default']!r}" in words
         assert all(str(choice) in words for choice in field.metadata["choices"] or ())
-    assert "Default: 10.0 (1.0 with --model=ae; 1.0 with --model=vae; 1.0 with --model=acai)" in " ".join(
-        sections["lambda"].split()
-    )
-    assert "2 with --model=acai --dataset=lines" in " ".join(sections["latent_width"].split())
+    published = "Default: 10.0 (1.0 with --model=ae; 1.0 with --model=vae; 1.0 with --model=acai)"
+    assert published in sections["lambda"]
+    assert "2 with --model=acai --dataset=lines" in sections["latent_width"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +139,7 @@ def test_help_shows_every_field():
     [
         ("--k=1", "--k must be at least 2. Received: --k=1"),
         ("--flagfile=missing", "--flagfile names no readable file"),
-        ("--latent_width=5", "The networks halve the image until it is latent_width wide"),
+        ("--latent_width=5", "--latent_width=5 (images of 32 px)"),
         ("stray", "Flags are written --name=value"),
     ],
 )
@@ -157,7 +151,8 @@ def test_train_bad_flag_is_refused_before_tensorflow(word, message):
     trace = [line for line in process.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.rsplit("|")[-1].strip() for line in trace}
     (line,) = [line for line in process.stderr.splitlines() if line not in trace]
-    assert line.startswith(f"amr_tf.train: {message}")
+    assert line.startswith("amr_tf.train: ")
+    assert message in line
     assert (process.returncode, process.stdout) == (2, "")
     assert "amr_tf.config" in imported
     assert not imported & {"tensorflow", "keras"}

@@ -77,7 +77,7 @@ def assert_valid(config: Config) -> None:
 
 def assert_helpful(message: str) -> None:
     assert message.isprintable()
-    assert "Received" in message
+    assert "Received: --" in message
     assert any(f"--{flag_name(name)}" in message for name in FIELDS)
 
 
@@ -136,17 +136,14 @@ class Table:
         return "1 2\n3 4"
 
 
-@pytest.mark.parametrize("value", ["x" * 10**6, list(range(10**5)), Table()])
+@pytest.mark.parametrize(
+    "value", ["x" * 10**6, list(range(10**5)), Table(), 10**5000], ids=["text", "list", "lines", "number"]
+)
 def test_messages_stay_short_for_any_received_value(value):
     with pytest.raises(ConfigError) as error:
         Config(k=value)
     assert len(str(error.value)) < 300
     assert_helpful(str(error.value))
-
-
-def test_a_number_too_long_to_be_printed_is_refused():
-    with pytest.raises(ConfigError, match="--k must be at most 2147483647"):
-        Config(k=10**5000)
 
 
 def test_a_whole_number_serves_as_a_number():
@@ -180,7 +177,6 @@ NETWORK_WITNESSES = (
 def refuses(make):
     with pytest.raises(ConfigError) as error:
         make()
-    assert "Received: --" in str(error.value)
     assert_helpful(str(error.value))
 
 
@@ -290,18 +286,17 @@ def test_unset_values_are_the_published_ones(keywords, differences):
     assert Config(**keywords).hyperparameters() == {**AMR, **keywords, **differences}
 
 
-def test_acai_trains_for_the_published_number_of_examples():
-    config = Config(model="acai")
-    assert config.epochs * config.steps_per_epoch * config.batch_size == 2**24
-
-
-@pytest.mark.parametrize("changed", [{"latent": 2}, {"depth": 8}, {"latent": 32, "depth": 8}])
-def test_acais_lines_model_is_taken_whole_or_not_at_all(changed):
-    assert Config(model="acai", **changed).latent_width == 4
-
-
-def test_stating_a_default_changes_nothing():
-    assert Config(model="acai", latent=16, depth=16) == Config(model="acai")
+@pytest.mark.parametrize(
+    ("stated", "latent_width"),
+    [
+        ({"latent": 16, "depth": 16}, 2),
+        ({"latent": 2}, 4),
+        ({"depth": 8}, 4),
+        ({"latent": 32, "depth": 8}, 4),
+    ],
+)
+def test_acais_lines_model_is_taken_whole_or_not_at_all(stated, latent_width):
+    assert Config(model="acai", **stated) == Config(model="acai", **stated, latent_width=latent_width)
 
 
 def test_the_named_choices_alone_never_contradict_each_other():

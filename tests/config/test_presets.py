@@ -171,6 +171,13 @@ def test_a_preset_holds_the_settings_that_its_name_says(name, config):
     assert parsed(name) == config
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_parses_in_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command_line.parse([f"--flagfile=flags/{name}"])
+    assert (FLAGS / name).read_text(encoding="utf-8").startswith("# ")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_header_gives_command_time_and_published_number(name):
     header = [

@@ -1,7 +1,4 @@
-"""The site: built with warnings as errors, Python blocks run, pages opened in a real browser.
-
-Screenshots are left in the test's folder: pytest --basetemp=FOLDER keeps them where they are found.
-"""
+"""The site: built with warnings as errors, Python blocks run, pages opened in a real browser."""
 
 import re
 import subprocess
@@ -12,7 +9,6 @@ import pytest
 from tests.docs.documents import PAGES, ROOT, python_blocks
 
 WIDTHS = (1280, 400)
-SHOWN = ("index", "quickstart", "flags", "presets", "metrics", "serving", "methods/amr", "mixers/mixup")
 # Of anything that a browser fetches by itself; links are for readers.
 FETCHED = (
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc\s*=\s*["']?\s*(?:https?:)?//"""
@@ -96,17 +92,14 @@ def open_page(browser, address, width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_is_wider_than_the_window(browser, site, tmp_path, width):
+def test_no_page_is_wider_than_the_window(browser, site, width):
     """Wide tables, equations and code scroll by themselves."""
     wide = {}
     for page in sorted(site.rglob("*.html")):
-        name = page.relative_to(site).with_suffix("").as_posix()
         open_page(browser, page.as_uri(), width)
         right, cut = browser.execute_script(BEYOND)
         if right > width or cut:
-            wide[name] = right, cut
-        if name in SHOWN:
-            browser.save_screenshot(str(tmp_path / f"{name.replace('/', '_')}.png"))
+            wide[page.relative_to(site).as_posix()] = right, cut
     assert wide == {}
 
 

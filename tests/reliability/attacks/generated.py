@@ -43,7 +43,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-PICTURE_KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 
 _writing: list[str] = []
 _watching = False
@@ -162,17 +161,7 @@ def tried(strategy: st.SearchStrategy, check: Callable, examples: int, seed: int
     hypothesis.seed(seed)(run(hypothesis.given(strategy)(check)))()
 
 
-def mutate(kind: str, folder: pathlib.Path, rng: np.random.Generator, count: int) -> None:
-    """Tries mutated files of a kind in an existing folder: idx, mat, zip or pictures."""
-    if kind == "pictures":
-        folder_of_pictures(folder, rng, count)
-        return
-    original = {"mat": mat_of_digits, "zip": zip_of_shoes}.get(kind, bytes)()
-    for _ in range(count):
-        {"idx": idx_archive, "mat": mat_archive, "zip": zip_archive}[kind](folder, rng, original)
-
-
-def idx_archive(folder: pathlib.Path, rng: np.random.Generator, _: bytes) -> None:
+def idx_archive(folder: pathlib.Path, rng: np.random.Generator) -> None:
     """A mutated file of the MNIST family in place of the official one: refused, or the same once unpacked."""
     content = b"\x00\x00\x08\x01" + bytes(range(256)) * 20
     packed = gzip.compress(content, 6, mtime=0)
@@ -186,44 +175,32 @@ def idx_archive(folder: pathlib.Path, rng: np.random.Generator, _: bytes) -> Non
         assert found.content is None or found.content == content
 
 
-def mat_archive(folder: pathlib.Path, rng: np.random.Generator, original: bytes) -> None:
-    """Mutated .mat files of SVHN in a folder for --raw_dir: never the official ones."""
+def mat_archive(folder: pathlib.Path, rng: np.random.Generator) -> None:
+    """Mutated .mat files, two digits as in SVHN's, in a folder for --raw_dir: never the official ones."""
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.ones((2, 1), np.uint8)})
     for name in ("train_32x32.mat", "test_32x32.mat"):
-        (folder / name).write_bytes(mutated(original, rng))
+        (folder / name).write_bytes(mutated(file.getvalue(), rng))
     with harmless(folder):
         data.check(Config(dataset="svhn", raw_dir=str(folder), data_dir=str(folder / "data")))
         raise AssertionError("taken for the official files")
 
 
-def zip_archive(folder: pathlib.Path, rng: np.random.Generator, original: bytes) -> None:
-    """A mutated zip of pictures of shoes, as far as its members: what they are read by makes an error one line."""
+def zip_archive(folder: pathlib.Path, rng: np.random.Generator) -> None:
+    """A mutated zip of four shoes, as far as its members: what they are read by makes an error one line."""
     from amr_tf.data.sources import preflight, zappos
-
-    path = folder / zappos.FILES[0]
-    path.write_bytes(mutated(original, rng))
-    with harmless(folder):
-        zappos.UtZappos50k.find_archive(preflight.Target("zappos", [], folder, None))
-        with contextlib.suppress(Exception):
-            for _ in zappos.UtZappos50k._generate_examples(None, path):
-                pass
-
-
-def mat_of_digits() -> bytes:
-    """Two digits in the format of SVHN's files."""
-    file = io.BytesIO()
-    scipy.io.savemat(file, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.ones((2, 1), np.uint8)})
-    return file.getvalue()
-
-
-def zip_of_shoes() -> bytes:
-    """Four shoes as Zappos' zip holds them."""
-    from amr_tf.data.sources import zappos
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, kind in enumerate(zappos.CLASSES[:4]):
             archive.writestr(f"top/{kind}/Brand/{number}.jpg", picture("JPEG", number))
-    return file.getvalue()
+    path = folder / zappos.FILES[0]
+    path.write_bytes(mutated(file.getvalue(), rng))
+    with harmless(folder):
+        zappos.UtZappos50k.find_archive(preflight.Target("zappos", [], folder, None))
+        with contextlib.suppress(Exception):
+            for _ in zappos.UtZappos50k._generate_examples(None, path):
+                pass
 
 
 def picture(kind: str, seed: int) -> bytes:
@@ -233,15 +210,10 @@ def picture(kind: str, seed: int) -> bytes:
     return file.getvalue()
 
 
-def folder_of_pictures(folder: pathlib.Path, rng: np.random.Generator, count: int) -> None:
-    """Mutated pictures of five kinds, read as data sets of at most 100."""
-    if count > 100:
-        for part in range(count // 100):
-            folder_of_pictures(folder / str(part), rng, 100)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        kind = PICTURE_KINDS[number % 5]
+def folder_of_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
+    """A data set of 100 mutated pictures of five kinds."""
+    for number in range(100):
+        kind = ("PNG", "JPEG", "GIF", "WEBP", "BMP")[number % 5]
         content = mutated(picture(kind, number % 7), rng)
         (folder / f"{number}.{kind.lower()}").write_bytes(content)
     with harmless(folder):

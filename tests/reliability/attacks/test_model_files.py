@@ -59,12 +59,6 @@ def npz_of_objects(escape: pathlib.Path) -> bytes:
     return file.getvalue()
 
 
-def checkpoint_of(shapes: dict[str, list[int]], folder: pathlib.Path) -> None:
-    """A checkpoint of TensorFlow's with other variables."""
-    values = {name: tf.Variable(tf.zeros(shape)) for name, shape in shapes.items()}
-    tf.train.Checkpoint(**values).write(str(folder / "state"))
-
-
 def sign(folder: pathlib.Path, step: int) -> None:
     """Writes a manifest by which all files there are right: who can write files can do that, too."""
     files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
@@ -117,7 +111,8 @@ def test_a_foreign_checkpoint_of_tensorflow_is_refused(model, saved, shapes):
     target = saved / "step_0000000002"
     for path in target.iterdir():
         path.unlink()
-    checkpoint_of(shapes, target)
+    values = {name: tf.Variable(tf.zeros(shape)) for name, shape in shapes.items()}
+    tf.train.Checkpoint(**values).write(str(target / "state"))
     sign(target, 2)
     with pytest.raises(RunError, match=r"^The checkpoint cannot be restored: "):
         Checkpoints(saved, model, pytest.fail).restore()

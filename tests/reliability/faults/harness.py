@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from amr_tf.runs.checkpoints import damage
 from amr_tf.runs.folder import read_rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -24,6 +25,7 @@ EPOCH_LENGTH = 12
 COMMON = {"batch_size": 8, "update_g_every": 1, "checkpoint_minutes": 0.00001, "steps_per_execution": 1}
 # The run that starts fastest.
 POINTS = COMMON | {"dataset": "spiral", "depth": 2, "steps_per_epoch": EPOCH_LENGTH, "epochs": 3}
+WHOLE = {"steps_per_execution": 0}  # several steps per call: of the run that no test interrupts
 LONGER = POINTS | {"steps_per_epoch": 40, "epochs": 6}  # for many interruptions of one run
 # The paper's convolutional networks; one epoch, because most of the time is its evaluation.
 IMAGES = COMMON | {
@@ -116,6 +118,21 @@ class Run:
             assert f"resuming after step {self.before}, " in out
         return End(code, out, err)
 
+    def outcome(self) -> "Outcome":
+        """Waits for the end of a run without errors; returns its results."""
+        end = self.end()
+        assert (end.code, end.err) == (0, ""), end
+        return outcome(self.folder)
+
+    def refused(self, code: int = 2) -> End:
+        """Waits for the end, which must have that exit code and one line of this program on stderr."""
+        end = self.end()
+        assert end.code == code, end.err
+        assert end.err.startswith("amr_tf.train: "), end.err
+        assert end.err.count("\n") == 1, end.err
+        assert end.err.endswith("\n"), end.err
+        return end
+
     def kill(self) -> End:
         """kill -9, as the kernel does when memory runs out."""
         self.process.kill()
@@ -151,18 +168,11 @@ def outcome(folder: pathlib.Path) -> Outcome:
 
 def assert_ends_like(run: Run, unbroken: Outcome) -> None:
     """Asserts that a run ends well, with exactly the numbers of an uninterrupted one."""
-    code, _, err = run.end()
-    assert (code, err) == (0, "")
-    assert_same(run.folder, unbroken, run.replicas)
+    found = run.outcome()
     assert not list(run.folder.rglob("*.tmp"))
     assert not (run.folder / ".process.json").exists()
-
-
-def assert_same(folder: pathlib.Path, unbroken: Outcome, replicas: int = 1) -> None:
-    """Asserts that the state and metrics of a run equal those of an uninterrupted one."""
-    found = outcome(folder)
     # An epoch's means are sums over the replicas and are saved as one sum: interrupted, they add up in another order.
-    tolerance = 1e-6 if replicas > 1 else 0
+    tolerance = 1e-6 if run.replicas > 1 else 0
     assert found.rows == [pytest.approx(row, rel=tolerance, abs=0) for row in unbroken.rows]
     assert found.state.keys() == unbroken.state.keys()
     for name, value in unbroken.state.items():
@@ -170,21 +180,16 @@ def assert_same(folder: pathlib.Path, unbroken: Outcome, replicas: int = 1) -> N
         np.testing.assert_allclose(found.state[name], value, rtol=allowed, atol=0, err_msg=name)
 
 
-def assert_one_line(err: str) -> None:
-    """Asserts that stderr is one line of this program."""
-    assert err.startswith("amr_tf.train: "), err
-    assert err.count("\n") == 1, err
-    assert err.endswith("\n"), err
-
-
-def saved_steps(folder: pathlib.Path) -> list[int]:
-    """Steps of the checkpoints, ascending."""
-    return sorted(int(path.name.removeprefix("step_")) for path in (folder / "checkpoints").glob("step_*"))
+def assert_intact(checkpoints: pathlib.Path) -> None:
+    """Asserts that no checkpoint in a folder is damaged."""
+    found = {path.name: damage(path) for path in checkpoints.glob("step_*")}
+    assert not any(found.values()), found
 
 
 def newest(folder: pathlib.Path) -> int:
     """The last saved step, 0 before the first."""
-    return max(saved_steps(folder), default=0)
+    steps = (int(path.name.removeprefix("step_")) for path in (folder / "checkpoints").glob("step_*"))
+    return max(steps, default=0)
 
 
 def being_saved(folder: pathlib.Path) -> int:

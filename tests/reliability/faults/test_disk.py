@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from amr_tf.runs.checkpoints import damage
-from tests.reliability.faults.harness import POINTS, ROOT, assert_ends_like, assert_one_line
+from tests.reliability.faults.harness import POINTS, ROOT, assert_ends_like, assert_intact
 
 PAGE = 4096
 PARTS = ("checkpoints", "images", "tensorboard")
@@ -84,12 +83,8 @@ def test_full_disk_is_reported_and_loses_nothing(launch, unbroken, tmp_path, nam
     for other in roomy:
         namespace.mount(tmp_path / "run" / other, LARGE)
     run = start()
-    code, _, err = run.end()
-    assert code == 2, err
-    assert_one_line(err)
-    assert "No space left on device" in err
-    saved = list((run.folder / "checkpoints").glob("step_*"))
-    assert [damage(path) for path in saved] == [""] * len(saved)
+    assert "No space left on device" in run.refused().err
+    assert_intact(run.folder / "checkpoints")
     assert not list(run.folder.rglob("*.tmp"))
     namespace.mount(disk, LARGE, "remount")
     assert_ends_like(start(), unbroken(POINTS))

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from tests.reliability.faults.harness import (
-    EPOCH_LENGTH,
     IMAGES,
     POINTS,
     TWO_REPLICAS,
@@ -42,17 +41,6 @@ def test_killed_run_ends_like_an_unbroken_one(launch, unbroken, tmp_path, settin
     expected = unbroken(settings)
     assert settings != IMAGES or sum("/u/" in name for name in expected.state) >= 4
     assert_ends_like(launch(folder, settings), expected)
-
-
-@pytest.mark.slow
-def test_kill_in_an_evaluation_repeats_the_evaluation(launch, unbroken, tmp_path):
-    run = launch(tmp_path / "run", POINTS)
-    assert run.wait_for(lambda: newest(run.folder) == EPOCH_LENGTH)
-    run.kill()
-    assert not (run.folder / "metrics.csv").exists()
-    again = launch(run.folder, POINTS)
-    assert_ends_like(again, unbroken(POINTS))
-    assert f"resuming after step {EPOCH_LENGTH}, in epoch 1\n" in again.out.read_text()
 
 
 def kill_at_random(launch, folder, settings, rng, while_starting: bool) -> None:

@@ -3,7 +3,6 @@
 The workers are processes on this machine, each with its own address.
 """
 
-import re
 import signal
 import time
 
@@ -12,12 +11,12 @@ import pytest
 from tests.reliability.faults.harness import (
     EPOCH_LENGTH,
     POINTS,
+    WHOLE,
     assert_ends_like,
-    assert_one_line,
     newest,
-    outcome,
     tf_configs,
 )
+from tests.reliability.faults.test_signals import assert_saved_and_left
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 # A batch that two workers can share, and three; the model that compiles fastest.
@@ -53,9 +52,8 @@ def assert_all_end(runs):
 
 def test_terminated_killed_and_one_more_worker_change_nothing(start, tmp_path):
     whole = start(tmp_path / "whole", 2)
-    assert whole[0].end()[::2] == (0, "")
+    unbroken = whole[0].outcome()
     assert_all_end(whole)
-    unbroken = outcome(tmp_path / "whole")
 
     folder = tmp_path / "run"
     runs = start(folder, 2)
@@ -68,19 +66,15 @@ def test_terminated_killed_and_one_more_worker_change_nothing(start, tmp_path):
     assert_ends_like(runs[0], unbroken)
     assert_all_end(runs)
 
-    more = WORKERS | {"epochs": 4, "steps_per_execution": 0}
-    runs = start(folder, 3, more, more, more)
-    assert runs[0].end()[::2] == (0, "")
+    runs = start(folder, 3, *[WORKERS | WHOLE | {"epochs": 4}] * 3)
+    rows = runs[0].outcome().rows
     assert_all_end(runs)
-    assert [row["step"] for row in outcome(folder).rows] == [EPOCH_LENGTH * n for n in (1, 2, 3, 4)]
+    assert [row["step"] for row in rows] == [EPOCH_LENGTH * n for n in (1, 2, 3, 4)]
 
 
 def test_workers_with_different_settings_are_refused(start, tmp_path):
     for run in start(tmp_path / "run", 2, WORKERS, WORKERS | {"seed": 1}):
-        code, _, err = run.end()
-        assert code == 2, err
-        assert_one_line(err)
-        assert "different settings or data" in err
+        assert "different settings or data" in run.refused().err
 
 
 def test_waiting_worker_can_be_terminated(start, tmp_path):
@@ -88,10 +82,7 @@ def test_waiting_worker_can_be_terminated(start, tmp_path):
     other.kill()
     assert waiting.wait_for(lambda: waiting.printed("worker 0 of 2 waits for worker 1 at 127.0.0.1:"))
     waiting.process.send_signal(signal.SIGTERM)
-    code, _, err = waiting.end()
-    assert code == 128 + signal.SIGTERM, err
-    assert_one_line(err)
-    assert "before its first step" in err
+    assert "before its first step" in waiting.refused(128 + signal.SIGTERM).err
     assert not (tmp_path / "run").exists()
 
 
@@ -102,11 +93,7 @@ def terminate_after_two_steps(runs) -> None:
         run.process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
     for run in runs:
-        code, _, err = run.end()
-        assert code == 128 + signal.SIGTERM, err
-        assert_one_line(err)
-        said = re.search(r"Interrupted by SIGTERM at step (\d+) of 36, which is saved", err)
-        assert int(said[1]) == newest(run.folder)
+        assert_saved_and_left(run, signal.SIGTERM)
 
 
 def kill_after_two_steps(runs, victim: int) -> None:
@@ -114,8 +101,6 @@ def kill_after_two_steps(runs, victim: int) -> None:
     runs[0].wait_for_steps(2)
     runs[victim].kill()
     (other,) = (run for run in runs if run is not runs[victim])
-    code, _, err = other.end()
-    assert code == LOST, err
-    assert_one_line(err)
+    err = other.refused(LOST).err
     assert f"Lost a worker of the run. Received by worker {1 - victim} of 2: " in err
     assert f"the run resumes from step {newest(other.folder)}." in err

@@ -12,8 +12,8 @@ from tests.reliability.faults.harness import (
     LONGER,
     POINTS,
     TWO_REPLICAS,
+    Run,
     assert_ends_like,
-    assert_one_line,
     newest,
 )
 
@@ -34,20 +34,22 @@ def test_sigterm_in_an_epoch_loses_no_step(launch, unbroken, tmp_path):
     assert_ends_like(launch(run.folder, POINTS), unbroken(POINTS))
 
 
-def test_sigterm_while_it_compiles_ends_it_at_once(launch, tmp_path):
+@pytest.mark.parametrize(
+    ("begun", "seconds", "number"),
+    [
+        (lambda run: run.printed("run folder: "), 0.2, signal.SIGTERM),
+        pytest.param(Run.imports_tensorflow, 1.9, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(Run.imports_tensorflow, 0.7, signal.SIGINT, marks=pytest.mark.slow),
+    ],
+    ids=["compiling", "starting", "importing"],
+)
+def test_signal_before_the_first_step_ends_it_at_once(launch, tmp_path, begun, seconds, number):
     run = launch(tmp_path / "run", POINTS)
-    assert run.wait_for(lambda: run.printed("run folder: "))
-    time.sleep(0.2)
-    assert_left_before_its_first_step(run, signal.SIGTERM)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "after"), [(signal.SIGTERM, 1.9), (signal.SIGINT, 0.7)])
-def test_signal_while_starting_is_reported_on_one_line(launch, tmp_path, number, after):
-    run = launch(tmp_path / "run", POINTS)
-    assert run.wait_for(run.imports_tensorflow)
-    time.sleep(after)
-    assert_left_before_its_first_step(run, number)
+    assert run.wait_for(lambda: begun(run))
+    time.sleep(seconds)
+    run.process.send_signal(number)
+    assert "before its first step" in run.refused(EXIT_CODES[number]).err
+    assert newest(run.folder) == 0
 
 
 @pytest.mark.parametrize(
@@ -60,38 +62,39 @@ def test_signal_while_starting_is_reported_on_one_line(launch, tmp_path, number,
 def test_signals_at_random_moments_lose_no_step(launch, unbroken, tmp_path, numbers, replicas):
     settings, rng = LONGER | replicas, np.random.default_rng(8)
     for number in numbers:
-        run = launch(tmp_path / "run", settings)
-        run.wait_for_steps(1)
-        time.sleep(rng.uniform(0, 0.3))
-        run.process.send_signal(number)
-        time.sleep(rng.uniform(0, 0.5))
-        run.process.send_signal(number)
-        assert_saved_and_left(run, number)
+        signal_twice(launch(tmp_path / "run", settings), number, rng)
     assert_ends_like(launch(tmp_path / "run", settings), unbroken(settings))
 
 
 @pytest.mark.slow
-def test_sigterm_in_an_evaluation_loses_no_step(launch, unbroken, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_evaluation_is_repeated(launch, unbroken, tmp_path, number):
     run = launch(tmp_path / "run", POINTS)
     assert run.wait_for(lambda: newest(run.folder) == EPOCH_LENGTH)
-    run.process.send_signal(signal.SIGTERM)
-    assert_saved_and_left(run, signal.SIGTERM)
+    run.process.send_signal(number)
+    if number == signal.SIGKILL:
+        assert run.end().code == -number
+    else:
+        assert_saved_and_left(run, number)
     assert not (run.folder / "metrics.csv").exists()
-    assert_ends_like(launch(run.folder, POINTS), unbroken(POINTS))
+    again = launch(run.folder, POINTS)
+    assert_ends_like(again, unbroken(POINTS))
+    assert f"resuming after step {EPOCH_LENGTH}, in epoch 1\n" in again.out.read_text()
+
+
+def signal_twice(run, number, rng) -> float:
+    """Sends a signal at a random time after the first step, and again; returns the seconds until the run has left."""
+    run.wait_for_steps(1)
+    time.sleep(rng.uniform(0, 0.3))
+    begin = time.monotonic()
+    for _ in range(2):
+        run.process.send_signal(number)
+        time.sleep(rng.uniform(0, 0.3))
+    assert_saved_and_left(run, number)
+    return time.monotonic() - begin
 
 
 def assert_saved_and_left(run, number) -> None:
-    code, _, err = run.end()
-    assert code == EXIT_CODES[number], err
-    assert_one_line(err)
+    err = run.refused(EXIT_CODES[number]).err
     said = re.search(rf"Interrupted by {number.name} at step (\d+) of \d+, which is saved", err)
     assert int(said[1]) == newest(run.folder)
-
-
-def assert_left_before_its_first_step(run, number) -> None:
-    run.process.send_signal(number)
-    code, _, err = run.end()
-    assert code == EXIT_CODES[number], err
-    assert_one_line(err)
-    assert "before its first step" in err
-    assert newest(run.folder) == 0

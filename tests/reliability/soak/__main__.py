@@ -6,9 +6,9 @@ of all bars; without a name every bar that is not complete is tried.
 
 import argparse
 import functools
-import importlib
 import os
 import pathlib
+import pkgutil
 import sys
 import time
 from collections.abc import Callable
@@ -53,8 +53,7 @@ def bar_class(name: str) -> Callable[[pathlib.Path], Bar]:
     what = BARS[name][1]
     if what.startswith("tests/"):
         return functools.partial(Suite, path=what)
-    module, kind = what.split(".")
-    return getattr(importlib.import_module(f"tests.reliability.soak.{module}"), kind)
+    return pkgutil.resolve_name(f"tests.reliability.soak.{what}")
 
 
 def main() -> int:

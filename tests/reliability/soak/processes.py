@@ -5,27 +5,25 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import sys
 import time
 
 import numpy as np
 import psutil
 
-from amr_tf.runs.checkpoints import damage
 from tests.reliability.faults import harness
 from tests.reliability.faults.harness import (
     LONGER,
     POINTS,
+    WHOLE,
     Run,
     assert_ends_like,
-    assert_one_line,
+    assert_intact,
     newest,
-    outcome,
-    saved_steps,
 )
 from tests.reliability.faults.test_kills import kill_at_random, kill_in_a_save
-from tests.reliability.faults.test_signals import assert_saved_and_left
+from tests.reliability.faults.test_lock import assert_in_use
+from tests.reliability.faults.test_signals import signal_twice
 from tests.reliability.soak.tally import Bar, Outcome, Skipped
 
 PER_RUN = 20  # interruptions of one run before its end is compared with that of the uninterrupted one
@@ -50,24 +48,23 @@ class Runs(Bar):
 
     @property
     def unbroken(self) -> harness.Outcome:
-        folder = self.folder / "unbroken"
         if self._unbroken is None:
-            done = self.launch(folder, self.settings | {"steps_per_execution": 0}).end()
-            assert (done.code, done.err) == (0, ""), done
-            self._unbroken = outcome(folder)
+            self._unbroken = self.launch(self.folder / "unbroken", self.settings | WHOLE).outcome()
         return self._unbroken
 
-    def compare(self) -> None:
-        """Lets the interrupted run end, compares it and makes room for the next."""
+    def compare(self, number: int, count: int) -> dict[str, int]:
+        """Lets the run end after every `count` interruptions, compares it and makes room for the next."""
+        if (number + 1) % count:
+            return {}
         assert_ends_like(self.launch(self.run_folder, self.settings), self.unbroken)
         shutil.rmtree(self.run_folder)
         shutil.rmtree(self.folder / "logs")
+        return {"ends bit for bit the unbroken run's": 1}
 
     def close(self) -> None:
         for run in self.started:
             if run.process.poll() is None:
-                run.process.kill()
-                run.process.wait()
+                run.kill()
 
 
 class Kills(Runs):
@@ -82,15 +79,10 @@ class Kills(Runs):
             kill_in_a_save(*arguments)
         else:
             kill_at_random(*arguments, while_starting=number % PER_RUN == 10)
-        checkpoints = self.run_folder / "checkpoints"
-        found = [damage(checkpoints / f"step_{step:010d}") for step in saved_steps(self.run_folder)]
-        assert found == [""] * len(found)
+        assert_intact(self.run_folder / "checkpoints")
         assert newest(self.run_folder) >= before
         counts = {"in a save" if number % 2 else "at random": 1}
-        if number % PER_RUN == PER_RUN - 1:
-            self.compare()
-            counts["ends bit for bit the unbroken run's"] = 1
-        return Outcome(counts)
+        return Outcome(counts | self.compare(number, PER_RUN))
 
 
 class Signals(Runs):
@@ -100,20 +92,9 @@ class Signals(Runs):
 
     def trial(self, number: int) -> Outcome:
         rng = np.random.default_rng((5, number))
-        run = self.launch(self.run_folder, self.settings)
-        run.wait_for_steps(1)
-        time.sleep(rng.uniform(0, 0.3))
-        begin = time.monotonic()
-        for _ in range(2):
-            run.process.send_signal(signal.SIGTERM)
-            time.sleep(rng.uniform(0, 0.2))
-        assert_saved_and_left(run, signal.SIGTERM)
-        seconds = time.monotonic() - begin
+        seconds = signal_twice(self.launch(self.run_folder, self.settings), signal.SIGTERM, rng)
         assert seconds < 30, f"saved and left, after {seconds:.0f} s"
-        counts = {"saved and left": 1}
-        if number % PER_RUN == PER_RUN // 2 - 1:
-            self.compare()
-            counts["ends bit for bit the unbroken run's"] = 1
+        counts = {"saved and left": 1} | self.compare(number, PER_RUN // 2)
         return Outcome(counts, {"seconds to leave": seconds})
 
 
@@ -129,15 +110,10 @@ class Lock(Runs):
         assert holder.wait_for((self.run_folder / ".process.json").exists)
         begin = time.monotonic()
         late = [self.launch(self.run_folder, self.settings) for _ in range(self.asked - 1)]
-        ends = [run.end() for run in late]
+        for run in late:
+            assert_in_use(run, holder)
         seconds = time.monotonic() - begin
-        for code, out, err in ends:
-            assert (code, out) == (2, ""), (code, out, err)
-            assert_one_line(err)
-            assert f"is in use by process {holder.process.pid} on {socket.gethostname()} since " in err
-        assert holder.process.poll() is None
-        holder.process.kill()
-        holder.process.wait()
+        holder.kill()
         racing = [self.launch(self.run_folder, self.settings) for _ in range(4)]
         while sum(run.process.poll() is None for run in racing) > 1:
             time.sleep(0.1)
@@ -146,11 +122,8 @@ class Lock(Runs):
         assert winner.wait_for(lambda: winner.printed("run folder: "))
         for run in racing:
             if run is not winner:
-                code, _, err = run.end()
-                assert code == 2, err
-                assert_one_line(err)
-        winner.process.kill()
-        winner.process.wait()
+                run.refused()
+        winner.kill()
         figures = {f"seconds for all {len(late)} to leave": seconds}
         return Outcome({"refused": len(late) + 3, "ran": 2}, figures, size=self.asked)
 

@@ -10,9 +10,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from amr_tf.runs.checkpoints import damage
-from amr_tf.runs.folder import LEFTOVERS, checkpoints_in
-from tests.reliability.faults.harness import ROOT
+from amr_tf.runs.folder import LEFTOVERS
+from tests.reliability.faults.harness import ROOT, assert_intact
 from tests.reliability.soak.tally import Bar, Outcome, Skipped
 from tests.reliability.soak.victim import REFUSED, SAVED
 from tests.runs import test_checkpoints as known
@@ -120,17 +119,20 @@ class Victim:
 class _Saves(Bar):
     """A victim, and a model of the driver's own to restore what the victim leaves."""
 
+    per_point = 1
+
     def __init__(self, folder: pathlib.Path):
         super().__init__(folder)
         self.model = known.build()
         self.victim = Victim(folder / "checkpoints")
+        self.asked = len(self.victim.points) * self.per_point
 
     def assert_restores(self, *steps: int) -> int:
         """Asserts that all checkpoints are intact and the newest restores as one of `steps`; returns its step."""
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.victim.folder, copy)
-        assert [damage(path) for path in checkpoints_in(copy)] == [""] * len(checkpoints_in(copy))
+        assert_intact(copy)
         step, said = known.restored(copy, self.model)
         assert said == []
         assert step in steps, (step, steps)
@@ -142,10 +144,6 @@ class _Saves(Bar):
 
 class KilledSaves(_Saves):
     """kill -9 at the entry of each call: the checkpoint is there whole, or the one before is the newest."""
-
-    def __init__(self, folder: pathlib.Path):
-        super().__init__(folder)
-        self.asked = len(self.victim.points)
 
     def trial(self, number: int) -> Outcome:
         self.victim.fork()
@@ -161,9 +159,7 @@ class KilledSaves(_Saves):
 class FailedSaves(_Saves):
     """Each call fails with each error: whoever says "saved" has saved, else one line with the path and the cause."""
 
-    def __init__(self, folder: pathlib.Path):
-        super().__init__(folder)
-        self.asked = len(self.victim.points) * len(ERRORS)
+    per_point = len(ERRORS)
 
     def trial(self, number: int) -> Outcome:
         at, which = divmod(number, len(ERRORS))
