@@ -32,9 +32,9 @@ OWN_FOLDER = ".sweep"
 QUEUED_AS = "queued.json"
 # Flags that the sweep sets for each job, or does not support.
 NOT_PASSED_ON = {
-    "seed": "use --seeds",
-    "run_dir": "use --out",
-    "smoke": "a sweep cannot resume such a run: try one preset with amr_tf.train",
+    "seed": "Use --seeds",
+    "run_dir": "Use --out",
+    "smoke": "A sweep cannot resume such a run: try one preset with amr_tf.train",
 }
 
 
