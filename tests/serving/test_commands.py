@@ -182,7 +182,9 @@ def test_model_unlike_an_export_is_refused(pictures, monkeypatch, command, outpu
 
 def test_model_without_the_signature_is_refused(pictures, monkeypatch):
     claiming(monkeypatch, "", None, names=["dream"])
-    with pytest.raises(ServingError, match=r"no signature 'encode_uint8' among dream_uint8. Serve amr_tf's export"):
+    with pytest.raises(
+        ServingError, match=r"no signature 'encode_uint8' among dream_uint8. Serve amr_tf's export"
+    ):
         client.work(client.parse(["encode", *pictures(0)]))
 
 
