@@ -1,4 +1,4 @@
-"""How codes are mixed: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1).
+"""Mixers of codes: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1).
 
 Drawing (a mixer's `sample`) is apart from applying (`mix`), so anyone can put in a draw of their own. Parent 1 of
 each mix is the example itself, the others come from independent random permutations of the batch. The number of
@@ -178,7 +178,7 @@ def _per_map(code_shape: Shape) -> Shape:
 
 
 def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """What a mix shall show (paper 2.2): y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) per example and attribute.
+    """Requested attributes of a mix (paper 2.2): y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) per example and attribute.
 
     Args:
         attributes: y1 float32 [B, A], 0 or 1.

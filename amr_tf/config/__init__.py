@@ -175,7 +175,7 @@ class Config:
         return registry.load_dataset(self.dataset)
 
     def uses(self, name: str) -> bool:
-        """Whether the run's method leaves the value of this setting free, such as `mixer` or `k`."""
+        """Returns True if the run's method leaves this setting free, such as `mixer` or `k`."""
         return name not in UNUSED.get(self.model, ()) and name not in FIXED.get(self.model, {})
 
     def flag(self, name: str) -> str:
@@ -183,6 +183,6 @@ class Config:
         return f"--{flag_name(name)}={getattr(self, name)}"
 
     def hyperparameters(self) -> dict[str, Any]:
-        """What decides the numbers of a run, by flag name: everything but where and how it is carried out."""
+        """Settings that decide the numbers of a run, by flag name: all but where and how it is carried out."""
         fields = (field for field in dataclasses.fields(self) if not field.metadata["runtime"])
         return {flag_name(field.name): getattr(self, field.name) for field in fields}

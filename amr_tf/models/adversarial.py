@@ -136,7 +136,7 @@ class Adversarial(Autoencoder):
         return {name: value for name, value in logs.items() if name not in missing}
 
     def generator_is_due(self) -> tf.Tensor:
-        """Whether the coming step updates the generator; the count starts again with each epoch."""
+        """Bool []: the coming step updates the generator; the count starts again with each epoch."""
         step = self.distribute_strategy.experimental_local_results(self.step.value)[0]
         in_epoch = step % self.epoch_length if self.epoch_length else step
         return in_epoch % self.config.update_g_every == 0

@@ -184,7 +184,7 @@ class Autoencoder(keras.Model):
 
     @property
     def generator_variables(self) -> list:
-        """What the generator's loss trains: encoder and decoder."""
+        """Variables that the generator's loss trains: encoder and decoder."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
     @property
@@ -364,7 +364,7 @@ class Autoencoder(keras.Model):
         return {metric.name: metric.result() for metric in kept}
 
     def is_finite(self) -> tf.Tensor:
-        """Whether all that was tracked in this epoch is finite: bool []."""
+        """Bool []: all that was tracked in this epoch is finite."""
 
         def broken() -> tf.Tensor:
             totals = [tf.convert_to_tensor(tracker.total.value) for tracker in self.trackers.values()]

@@ -57,7 +57,7 @@ class Discriminator(keras.Model):
         return self._scores(features, training), logits
 
     def _features(self, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
-        """What the last layer sees."""
+        """Input of the last layer."""
         passes = [tf.cast(x, self.compute_dtype) for x in passes]
         for layer in self.trunk[:-1]:
             passes = _apply_layer(layer, passes, training)

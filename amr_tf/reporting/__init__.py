@@ -1,1 +1,1 @@
-"""What `amr_tf.report` is made of: reading runs, comparing them with the paper, writing tables and a page."""
+"""The work of `amr_tf.report`: reading runs, comparing them with the paper, writing tables and a page."""
