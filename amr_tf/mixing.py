@@ -178,7 +178,7 @@ def _per_map(code_shape: Shape) -> Shape:
 
 
 def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Requested attributes of a mix (paper 2.2): y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) per example and attribute.
+    """Target attributes of a mix (2.2): y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) per example and attribute.
 
     Args:
         attributes: y1 float32 [B, A], 0 or 1.
