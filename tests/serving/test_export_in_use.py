@@ -43,10 +43,8 @@ def resident(pid: int) -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param("mnist", marks=pytest.mark.slow), pytest.param("dsprites", marks=pytest.mark.soak)],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["mnist", "dsprites"])
 def test_full_size_export_under_load_answers_as_keras(name, tmp_path):
     """1,000 calls from 8 threads all equal single calls, and memory stays."""
     experiment.run(Config(run_dir=str(tmp_path / "run"), model="amr", **FULL[name], **SHORT))

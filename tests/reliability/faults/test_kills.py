@@ -27,7 +27,7 @@ STARTUP = 5.0  # seconds within which a start has not yet trained
     [
         POINTS,
         pytest.param(POINTS | TWO_REPLICAS, marks=pytest.mark.slow),
-        pytest.param(IMAGES, marks=pytest.mark.slow),
+        pytest.param(IMAGES, marks=pytest.mark.soak),
     ],
     ids=["points", "2_replicas", "images"],
 )
