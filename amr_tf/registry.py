@@ -1,4 +1,4 @@
-"""Names and import paths of everything that a flag can name. Nothing is imported until it is asked for by name.
+"""Names and import paths of everything that a flag can name. Modules are imported when a name is loaded.
 
 A new method, mixer, network, loss, data set, metric or figure is a file and one line here.
 """
