@@ -1,3 +1,52 @@
-"""amr_tf: Adversarial Mixup Resynthesis and ACAI in TensorFlow 2 and Keras 3."""
+"""Adversarial Mixup Resynthesis, ACAI and their relatives in TensorFlow 2 and Keras 3.
+
+    run = amr_tf.train(dataset="lines", epochs=2)            # keyword arguments are the flags of the command line
+    run = amr_tf.load("runs/lines/demo")                     # a run folder, opened for reading
+    model = amr_tf.AMR(image_shape=(32, 32, 1), num_classes=10)  # a keras.Model
+
+`import amr_tf` imports neither TensorFlow nor Keras. The first use of a public name does, with the Keras backend and
+the number of threads of the commands, so that both give the same numbers.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from amr_tf import registry
+
+if TYPE_CHECKING:
+    from amr_tf.api import Run as Run
+    from amr_tf.api import load as load
+    from amr_tf.models.acai import ACAI as ACAI
+    from amr_tf.models.acai import ACAIRerun as ACAIRerun
+    from amr_tf.models.amr import AEGAN as AEGAN
+    from amr_tf.models.amr import AMR as AMR
+    from amr_tf.models.amr_supervised import SupervisedAMR as SupervisedAMR
+    from amr_tf.models.autoencoder import Autoencoder as Autoencoder
+    from amr_tf.models.vae import VAE as VAE
 
 __version__ = "0.1.0"
+
+# Names without an import path are modules of this package. The command's module `train` can be called.
+_PUBLIC = {
+    "load": "amr_tf.api:load",
+    "Run": "amr_tf.api:Run",
+    "Networks": "amr_tf.models.autoencoder:Networks",
+}
+_PUBLIC |= {path.rpartition(":")[2]: path for path in registry.MODELS.values()}
+_MODULES = ("train", "metrics", "mixing", "losses")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"amr_tf.{name}")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'amr_tf' has no attribute {name!r}")
+    from amr_tf.runtime import startup
+
+    startup.import_tensorflow()
+    globals()[name] = value = registry.load(_PUBLIC, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC, *_MODULES})

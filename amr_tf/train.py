@@ -5,43 +5,45 @@ Without any flag it runs the demonstration, flags/demo.flags. Exit codes: 0 done
 terminal.
 """
 
-from amr_tf import data
+import sys
+import types
+from typing import Any
+
+from amr_tf import training
 from amr_tf.config import Config, command_line
-from amr_tf.distributed import cluster
-from amr_tf.runs.folder import RunFolder
 from amr_tf.runtime import startup
-from amr_tf.runtime.interruption import Interruption
 from amr_tf.runtime.main import Command
 from amr_tf.training import smoke
 
-DEMO = "--flagfile=flags/demo.flags"
 PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic images"
 
 
 def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
     """Reads `arguments` (without the program's name), by default those of the demonstration."""
-    return command_line.parse(arguments or [DEMO])
+    return command_line.parse(arguments or [command_line.DEMO])
 
 
 def work(request: tuple[Config, dict[str, str]]) -> None:
     """Trains as requested, or tries the command with `--smoke`."""
     config, sources = request
     if config.smoke:
-        smoke.run(train, config, sources)
+        smoke.run(training.start, config, sources)
     else:
-        train(config, sources)
+        training.start(config, sources)
 
 
-def train(config: Config, sources: dict[str, str], stop_at: int | None = None) -> None:
-    """Checks the folder and the data before TensorFlow is imported, which takes seconds, and runs the experiment."""
-    if cluster.this_task(config).is_chief:
-        RunFolder(config).check()
-    data.check(config)
-    with Interruption():
+class _CallableModule(types.ModuleType):
+    """Type of this module, which makes `amr_tf.train(...)` train although `amr_tf.train` is a module."""
+
+    def __call__(self, preset: str = "", **settings: Any) -> Any:
+        """Trains a run and returns it opened: see `amr_tf.api.train`."""
         startup.import_tensorflow()
-        from amr_tf.training import experiment
-    experiment.run(config, sources, stop_at)
+        from amr_tf import api
 
+        return api.train(preset, **settings)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 main = Command("amr_tf.train", PURPOSE, command_line.train_help, parse, work)
 

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from amr_tf import data, train
+from amr_tf import data, training
 from amr_tf.config import command_line
 from amr_tf.runtime import startup
 from amr_tf.runtime.errors import Interrupted, UserError
@@ -40,7 +40,7 @@ def main(path: str, arguments: list[str]) -> None:
     except UserError as error:
         sys.exit(f"amr_tf.train: {error}")
     finished("Python and the package")
-    # What `train` imports by and by: here before, so that it can be watched.
+    # What `training.start` imports by and by: here before, so that it can be watched.
     startup.import_tensorflow()
     import tensorflow as tf
 
@@ -54,7 +54,7 @@ def main(path: str, arguments: list[str]) -> None:
     watch(callbacks.Progress, "on_train_batch_begin", "checkpoints, callbacks")
     watch(callbacks.Progress, "on_train_batch_end", "trace and take the first step")
     try:
-        train.train(config, sources, stop_at=1)
+        training.start(config, sources, stop_at=1)
     except UserError as error:
         sys.exit(f"amr_tf.train: {error}")
     except Interrupted:  # as asked, after the first step

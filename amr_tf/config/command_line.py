@@ -20,6 +20,7 @@ from amr_tf.runtime.errors import one_line
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout and in a wheel
+DEMO = "--flagfile=flags/demo.flags"  # of a command line without flags
 DEFAULT, FLAG = "default", "flag"
 ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt

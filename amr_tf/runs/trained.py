@@ -18,6 +18,7 @@ from amr_tf.models.build import build_model
 from amr_tf.runs import data_record
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError, RunFolder, best_row, checkpoints_in, read_flags, read_rows, step_of
+from amr_tf.runtime import files
 
 BATCH = 512
 MOST_EXAMPLES = 50_000  # of a split, always the same ones
@@ -43,13 +44,13 @@ class TrainedRun:
 
     def __init__(
         self,
-        path: pathlib.Path,
+        path: str | os.PathLike[str],
         checkpoint: str = "best",
         places: dict[str, str] | None = None,
         on_images: Callable[[int, int], None] = lambda due, done: None,
     ):
-        self.path, self.checkpoint, self.on_images = path, checkpoint, on_images
-        self.config = read_config(path, places or {})
+        self.path, self.checkpoint, self.on_images = files.user_path(path), checkpoint, on_images
+        self.config = read_config(self.path, places or {})
         self.folder = RunFolder(self.config)
         self.step = step_named(self.folder, checkpoint)
         spec = data.spec_of(self.config)

@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -28,13 +29,22 @@ from amr_tf.training import callbacks, loop
 from amr_tf.training.tensorboard import TensorBoard
 
 
-def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | None = None) -> pathlib.Path:
+def run(
+    config: Config,
+    sources: dict[str, str] | None = None,
+    stop_at: int | None = None,
+    splits: data.Splits | None = None,
+    watchers: Iterable[keras.callbacks.Callback] = (),
+) -> pathlib.Path:
     """Trains to the end, resuming from the run folder's newest checkpoint, and returns the folder.
 
     Args:
         config: a resolved `Config`.
         sources: the source of each value by field name, from `command_line.parse`.
         stop_at: a step after which to save and stop, as a signal would.
+        splits: the data, where they are not those of `config.dataset`.
+        watchers: callbacks beside those of the run, after them in their order. `model.stop_training` ends the run with
+            its current epoch.
 
     Raises:
         UserError: invalid settings, missing or damaged data, an unusable folder, or diverged training.
@@ -51,7 +61,7 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
         sources = sources or dict.fromkeys(vars(config), command_line.DEFAULT)
         coordinator.on_chief(folder.check)
         _print_settings(console, config, sources)
-        splits = _load(config, coordinator)
+        splits = _load(config, splits, coordinator)
         per_pass = pipeline.batches_per_pass(splits.train, config.batch_size)
         if coordinator.task.is_chief:
             if folder.config_before:
@@ -63,14 +73,14 @@ def run(config: Config, sources: dict[str, str] | None = None, stop_at: int | No
             model = build_model(config, spec.image_shape, spec.classes, len(spec.attributes) or None)
         model.epoch_length = config.steps_per_epoch or per_pass
         about = _about(config, sources, splits, strategy)
-        results = _train(model, splits, folder, console, interruption, coordinator, about)
+        results = _train(model, splits, folder, console, interruption, coordinator, about, watchers)
         _print_end(console, folder, results)
     return folder.path
 
 
-def _load(config: Config, coordinator: Coordinator) -> data.Splits:
+def _load(config: Config, given: data.Splits | None, coordinator: Coordinator) -> data.Splits:
     """Loads the data, on the chief first: the others use what it prepares in a shared `--data_dir`."""
-    splits = coordinator.chief_first(lambda: data.load(config))
+    splits = coordinator.chief_first(lambda: given or data.load(config))
     examples = {name: len(part) for name, part in splits._asdict().items()}
     if not coordinator.all_equal(f"{config.hyperparameters()} {examples}"):
         raise ConfigError(
@@ -81,7 +91,7 @@ def _load(config: Config, coordinator: Coordinator) -> data.Splits:
 
 
 def _train(
-    model, splits: data.Splits, folder, console, interruption, coordinator: Coordinator, about: dict
+    model, splits: data.Splits, folder, console, interruption, coordinator: Coordinator, about: dict, watchers
 ) -> callbacks.Results:
     """Trains from the run folder's newest checkpoint to the end of the last epoch."""
     config = model.config
@@ -99,7 +109,7 @@ def _train(
         return results
     progress = callbacks.Progress(config, model.epoch_length, step, console)
     summaries = TensorBoard(folder, splits.validation, new_run=not resumed)
-    watching = [progress, summaries, results] if coordinator.task.is_chief else []
+    watching = [*([progress, summaries, results] if coordinator.task.is_chief else []), *watchers]
     try:
         loop.Loop(model, splits, saved, watching, interruption).run(position)
     finally:

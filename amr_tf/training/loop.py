@@ -67,13 +67,14 @@ class Loop:
         self.evaluated = {"val_": self._ordered(splits.validation), "test_": self._ordered(splits.test)}
 
     def run(self, position: Position) -> None:
-        """Trains from `position` to the end.
+        """Trains from `position` to the end, or to the end of an epoch in which a callback sets `model.stop_training`.
 
         Raises:
             DivergedError: a loss or a weight is not finite.
             Interrupted: a signal or `stop_at` stopped the run, which is saved.
             RunError: a file of the run folder cannot be written.
         """
+        self.model.stop_training = False  # a callback can set it, as in `fit`
         self._call("on_train_begin")
         batches, done = self._batches(), position.done
         for epoch in range(position.epoch, self.config.epochs):
@@ -87,6 +88,8 @@ class Loop:
             self._refuse_diverged(logs)
             logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
             self._call("on_epoch_end", epoch, logs)
+            if self.coordinator.broadcast(self.model.stop_training):
+                break
             if epoch + 1 < self.config.epochs:
                 self._stop_if_wanted()
             done = 0

@@ -16,7 +16,7 @@ STEPS = 4
 STOP_AT = 2
 
 
-def run(train: Callable[..., None], config: Config, sources: dict[str, str]) -> None:
+def run(train: Callable[..., object], config: Config, sources: dict[str, str]) -> None:
     """Trains two steps, stops, resumes to the end, evaluates, and deletes the run.
 
     Networks and batches keep their size; `data.load` loads a few hundred examples of each split. `train` receives
