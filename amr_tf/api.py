@@ -37,7 +37,7 @@ class Run(TrainedRun):
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv, one for each epoch: losses, probe accuracies, images per second."""
+        """Losses, probe accuracies and images per second of each epoch, the rows of metrics.csv."""
         return read_rows(self.folder.metrics)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
