@@ -49,7 +49,8 @@ def define_flags() -> flags.FlagValues:
         "values of a training flag, such as lambda=2,5,10; of several --grid all combinations",
         **own,
     )
-    flags.DEFINE_string("out", None, "folder of the runs (runs/sweeps/<name of the folder or preset>)", **own)
+    out = "folder of the runs (runs/sweeps/<name of the folder or preset>)"
+    command_line.define_path("out", out, values)
     flags.DEFINE_enum("executor", "local", ["local", "slurm"], "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
     flags.DEFINE_enum("table", None, list(TABLES), "table of the report (that of the presets' folder)", **own)
@@ -79,7 +80,7 @@ def parse(arguments: list[str]) -> runner.Options:
     presets = jobs.find_presets(words)
     if not values.out and len(words) > 1:
         raise ConfigError("Several presets or folders need a name for what they are: --out=runs/sweeps/NAME")
-    out = files.user_path(values.out or f"runs/sweeps/{pathlib.Path(words[0]).resolve().stem}")
+    out = values.out or pathlib.Path(f"runs/sweeps/{files.user_path(words[0]).resolve().stem}")
     seeds, extra = values.seeds, values.slurm_extra
     if not seeds or not all(seed.isascii() and seed.isdecimal() for seed in seeds):
         raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(seeds)!r}")

@@ -5,12 +5,13 @@ TensorFlow, so that an invalid value is refused at once.
 """
 
 import dataclasses
+import os
 from typing import Any
 
 from amr_tf import registry
 from amr_tf.config import aliases, rules
 from amr_tf.config.defaults import FIXED, PUBLISHED_DEFAULTS, UNUSED
-from amr_tf.config.fields import ConfigError, checked, flag_name, option
+from amr_tf.config.fields import ConfigError, check_place, checked, flag_name, option
 
 __all__ = ["PUBLISHED_DEFAULTS", "Config", "ConfigError", "flag_name"]
 
@@ -77,8 +78,16 @@ class Config:
     latent: int = option(16, "feature maps of the code; d_h = latent_width^2 * latent", low=1)
     depth: int = option(16, "feature maps at the first scale, doubled at each following one", low=1)
     latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
-    data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", runtime=True)
-    raw_dir: str = option("", "folder of official archives, imported without a network", runtime=True)
+    data_dir: str = option(
+        "~/tensorflow_datasets",
+        "where TFDS keeps prepared data sets; TFDS_DATA_DIR in the environment replaces the default",
+        runtime=True,
+        path=True,
+        environ="TFDS_DATA_DIR",
+    )
+    raw_dir: str = option(
+        "", "folder of official archives, imported without a network", runtime=True, path=True
+    )
     image_fit: str = option("resize", "from 28 to 32 px: AMR resizes, ACAI pads", choices=("resize", "pad"))
     image_size: int = option(
         0,
@@ -140,21 +149,23 @@ class Config:
         False,
         "try the command: 4 steps on a few examples, stopped, resumed and evaluated in a temporary folder",
     )
-    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", runtime=True)
+    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", runtime=True, path=True)
 
     def __post_init__(self) -> None:
         fields = dataclasses.fields(self)
         given = {field.name: getattr(self, field.name) for field in fields}
         given["model"] = fields[0].metadata["default"] if given["model"] is None else given["model"]
         for field in fields:
-            value = aliases.renamed(given)[field.name]
-            value = checked(field, self._published_default(field) if value is None else value)
+            said = aliases.renamed(given)[field.name]
+            value = checked(field, self._published_default(field) if said is None else said)
+            if said is not None:  # the default is needed by some data sets only
+                check_place(field, value)
             # A frozen dataclass has no other way to fill in its own fields.
             object.__setattr__(self, field.name, value)
         rules.check(self)
 
     def _published_default(self, field: dataclasses.Field) -> Any:
-        value = field.metadata["default"]
+        value = os.environ.get(field.metadata["environ"]) or field.metadata["default"]
         for where, values in PUBLISHED_DEFAULTS:
             if field.name in values and all(getattr(self, name) == wanted for name, wanted in where.items()):
                 value = values[field.name]

@@ -16,7 +16,7 @@ from absl import flags
 
 from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, aliases, flag_name
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import one_line
+from amr_tf.runtime.errors import UserError, one_line
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout and in a wheel
@@ -66,6 +66,9 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
                 sources[field.name] = source
     config = Config(**{field.name: _typed(field.type, values[flag].value) for flag, field in fields.items()})
     config.check_networks(config.image_width)
+    for field in fields.values():
+        if sources[field.name] == DEFAULT and os.environ.get(field.metadata["environ"]):
+            sources[field.name] = field.metadata["environ"]
     return config, sources
 
 
@@ -102,7 +105,15 @@ def _segments(
         if path in open_files:
             raise ConfigError(f"A preset cannot include itself. Received: --flagfile={name} in {path}")
         yield from _segments(_read_words(path), f"preset {name}", path.parent, (*open_files, path))
+        if _is_of_a_run(path):
+            yield f"preset {name}", [f"--run_dir={path.parent}"]
     yield source, words
+
+
+def _is_of_a_run(path: pathlib.Path) -> bool:
+    """Returns true for the flags.txt of a run folder, which may have moved since it was written."""
+    with open(path, "rb") as file:
+        return path.name == "flags.txt" and file.readline(1000).rstrip() == OWN_FIRST_LINE.encode()
 
 
 def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
@@ -120,10 +131,28 @@ def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
 
 def _read_words(path: pathlib.Path) -> list[str]:
     try:
-        lines = [line.strip() for line in files.regular(path).read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.strip() for line in files.read_text(path).splitlines()]
+    except (OSError, ValueError) as error:
         raise ConfigError(f"A preset is a text file of flags. Received: {path}: {error}") from None
     return [line for line in lines if line and not line.startswith(("#", "//"))]
+
+
+class _PathParser(flags.ArgumentParser):
+    """Makes a path of a flag's text, see `files.user_path`."""
+
+    def parse(self, argument: Any) -> pathlib.Path | None:
+        try:
+            return files.user_path(argument) if argument else None
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+
+def define_path(name: str, help: str, values: flags.FlagValues, several: bool = False) -> None:
+    """Declares a flag that takes a path, or `several` of them in a list; without it the value is None or []."""
+    if several:
+        flags.DEFINE_multi(_PathParser(), flags.ArgumentSerializer(), name, [], help, values)
+    else:
+        flags.DEFINE(_PathParser(), name, None, help, values)
 
 
 def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:
@@ -132,6 +161,8 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
     Raises:
         ConfigError: an unknown flag, an invalid value, or a flag file that is not text.
     """
+    if any(re.match("--?flagfile", word) for word in arguments):
+        arguments = [word for _, words in _segments(arguments) for word in words]
     try:
         return values([program, *arguments])[1:]
     except (flags.Error, ValueError) as error:
@@ -174,11 +205,23 @@ def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, st
 
 def flagfile_text(config: Config, sources: dict[str, str]) -> str:
     """Returns the resolved settings as a flag file that starts the same run again, grouped by source."""
+    located = _located(config)
     lines = [OWN_FIRST_LINE]
     for source in dict.fromkeys(sources.values()):
         lines += ["", f"# source: {source}"]
-        lines += [config.flag(name) for name in sources if sources[name] == source]
+        lines += [located.flag(name) for name in sources if sources[name] == source]
     return "\n".join(lines) + "\n"
+
+
+def _located(config: Config) -> Config:
+    """Returns the settings with paths that mean the same from every working folder."""
+    places: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        if field.metadata["path"] and (place := getattr(config, field.name)):
+            absolute = files.absolute(place)
+            # The working folder may have a name that no flag can have.
+            places[field.name] = absolute if absolute.isprintable() else place
+    return dataclasses.replace(config, **places)
 
 
 def train_help() -> str:

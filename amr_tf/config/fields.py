@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
 # TensorFlow's integers have 32 bits.
@@ -28,6 +29,8 @@ def option(
     below: float | None = None,
     methods: tuple[str, ...] = (),
     runtime: bool = False,
+    path: bool = False,
+    environ: str = "",
 ) -> Any:
     """Declares a field of Config. The field is None until the published default is filled in.
 
@@ -41,6 +44,8 @@ def option(
         below: exclusive upper bound.
         methods: the values of `--model` that read the setting; all of them by default. Others accept its default only.
         runtime: the setting says where and how a run is executed. It changes no result and may differ on resume.
+        path: the value is a path, as is that of `dataset` after its prefix.
+        environ: variable of the environment that replaces the default.
     """
     if methods:
         help = f"{help} (--model={', '.join(methods)})"
@@ -50,7 +55,7 @@ def option(
         default=None,
         metadata={
             "default": default, "help": help, "choices": choices, "prefix": prefix, "limits": limits,
-            "methods": methods, "runtime": runtime,
+            "methods": methods, "runtime": runtime, "path": path, "environ": environ,
         },
     )  # fmt: skip
 
@@ -86,6 +91,16 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
         if limit is not None and not accepts(value, limit):
             raise ConfigError(f"{flag} must be {words} {limit}. {received}")
     return value
+
+
+def check_place(field: dataclasses.Field, value: Any) -> None:
+    """Refuses the value of a field that is a path, or has one after its prefix, if `files.user_path` does."""
+    prefix = "" if field.metadata["path"] else field.metadata["prefix"]
+    if prefix is not None and value and value.startswith(prefix):
+        try:
+            files.user_path(value.removeprefix(prefix))
+        except UserError as error:
+            raise ConfigError(f"{error} (--{flag_name(field.name)})") from None
 
 
 def _shown(value: Any) -> str:

@@ -4,6 +4,7 @@ config -> DatasetSpec -> its reader in `sources` -> Arrays -> pipeline -> batche
 """
 
 import dataclasses
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from amr_tf.data import catalog, pixels
 from amr_tf.data.catalog import DatasetSpec, Places, spec_of
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import DataError
+from amr_tf.runtime.errors import DataError, UserError
 
 __all__ = ["SMOKE_EXAMPLES", "Arrays", "Splits", "check", "ground_truth", "load", "spec_of"]
 
@@ -107,7 +108,12 @@ def ground_truth(config: Any) -> Any:
 
 def _places(config: Any) -> Places:
     limit = max(SMOKE_EXAMPLES, config.batch_size) if config.smoke else None
-    return Places(files.user_path(config.data_dir), config.raw_dir, config.batch_size, limit)
+    # The default needs a home folder, which a process may be without.
+    try:
+        data_dir = files.user_path(config.data_dir) if config.dataset_spec.builders else pathlib.Path()
+    except UserError as error:
+        raise DataError(f"{error} (--data_dir)") from None
+    return Places(data_dir, config.raw_dir, config.batch_size, limit)
 
 
 def _draw(name: str, size: int, flag: str, count: int, seed: tuple[int, ...]) -> np.ndarray:

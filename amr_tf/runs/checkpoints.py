@@ -99,7 +99,8 @@ class Checkpoints:
         path = self._path(step)
         try:
             # `expect_partial` silences TensorFlow's warnings about unrestored values when the process ends.
-            self.state.read(str(path / "state")).expect_partial().assert_consumed()
+            with files.without_pattern(path) as folder:
+                self.state.read(str(folder / "state")).expect_partial().assert_consumed()
         except (tf.errors.OpError, AssertionError, ValueError) as error:
             raise RunError(f"The checkpoint cannot be restored: {path}: {one_line(error)}") from error
 
@@ -124,7 +125,8 @@ class Checkpoints:
             )
         try:
             with self.coordinator.new_folder(path) as folder:
-                self.state.write(str(folder / "state"))
+                with files.without_pattern(folder) as target:
+                    self.state.write(str(target / "state"))
                 for left in filter(pathlib.Path.is_dir, folder.iterdir()):
                     shutil.rmtree(left)  # TensorFlow does not report that it could not delete its own folder
                 files.write_json(folder / MANIFEST, {"step": step, "sha256": _hashes(folder)})

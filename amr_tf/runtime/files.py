@@ -1,16 +1,30 @@
 """Files: written whole or not at all, read only if they are regular files, kept where they are damaged."""
 
+import codecs
 import contextlib
 import itertools
 import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
+
+from amr_tf.runtime.errors import UserError
+
+# Two letters and more: gs://bucket, s3://bucket, dbfs:/folder. pathlib makes one slash of two.
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# Byte-order marks. That of UTF-16 begins one of UTF-32.
+WIDE = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+PATTERN = frozenset("*?[\\")
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
@@ -22,6 +36,22 @@ def regular(path: pathlib.Path) -> pathlib.Path:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(f"{path.name} is not a regular file")
     return path
+
+
+def read_text(path: pathlib.Path) -> str:
+    """Reads a text file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        OSError: the file cannot be read or is not a regular file.
+        ValueError: another encoding.
+    """
+    content = regular(path).read_bytes()
+    for encoding, marks in WIDE.items():
+        if content.startswith(marks):
+            raise ValueError(f"the text is {encoding}. Save it as UTF-8")
+    if b"\0" in content:
+        raise ValueError("the text contains zero bytes, as UTF-16 does. Save it as UTF-8")
+    return content.decode("utf-8-sig")
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -56,8 +86,50 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
 
 
 def user_path(text: str | os.PathLike[str]) -> pathlib.Path:
-    """Expands a leading `~` as a shell does: an unknown user's `~name` is an ordinary file name."""
-    return pathlib.Path(os.path.expanduser(text))
+    """Returns the local path that a user names. Every path of every command passes through here.
+
+    A leading `~` is expanded as a shell does: an unknown user's `~name` is an ordinary file name.
+
+    Example:
+        >>> user_path("runs/a")
+        PosixPath('runs/a')
+
+    Raises:
+        UserError: a remote address such as gs://bucket, or `~` where the home folder is unknown.
+    """
+    path = os.path.expanduser(text)
+    if REMOTE.match(path):
+        raise UserError(
+            f"Remote addresses are not supported. Received: {path}. Use a local folder (a mounted bucket is one)"
+        )
+    if path.split("/")[0] == "~":
+        raise UserError(
+            f"The home folder is unknown. Received: {path}. Set HOME, or write the path without ~ (or as ./~)"
+        )
+    return pathlib.Path(path)
+
+
+def absolute(text: str) -> str:
+    """Returns a user's path as it reads from any working folder; `~` stays as it is."""
+    return text if text.startswith("~") else os.path.abspath(text)
+
+
+@contextlib.contextmanager
+def without_pattern(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a path of an existing folder that has none of the characters * ? [ \\.
+
+    TensorFlow 2.21 matches the path of a checkpoint as a pattern when it reads one
+    (https://github.com/tensorflow/tensorflow/issues/6082), so it gets a link where the folder's own path has such a
+    character.
+    """
+    if not PATTERN.intersection(str(folder)):
+        yield folder
+        return
+    place = next((p for p in (tempfile.gettempdir(), "/tmp") if not PATTERN.intersection(p)), None)  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=place) as parent:
+        link = pathlib.Path(parent, "folder")
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
 
 
 @contextlib.contextmanager

@@ -1,46 +1,83 @@
 """Import of TensorFlow by the commands: Keras backend, number of threads, no start-up messages."""
 
+import contextlib
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from amr_tf.runtime.errors import UserError, one_line
 
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 THREADS = "TF_NUM_INTRAOP_THREADS"
+BACKEND = "tensorflow"
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and lists its devices while standard error is held back.
+    """Imports TensorFlow and Keras and lists the devices, with the settings that results depend on.
 
-    The messages come from C++ before its log level applies. They are shown if the import fails, or if
-    TF_CPP_MIN_LOG_LEVEL is set. TF_NUM_INTRAOP_THREADS is half of the cores by default.
+    Keras's settings are the defaults of Keras, whatever the user's keras.json and environment contain.
+    TF_NUM_INTRAOP_THREADS is half of the cores by default.
 
     Raises:
-        UserError: an invalid number of threads, or no folder for temporary files.
+        UserError: an invalid number of threads, no folder for temporary files, or a Keras that runs on another backend.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if "keras" in sys.modules and (backend := sys.modules["keras"].backend.backend()) != BACKEND:
+        raise UserError(
+            f"Keras runs on another backend. Received: {backend}. Start a new process, and import amr_tf before keras "
+            f"or set KERAS_BACKEND={BACKEND}"
+        )
+    os.environ["KERAS_BACKEND"] = BACKEND
+    os.environ["TF_USE_LEGACY_KERAS"] = "0"
     # Most of a step consists of pairs of convolutions that can run side by side, with half of the cores each.
     os.environ.setdefault(THREADS, str(max(1, cores() // 2)))
     # A negative number would abort the process.
     if not re.fullmatch("[0-9]{1,4}", os.environ[THREADS]):
         raise UserError(f"{THREADS} must be a number of threads. Received: {os.environ[THREADS]!r}")
-    if QUIET in os.environ:
-        return
-    os.environ[QUIET] = "3"
+    quiet = QUIET not in os.environ
+    os.environ.setdefault(QUIET, "3")
+    with _held_back() if quiet else contextlib.nullcontext():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        if quiet:
+            tf.get_logger().setLevel("ERROR")  # no warning that each opened run traces its functions anew
+        _import_keras()
+
+
+def _import_keras() -> None:
+    """Imports Keras with its own defaults: an empty folder stands in for the user's, which is read at the import."""
+    with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=temporary_folder()) as empty:
+        before = os.environ.get("KERAS_HOME")
+        os.environ["KERAS_HOME"] = empty
+        try:
+            import keras
+        finally:
+            del os.environ["KERAS_HOME"]
+            if before is not None:
+                os.environ["KERAS_HOME"] = before
+    # It may have been imported before.
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Holds back standard error, and shows it if the block fails.
+
+    The messages of an import come from C++ before its log level applies.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile(dir=temporary_folder()) as held_back:
-        os.dup2(held_back.fileno(), 2)
+    with tempfile.TemporaryFile(dir=temporary_folder()) as file:
+        os.dup2(file.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-            tf.get_logger().setLevel("ERROR")  # no warning that each opened run traces its functions anew
+            yield
         except Exception:
-            held_back.seek(0)
-            os.write(kept, held_back.read())
+            file.seek(0)
+            os.write(kept, file.read())
             raise
         finally:
             os.dup2(kept, 2)

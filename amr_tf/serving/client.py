@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import math
+import pathlib
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -34,13 +35,13 @@ class Request(NamedTuple):
     """Parsed command line. `weights` and `out` are None unless given."""
 
     command: str
-    pictures: list[str]
+    pictures: list[pathlib.Path]
     url: str
     model: str
     timeout: float
     steps: int
     weights: list[float] | None
-    out: str | None
+    out: pathlib.Path | None
 
 
 def status(server: Server, request: Request) -> None:
@@ -84,7 +85,7 @@ def encode(server: Server, request: Request) -> None:
     codes = server.predict("encode_uint8", {"images": _read(server, request.pictures)})["codes"]
     if request.out is None:
         for path, code in zip(request.pictures, codes, strict=True):
-            print(json.dumps({"picture": path, "code": code.tolist()}))
+            print(json.dumps({"picture": str(path), "code": code.tolist()}))
     else:
         buffer = io.BytesIO()
         np.save(buffer, codes, allow_pickle=False)
@@ -131,26 +132,25 @@ USAGE = (
 )
 
 
-def _read(server: Server, paths: list[str]) -> np.ndarray:
+def _read(server: Server, paths: list[pathlib.Path]) -> np.ndarray:
     """Reads pictures as the model takes them: uint8 [N, H, W, C]. Over REST, bytes take a quarter of floats' space."""
     height, width, channels = server.signature("encode_uint8").inputs["images"].shape[1:]
     if not height or width != height or channels not in (1, 3):
         raise ValueError(f"images of {height} x {width} x {channels}")
-    return np.stack([decoding.read(path, (height, width, channels)) for path in paths])
+    return np.stack([decoding.read(str(path), (height, width, channels)) for path in paths])
 
 
 def _write_picture(request: Request, *rows: np.ndarray) -> None:
     """Writes rows of images, uint8 [N, H, W, C] each, as a PNG file."""
     picture = canvas.grid([pixels.to_float(row) for row in rows])
     enlarged = canvas.enlarge(picture, canvas.factor(rows[0].shape[2]))
-    _write(request.out or f"{request.command}.png", canvas.png(enlarged))
+    _write(request.out or pathlib.Path(f"{request.command}.png"), canvas.png(enlarged))
 
 
-def _write(out: str, content: bytes) -> None:
+def _write(out: pathlib.Path, content: bytes) -> None:
     try:
-        path = files.user_path(out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(path, content)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.write(out, content)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
     print(f"written: {out}")
@@ -164,7 +164,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("model", "amr", "name of the model on the server", **own)
     flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", **own)
     out = "picture to write (COMMAND.png); with encode, a NumPy file instead of printed codes"
-    flags.DEFINE_string("out", None, out, **own)
+    command_line.define_path("out", out, values)
     flags.DEFINE_integer("steps", 9, "interpolate: points on the way, with both ends", 2, MOST_STEPS, **own)
     flags.DEFINE_list("weights", None, "mix: shares of the pictures, which sum to 1", **own)
     values.set_gnu_getopt()
@@ -195,7 +195,7 @@ def parse(arguments: list[str]) -> Request:
         raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
     connection = (values.url, values.model, values.timeout)
-    return Request(name, pictures, *connection, values.steps, weights, values.out)
+    return Request(name, [*map(files.user_path, pictures)], *connection, values.steps, weights, values.out)
 
 
 def _weights(words: list[str], count: int) -> list[float]:

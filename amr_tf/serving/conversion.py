@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, one_line
 
 FORMATS = ("onnx", "litert")
@@ -50,5 +51,6 @@ def _write_onnx(target: pathlib.Path, model) -> None:
 
 def _write_litert(saved_model: pathlib.Path, target: pathlib.Path) -> None:
     """Converts the SavedModel: conversion of the functions themselves gives wrong numbers."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=list(PARTS))
-    (target / "model.tflite").write_bytes(converter.convert())
+    with files.without_pattern(saved_model) as folder:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(PARTS))
+        (target / "model.tflite").write_bytes(converter.convert())
