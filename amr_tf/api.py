@@ -129,7 +129,7 @@ class Run(TrainedRun):
             if reason := registry.load(registry.METRICS, name).reason_not_applicable(self):
                 raise ConfigError(f"{name} does not apply to {self.path}: {reason}")
         found = {name: measures.evaluate(self, name, self.checkpoint, seed) for name in names}
-        if os.access(self.path, os.W_OK):
+        if measures.is_writable(self.folder):
             measures.save(self.folder, found)
         return found
 

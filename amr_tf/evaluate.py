@@ -43,7 +43,8 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
     command_line.define_path("data_dir", "folder of the data, if moved since the run was trained", values)
     command_line.define_path("raw_dir", "folder of official archives, if moved since then", values)
-    command_line.define_path("out", "folder of the figures (that of the first run)", values)
+    out = "folder of the figures (that of the first run), or FILE.json for the results of the metrics"
+    command_line.define_path("out", out, values)
     flags.DEFINE_bool("animate", False, "figures as GIFs too", **own)
     return values
 
@@ -63,6 +64,11 @@ def parse(arguments: list[str]) -> Request:
     metrics = values.metrics if values.metrics is not None else () if figures else DEFAULT_METRICS
     if not metrics and not figures:
         raise ConfigError(f"Nothing to measure: --metrics takes {', '.join(METRICS)}. Received: --metrics=")
+    to_file = values.out is not None and values.out.suffix == ".json"
+    if to_file and figures:
+        raise ConfigError(
+            f"Figures are written to a folder. Received: --out={values.out}. Use a command for each"
+        )
     places = {name: values[name].value for name in ("data_dir", "raw_dir")}
     return Request(
         folders=list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),
@@ -71,7 +77,8 @@ def parse(arguments: list[str]) -> Request:
         checkpoint=values.checkpoint,
         seed=values.seed,
         places={name: str(place) for name, place in places.items() if place is not None},
-        out=values.out,
+        out=None if to_file else values.out,
+        results_file=values.out if to_file else None,
         animate=values.animate,
     )
 

@@ -6,12 +6,13 @@ command again resumes a sweep: finished runs are left alone, interrupted ones re
 finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
+import dataclasses
 import pathlib
 from typing import Any
 
 from absl import flags
 
-from amr_tf.config import ConfigError, command_line
+from amr_tf.config import Config, ConfigError, command_line, flag_name
 from amr_tf.config.command_line import own_help
 from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
@@ -114,17 +115,21 @@ def parse(arguments: list[str]) -> runner.Options:
 
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
-    """Sorts words into flags of this binary, flags of every run, and others."""
+    """Sorts words into flags of this binary, flags of every run, and others. A value may be the following word."""
+    switches = {flag_name(field.name) for field in dataclasses.fields(Config) if field.type is bool}
+    switches |= {f"no{name}" for name in switches}
     own: list[str] = []
     passed_on: list[str] = []
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
+        if not word.startswith("-"):
+            words.append(word)
+            continue
         name, equals, _ = word.lstrip("-").partition("=")
-        if word.startswith("-") and name in known:
-            own.append(word if equals else f"{word}={next(remaining, '')}")
-        else:
-            (passed_on if word.startswith("-") else words).append(word)
+        if not equals and name not in switches:
+            word = f"{word}={next(remaining, '')}"
+        (own if name in known else passed_on).append(word)
     return own, passed_on, words
 
 

@@ -14,6 +14,7 @@ from amr_tf.config.fields import ConfigError
 # The convolutional networks and the least number of times they halve the image. `amr` and `amr_fixed` pad it by one
 # pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4: halved once, a pixel is left over.
 CONV_ARCHS = {"amr": 2, "acai": 1, "amr_fixed": 2}
+FLAT_ARCHS = ("burgess", "mlp")  # their codes are vectors
 BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
 
 

@@ -9,7 +9,7 @@ class Request:
     """Metrics of each of some runs, and figures of all of them together.
 
     `places` are `data_dir` and `raw_dir` where the data have moved since training. Without `out` figures are written to
-    the folder of the first run.
+    the folder of the first run. `results_file` receives the results of the metrics by run folder and name.
     """
 
     folders: list[pathlib.Path]
@@ -19,4 +19,5 @@ class Request:
     seed: int
     places: dict[str, str]
     out: pathlib.Path | None
+    results_file: pathlib.Path | None
     animate: bool

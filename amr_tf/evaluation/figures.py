@@ -35,11 +35,13 @@ class Figure(NamedTuple):
         draw: takes the runs and a generator; returns the picture and then, where the figure can be animated, the frames
             of its GIF, uint8 [H, W, 3] each.
         points: whether it is one of points or codes; the others take images.
+        least: the fewest test examples that it can be drawn of.
     """
 
     description: str
     draw: "Callable[[list[TrainedRun], np.random.Generator], list[np.ndarray]]"
     points: bool = False
+    least: int = 1
 
 
 def draw(runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
@@ -50,7 +52,7 @@ def draw(runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
             written to.
     """
     chosen = {name: registry.load(registry.FIGURES, name) for name in request.figures}
-    _check(runs, [name for name, figure in chosen.items() if not figure.points])
+    _check(runs, chosen)
     folder = request.out or runs[0].path / "figures"
     written = []
     for name, figure in chosen.items():
@@ -68,28 +70,28 @@ def draw(runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
     return written
 
 
-def _check(runs: "list[TrainedRun]", of_images: list[str]) -> None:
-    """Refuses unlike runs, and runs that cannot have the requested figures `of_images`."""
+def _check(runs: "list[TrainedRun]", chosen: dict[str, Figure]) -> None:
+    """Refuses unlike runs, and runs that cannot have the requested figures."""
     seen = {(run.config.dataset, run.config.image_fit, f"{run.config.image_width} px") for run in runs}
     if len(seen) > 1:
         names = ", ".join(sorted(" ".join(words) for words in seen))
         raise ConfigError(
             f"One figure shows runs of one data set, one --image_fit and one --image_size. Received: {names}"
         )
-    if not of_images:
-        return
-    run, test = runs[0], runs[0].splits.test
-    if run.model.image_shape[0] == 1:
+    of_images = [name for name, figure in chosen.items() if not figure.points]
+    run = runs[0]
+    if of_images and run.model.image_shape[0] == 1:
         others = [other for other in registry.FIGURES if registry.load(registry.FIGURES, other).points]
         raise ConfigError(
             f"The examples of {run.config.flag('dataset')} are points, not images. Received: --figures={of_images[0]}. "
             f"Choose {' or '.join(others)}"
         )
-    if len(test) < 2 * PAIRS or len(np.unique(test.labels)) < 3:
-        raise ConfigError(
-            f"The figures need {2 * PAIRS} test images and 3 labels among them. Received: {len(test)} of "
-            f"{run.config.dataset}"
-        )
+    for name in of_images:
+        if len(run.splits.test) < chosen[name].least:
+            raise ConfigError(
+                f"--figures={name} needs {chosen[name].least} test images. Received: {len(run.splits.test)} of "
+                f"{run.config.dataset}. Leave it out"
+            )
 
 
 def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
@@ -98,9 +100,10 @@ def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np
     The picture has a block for each pair: the blend of the pixels, whose ends are the images, then a row for each run.
     There is a frame for each point of the path.
     """
-    x = _test_images(runs[0], 2 * PAIRS, rng)
-    paths = [canvas.blend(x[:PAIRS], x[PAIRS:], PATH_STEPS)]
-    paths += [run.model.interpolate(x[:PAIRS], x[PAIRS:], PATH_STEPS).numpy() for run in runs]
+    pairs = min(PAIRS, len(runs[0].splits.test) // 2)
+    x = _test_images(runs[0], 2 * pairs, rng)
+    paths = [canvas.blend(x[:pairs], x[pairs:], PATH_STEPS)]
+    paths += [run.model.interpolate(x[:pairs], x[pairs:], PATH_STEPS).numpy() for run in runs]
     labels = ["pixels", *_labels(runs)]
     rows = np.stack(paths, axis=1)  # [pair, row, step, H, W, C]
     blocks = [_labelled_grid(list(block), labels) for block in rows]
@@ -118,9 +121,10 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
     from amr_tf.mixing import mix
 
     run = runs[0]
-    # Mixes of images with one label would hardly differ.
+    # Mixes of images with one label would hardly differ, so labels differ where there are enough.
     _, first = np.unique(run.splits.test.labels, return_index=True)
-    x = pixels.to_float(run.splits.test.images[rng.choice(first, 3, replace=False)])
+    candidates = first if len(first) >= 3 else np.arange(len(run.splits.test))
+    x = pixels.to_float(run.splits.test.images[rng.choice(candidates, 3, replace=False)])
     steps = TRIANGLE_SIDE - 1
     shares = np.array([(steps - i, i - j, j) for i in range(TRIANGLE_SIDE) for j in range(i + 1)], np.float32)
     weights = run.model.mixer.weights(tf.constant(shares / steps), run.model.code_shape)
@@ -167,14 +171,15 @@ def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[
     """Draws pairs of test images that differ in many attributes, and their mixes for each combination of attributes."""
     run = _supervised(runs)
     known, combinations = run.attributes("test"), run.combinations()
-    first = rng.choice(len(known), MIXED_PAIRS, replace=False)
+    pairs = min(MIXED_PAIRS, len(known))
+    first = rng.choice(len(known), pairs, replace=False)
     unlike = (known[first, None] != known[None]).sum(axis=2)
     second = np.argmax(unlike + rng.random(unlike.shape), axis=1)
     real = run.examples("test")[0]
     h1, h2 = (run.codes("test")[rows] for rows in (first, second))
     rows = [pixels.to_float(real[first]), pixels.to_float(real[second])]
     for combination in combinations:
-        mask = run.masks(np.tile(combination, (MIXED_PAIRS, 1)), rng)
+        mask = run.masks(np.tile(combination, (pairs, 1)), rng)
         rows.append(run.decode(run.mix_by_mask(h1, h2, mask)))
     return [_labelled_grid(rows, ["first image", "second image", *_combination_names(run)])]
 
@@ -227,10 +232,14 @@ def _labelled_grid(rows: list[np.ndarray], labels: list[str]) -> np.ndarray:
     return charts.labelled(_grid(rows), labels)
 
 
-INTERPOLATION = Figure("pixel blend and decoded paths between test images, a row for each run", interpolation)
-TRIANGLE = Figure("decoded mixes of three test images, for the first run", triangle)
+INTERPOLATION = Figure(
+    "pixel blend and decoded paths between test images, a row for each run", interpolation, least=2
+)
+TRIANGLE = Figure("decoded mixes of three test images, for the first run", triangle, least=3)
 TRAVERSAL = Figure("one number of a flat code changed at a time, for the first run", traversal)
 MASKS = Figure("supervised mixing: the mask of each combination of attributes, for the first run", masks)
 ATTRIBUTE_MIXES = Figure(
-    "supervised mixing: pairs of test images mixed for each combination, for the first run", attribute_mixes
+    "supervised mixing: pairs of test images mixed for each combination, for the first run",
+    attribute_mixes,
+    least=2,
 )

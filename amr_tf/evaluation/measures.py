@@ -67,7 +67,7 @@ def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[s
 
 
 def check(folder: RunFolder) -> None:
-    """Refuses a run whose results.json is damaged, cannot be written to, or does not exist yet.
+    """Refuses a run whose results.json is damaged or does not exist yet, or which a process is training.
 
     Raises:
         RunError: the file cannot take a metric.
@@ -75,8 +75,14 @@ def check(folder: RunFolder) -> None:
     if not folder.results.exists():
         raise RunError(f"{folder.path} has no results.json yet: train it to the end of an epoch first")
     folder.read_results()
-    if not os.access(folder.path, os.W_OK):
-        raise RunError(f"No permission to write to {folder.path}: set it right")
+    if is_writable(folder):
+        with folder.held():
+            pass
+
+
+def is_writable(folder: RunFolder) -> bool:
+    """Returns False for a run that this user may only read: it is measured, and its results.json stays as it is."""
+    return os.access(folder.path, os.W_OK)
 
 
 def save(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:

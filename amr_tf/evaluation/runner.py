@@ -9,7 +9,7 @@ import rich.table
 from amr_tf import registry
 from amr_tf.evaluation import Request, figures, measures
 from amr_tf.runs.trained import TrainedRun
-from amr_tf.runtime import errors
+from amr_tf.runtime import errors, files
 from amr_tf.runtime.console import Console
 from amr_tf.runtime.errors import DataError, UserError
 from amr_tf.runtime.interruption import Interruption
@@ -29,19 +29,23 @@ def run(request: Request, interruption: Interruption) -> int:
     """
     console = Console(PIPE_WIDTH)
     table, failed = rich.table.Table(box=None, pad_edge=False), 0
+    results: dict[str, dict[str, Any]] = {}
     for column in ("run", "step", "metric", "score", "chance"):
         table.add_column(column, justify="left" if column in ("run", "metric") else "right", overflow="fold")
     table.add_column("more", overflow="fold", ratio=1)
     try:
         for folder in request.folders if request.metrics else ():
             try:
-                failed += _measure(folder, request, console, table, interruption)
+                failed += _measure(folder, request, console, table, results, interruption)
             except UserError as error:
                 errors.report(PROGRAM, error)
                 failed += 1
     finally:
         if table.row_count:
             console.print(table, soft_wrap=False)
+        if results and request.results_file:
+            _write(request.results_file, results)
+            console.print(f"results: {request.results_file}")
     if request.figures:
         runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
         for path in figures.draw(runs, request):
@@ -54,14 +58,14 @@ def _measure(
     request: Request,
     console: Console,
     table: rich.table.Table,
+    results: dict[str, dict[str, Any]],
     interruption: Interruption,
 ) -> int:
     """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
     failed = 0
     with _Bar(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
-        with trained.folder.held():  # before hours of computing
-            measures.check(trained.folder)
+        measures.check(trained.folder)  # before hours of computing
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
@@ -80,8 +84,21 @@ def _measure(
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
-            measures.save(trained.folder, {name: found})
+            results.setdefault(str(folder), {})[name] = found
+            if measures.is_writable(trained.folder):
+                measures.save(trained.folder, {name: found})
+    if str(folder) in results and not measures.is_writable(trained.folder):
+        other = "" if request.results_file else "; --out=FILE.json keeps them"
+        console.print(f"{folder} may only be read: the results are not added to its results.json{other}")
     return failed
+
+
+def _write(path: pathlib.Path, results: dict[str, dict[str, Any]]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(path, results)
+    except OSError as error:
+        raise UserError(f"The results cannot be written: {error}. Choose another --out") from error
 
 
 class _Bar(rich.progress.Progress):

@@ -9,7 +9,7 @@ from scipy import special
 
 from amr_tf.config import Config
 from amr_tf.config.rules import CONV_ARCHS
-from amr_tf.reporting.published import BEST_VALIDATION, LAST, LAST_TESTS, TEST_AT_BEST
+from amr_tf.reporting.published import BEST_VALIDATION, LAST, LAST_TESTS, TEST_AT_BEST, VALIDATION_LOSS
 from amr_tf.reporting.reading import Run
 from amr_tf.runs import alike
 from amr_tf.runs.alike import shown
@@ -108,12 +108,18 @@ def differences(settings: dict[str, Any], published: dict[str, Any]) -> str:
 
 
 def figure(run: Run, name: str) -> float | None:
-    """Returns a figure of a run by its name in `published`, in %, or the unchanged score of the metric of that name."""
+    """Returns a figure of a run by its name in `published`, or the score of the metric of that name.
+
+    Accuracies are in %. None where the run has no such figure; without labels it has no accuracy.
+    """
     columns = {BEST_VALIDATION: "val_probe_accuracy", TEST_AT_BEST: "test_probe_accuracy"}
     if name in columns:
-        return 100 * run.best[columns[name]]
+        return 100 * run.best[columns[name]] if run.labelled else None
+    if name == VALIDATION_LOSS:
+        return None if run.labelled else run.best.get("val_recon")
     if name == LAST_TESTS:
-        tests = [row["test_probe_accuracy"] for row in run.rows[-LAST:] if "test_probe_accuracy" in row]
+        last = run.rows[-LAST:] if run.labelled else []
+        tests = [row["test_probe_accuracy"] for row in last if "test_probe_accuracy" in row]
         return 100 * statistics.median(tests) if tests else None
     return run.scores.get(name)
 

@@ -6,6 +6,7 @@ import pathlib
 from typing import NamedTuple
 
 # Figures of a run, as `groups.figure` computes them.
+VALIDATION_LOSS = "validation_reconstruction"  # of runs without labels
 BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS = "best_validation", "test_at_best", "last_tests"
 LAST = 20  # evaluations of which ACAI reports the median
 

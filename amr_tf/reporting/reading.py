@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from amr_tf.config import Config, ConfigError, aliases, flag_name
-from amr_tf.runs.folder import NEEDED, RunError, read_results, read_rows
+from amr_tf.runs.folder import RunError, read_results, read_rows
 from amr_tf.runtime.errors import printable
 
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
@@ -22,6 +22,7 @@ class Run:
         config: resolved settings; those that do not decide numbers, such as folders, have their defaults.
         best: the row of the epoch with the best validation accuracy.
         rows: all rows of metrics.csv by epoch, at least one.
+        labelled: whether the examples have more than one label; otherwise the probe's accuracy says nothing.
         scores: score of each evaluated metric that has one.
         checkpoints: the checkpoint that each metric was computed of.
         data: name of the data, the data set's where results.json has none.
@@ -33,6 +34,7 @@ class Run:
     config: Config
     best: dict[str, float]
     rows: list[dict[str, float]]
+    labelled: bool
     scores: dict[str, float]
     checkpoints: dict[str, str]
     data: str
@@ -113,8 +115,9 @@ def read(folder: pathlib.Path) -> Run:
         folder=printable(str(folder)),
         path=folder,
         config=config,
-        best={name: float(best[name]) for name in NEEDED},
+        best={name: float(value) for name, value in best.items() if isinstance(value, int | float)},
         rows=rows,
+        labelled=content.get("classes") != 1,
         scores=scores,
         checkpoints={printable(name): _checkpoint(found, best["step"]) for name, found in metrics.items()},
         data=printable(str(content.get("data") or config.dataset)),

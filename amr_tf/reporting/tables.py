@@ -1,6 +1,7 @@
 """Tables of groups of runs: those of the paper, cell by cell, or one of all groups."""
 
 import collections
+import math
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,14 +14,19 @@ from amr_tf.reporting.published import (
     LAST_TESTS,
     PROTOCOL,
     TEST_AT_BEST,
+    VALIDATION_LOSS,
     Cell,
     Published,
     Table,
 )
+from amr_tf.reporting.reading import Run
 from amr_tf.runs.alike import settings_of, shown, varying
 
 MISSING = "-"
 NO_RUN = "no run"
+NO_LABELS = (
+    "Without labels there is no accuracy: the best epoch goes by the reconstruction of the validation split."
+)
 NOT_PUBLISHED = "not in our sources"
 
 # A cell, a group of its runs or None, and a sentence on their differing settings, empty without any.
@@ -92,13 +98,18 @@ def all_groups(groups: list[Group]) -> Report:
     differing = varying([group.settings for group in groups])
     names = [name for name in differing if name not in ("dataset", "model")]
     metrics = sorted({name for group in groups for run in group.counted for name in run.scores})
+    remarks = [DFV_CEILING] if "amr_dfv" in metrics else []
+    loss = []
+    if any(group.summary(VALIDATION_LOSS) for group in groups):
+        loss, metrics = ["validation reconstruction"], [VALIDATION_LOSS, *metrics]
+        remarks.append(NO_LABELS)
     head = (
-        "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *metrics, "seeds",
+        "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *loss,
+        *metrics[len(loss) :], "seeds",
     )  # fmt: skip
     texts, records = zip(*(_group_row(group, names, metrics) for group in groups), strict=True)
-    ceiling = [DFV_CEILING] if "amr_dfv" in metrics else []
     return Report(
-        "Runs by settings", PROTOCOL, [Section("", head, list(texts))], [], [*ceiling, *_remarks(groups)],
+        "Runs by settings", PROTOCOL, [Section("", head, list(texts))], [], [*remarks, *_remarks(groups)],
         list(records), groups, _provenance(groups),
     )  # fmt: skip
 
@@ -190,8 +201,8 @@ def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
 
 
 def _seeds(group: Group) -> str:
-    """Lists seeds as `0, 1; in progress: 2`: those that count, then those that do not count yet."""
-    counted = ", ".join(str(run.config.seed) for run in group.counted)
+    """Lists seeds as `2: 0, 1; in progress: 2`: how many count and which, then those that do not count yet."""
+    counted = f"{len(group.counted)}: " + ", ".join(str(run.config.seed) for run in group.counted)
     if not group.finished:
         return f"{counted}, in progress"
     waiting = ", ".join(str(run.config.seed) for run in group.runs if not run.finished)
@@ -241,8 +252,8 @@ def _provenance(groups: list[Group]) -> Section:
             "seed": str(run.config.seed),
             "epochs": f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
             "training time": MISSING if run.hours is None else f"{run.hours:.2f} h",
-            "validation (best epoch)": f"{100 * run.best['val_probe_accuracy']:.2f} ({run.best['epoch']:.0f})",
-            "test": f"{100 * run.best['test_probe_accuracy']:.2f}",
+            "validation (best epoch)": f"{_best(run, 'val')} ({run.best['epoch']:.0f})",
+            "test": _best(run, "test"),
             "data": run.data,
             "commit": run.commit[:12],
             "hardware": run.device,
@@ -252,6 +263,13 @@ def _provenance(groups: list[Group]) -> Section:
         for run in group.runs
     ]
     return Section("Runs", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
+
+
+def _best(run: Run, split: str) -> str:
+    """Formats the result at the best epoch: an accuracy in %, or the reconstruction loss of examples without labels."""
+    if run.labelled:
+        return f"{100 * run.best[f'{split}_probe_accuracy']:.2f}"
+    return f"reconstruction {run.best.get(f'{split}_recon', math.nan):.4f}"
 
 
 def summary_line(groups: list[Group]) -> str:

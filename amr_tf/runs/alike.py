@@ -3,11 +3,16 @@
 from typing import Any
 
 from amr_tf.config import Config
+from amr_tf.config.rules import FLAT_ARCHS
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Returns the settings that the runs of a group share, by flag name: all hyper-parameters except the seed."""
-    return {name: value for name, value in config.hyperparameters().items() if name != "seed"}
+    """Returns the settings that the runs of a group share, by flag name: all hyper-parameters except the seed.
+
+    A flat code has no width.
+    """
+    settings = {name: value for name, value in config.hyperparameters().items() if name != "seed"}
+    return settings | ({"latent_width": "-"} if config.arch in FLAT_ARCHS else {})
 
 
 def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:

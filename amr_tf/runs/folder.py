@@ -314,8 +314,22 @@ def _numbers(row: dict[str, str]) -> dict[str, float]:
 
 
 def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Returns the row of the epoch with the highest validation accuracy, the first of them if there are several."""
-    return max(rows, key=lambda row: row["val_probe_accuracy"])
+    """Returns the row of the best epoch: the one with the highest validation accuracy of the probe.
+
+    Of equal accuracies the lower validation reconstruction loss is better, then the later epoch. Without labels the
+    accuracy is the same in all epochs, and the reconstruction decides.
+    """
+    return max(rows, key=quality)
+
+
+def quality(row: dict[str, float]) -> tuple[float, ...]:
+    """Returns the numbers that `best_row` compares: the larger, the better."""
+    return row["val_probe_accuracy"], -row.get("val_recon", math.inf), row["epoch"]
+
+
+def best_by(classes: int) -> str:
+    """Returns what the best epoch of a run on data with that many labels goes by."""
+    return "validation accuracy of the probe" if classes > 1 else "validation reconstruction, without labels"
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:

@@ -30,7 +30,7 @@ class TrainedRun:
 
     Args:
         path: the run folder.
-        checkpoint: `best` (by the probe's validation accuracy), `last`, or the number of a step.
+        checkpoint: `best` (see `runs.folder.best_row`), `last`, or the number of a step.
         places: `data_dir` and `raw_dir` of data that have moved since the training.
         on_images: receives how many images more are about to be encoded or decoded, and how many more have been.
 
@@ -212,7 +212,11 @@ def step_named(folder: RunFolder, checkpoint: str) -> int:
         rows = read_rows(folder.metrics)
         if not rows:
             raise RunError(f"{folder.path} has no finished epoch: use --checkpoint=last")
-        return int(best_row(rows)["step"])
+        best = best_row(rows)
+        # An earlier version kept the first of several epochs with the same accuracy.
+        alike = [row for row in rows if row["val_probe_accuracy"] == best["val_probe_accuracy"]]
+        steps = {step_of(path) for path in kept}
+        return int(best_row([row for row in alike if row["step"] in steps] or [best])["step"])
     if checkpoint.isdecimal() and len(checkpoint) < 19:
         return int(checkpoint)
     raise RunError(f"--checkpoint takes best, last or a number of steps. Received: {checkpoint[:30]!r}")

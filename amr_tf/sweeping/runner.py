@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from amr_tf.runs.folder import best_row, read_rows
+from amr_tf.runs.folder import best_row, quality, read_rows
 from amr_tf.runtime.console import Console
 from amr_tf.sweeping import executors, scheduler
 from amr_tf.sweeping.jobs import Job, State
@@ -73,25 +73,41 @@ def _command(name: str, *words: str) -> bool:
 
 
 def comparison(states: scheduler.States) -> list[str]:
-    """Returns a table of the settings of a grid, and the best of each preset by VALIDATION accuracy.
+    """Returns a table of the settings of a grid, and the best of each preset by the VALIDATION split.
 
-    Accuracies are those of the probe at each run's best epoch, averaged over the seeds.
+    The numbers are those of each run's best epoch, averaged over the seeds: the probe's accuracy, or the reconstruction
+    loss where the examples have no labels.
     """
     groups: dict[tuple[str, str], list[Job]] = collections.defaultdict(list)
     for job in states:
         groups[job.preset, job.setting].append(job)
-    scores = {}
-    for group, jobs in groups.items():
-        if all(states[job][0] is State.DONE for job in jobs):
-            rows = [best_row(read_rows(job.folder.metrics)) for job in jobs]
-            columns = ("val_probe_accuracy", "test_probe_accuracy")
-            scores[group] = [statistics.fmean(row[column] for row in rows) for column in columns]
-    width = max(len(" ".join(group)) for group in groups) + 2
+    done = {key: jobs for key, jobs in groups.items() if all(states[job][0] is State.DONE for job in jobs)}
+    means = {key: _means(jobs) for key, jobs in done.items()}
+    width = max(len(" ".join(key)) for key in groups) + 2
     lines = [f"{'setting':<{width}}validation  test     runs"]
-    for group, jobs in groups.items():
-        rivals = [other for other in scores if other[0] == group[0]]
-        best = max(rivals, key=lambda rival: scores[rival][0], default=None)
-        shown = "{:<12.2%}{:<9.2%}".format(*scores[group]) if group in scores else f"{'not done':<21}"
-        mark = "  <- best by validation" if group == best else ""
-        lines.append(f"{' '.join(group):<{width}}{shown}{jobs[0].folder.path.parent}{mark}")
+    for key, jobs in groups.items():
+        rivals = [other for other in means if other[0] == key[0]]
+        best = max(rivals, key=lambda rival: quality(means[rival]), default=None)
+        shown, mark = f"{'not done':<21}", ""
+        if key in means:
+            column, form = ("recon", ".4f") if _unlabelled(jobs) else ("probe_accuracy", ".2%")
+            texts = (format(means[key][f"{split}_{column}"], form) for split in ("val", "test"))
+            shown = "{:<12}{:<9}".format(*texts)
+            what = " reconstruction" if column == "recon" else ""
+            mark = f"  <- best by validation{what}" if key == best else ""
+        lines.append(f"{' '.join(key):<{width}}{shown}{jobs[0].folder.path.parent}{mark}")
     return lines
+
+
+def _means(jobs: list[Job]) -> dict[str, float]:
+    """Averages the columns of the best rows of some runs."""
+    rows = [best_row(read_rows(job.folder.metrics)) for job in jobs]
+    return {
+        name: statistics.fmean(row[name] for row in rows)
+        for name in rows[0]
+        if all(name in row for row in rows)
+    }
+
+
+def _unlabelled(jobs: list[Job]) -> bool:
+    return any(job.folder.read_results().get("classes") == 1 for job in jobs)

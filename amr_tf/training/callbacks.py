@@ -81,7 +81,7 @@ class Progress(keras.callbacks.Callback):
 class Results(keras.callbacks.Callback):
     """Writes metrics.csv, a row per epoch, and results.json.
 
-    The reported epoch has the best VALIDATION accuracy of the probe; the test split is never used to choose.
+    The best epoch is chosen by the VALIDATION split (see `runs.folder.best_row`), never by the test split.
 
     Args:
         run: the run's folder.

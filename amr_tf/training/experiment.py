@@ -21,7 +21,7 @@ from amr_tf.distributed.coordination import Coordinator
 from amr_tf.distributed.strategy import make_strategy
 from amr_tf.models.build import build_model
 from amr_tf.runs import checkpoints, data_record
-from amr_tf.runs.folder import RunFolder, read_rows
+from amr_tf.runs.folder import RunFolder, best_by, read_rows
 from amr_tf.runtime import startup
 from amr_tf.runtime.console import LoggedConsole
 from amr_tf.runtime.interruption import Interruption
@@ -148,10 +148,14 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
         return
     best = results.best()
     picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}_mixes.png"
-    console.print(
-        f"\nprobe accuracy: {best['val_probe_accuracy']:.2%} validation (best, epoch {int(best['epoch'])}), "
-        f"{best['test_probe_accuracy']:.2%} test at that epoch"
-    )
+    epoch = f"best, epoch {int(best['epoch'])}"
+    if results.about["classes"] > 1:
+        what, form, column = "probe accuracy", ".2%", "probe_accuracy"
+    else:
+        what, form, column = "reconstruction loss", ".4f", "recon"
+        epoch += ", by the reconstruction since there are no labels"
+    validation, test = (format(best[f"{split}_{column}"], form) for split in ("val", "test"))
+    console.print(f"\n{what}: {validation} validation ({epoch}), {test} test at that epoch")
     # The interpreter as the user typed it.
     words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
     console.print(f"results:     {folder.results}\npicture:     {picture}\nTensorBoard: {shlex.join(words)}")
@@ -167,6 +171,7 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
         "data": splits.train.name,
         "image_shape": list(splits.train.spec.image_shape),
         "classes": splits.train.spec.classes,
+        "best_by": best_by(splits.train.spec.classes),
         "examples": {name: len(part) for name, part in splits._asdict().items()},
         "replicas": strategy.num_replicas_in_sync,
         "device": names or [f"{platform.machine()} CPU, {startup.cores()} cores"],
