@@ -13,7 +13,7 @@ from amr_tf.runtime.errors import DataError, one_line
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where it stays at least this many times as wide as requested.
-_SPARE = 2
+SPARE = 2
 
 
 class Note(NamedTuple):
@@ -47,7 +47,7 @@ def decode(path: str | os.PathLike[str], size: int, channels: int | None = None)
     """
     with Image.open(path, formats=FORMATS) as image:
         mode, (width, height) = image.mode, image.size
-        image.draft(None, (_SPARE * size, _SPARE * size))
+        image.draft(None, (SPARE * size, SPARE * size))
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         plain, transparent = _plain(ImageOps.exif_transpose(image))
     if channels:

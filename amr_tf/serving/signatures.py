@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from amr_tf import mixing
 from amr_tf.data import pixels
+from amr_tf.serving import picture_files
 
 # Names of the inputs and outputs that are pictures: signatures called *_uint8 take and give these as bytes.
 PICTURES = {"images", "first", "second", "reconstructions"}
 BYTES = "in 0 .. 255"
 FLOATS = {"inputs": "in [-1, 1]", "outputs": "-1 black, 1 white; some networks exceed them a little"}
 CODES = {"codes": "the codes"}
-LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in Pillow
 DESCRIPTIONS = {
     "reconstruct": "Images are encoded and decoded.",
     "encode": "Images are encoded.",
@@ -123,8 +123,11 @@ def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signat
         return found
     pictures = [(name, one) for name, one in found.items() if PICTURES & {*one.inputs, *one.outputs}]
     found |= {f"{name}_uint8": one.with_bytes() for name, one in pictures}
-    files = Value((None,), "PNG, JPEG, WebP, BMP or GIF files; over REST {'b64': ...}", tf.string)
-    text = "Image files are encoded: the shorter side is resized, antialiased, to the model's, the middle cut out."
+    files = Value((None,), "PNG, JPEG, GIF or BMP files; over REST {'b64': ...}", tf.string)
+    text = (
+        "Image files are encoded, with the pixels that they have in a folder of training pictures. Files turned by "
+        "EXIF data, CMYK and WebP are refused."
+    )
     found["encode_png"] = Signature(text, {"image_bytes": files}, CODES, networks.encode_files)
     return found
 
@@ -206,19 +209,8 @@ class _Networks:
 
     def encode_files(self, files):
         images = tf.map_fn(
-            self._read_file, files, fn_output_signature=tf.TensorSpec(self.image_shape, tf.float32)
+            lambda data: picture_files.read(data, self.image_shape),
+            files,
+            fn_output_signature=tf.TensorSpec(self.image_shape, tf.float32),
         )
-        return {"codes": self.encode(tf.clip_by_value(images, 0, 255) / 127.5 - 1)}
-
-    def _read_file(self, data):
-        height, width, channels = self.image_shape
-        # The name is what a client sees of an error. Not every format can be read as grey.
-        image = tf.io.decode_image(data, 3, expand_animations=False, name="image_bytes")
-        image = tf.cast(image, tf.float32)
-        if channels == 1:
-            image = tf.tensordot(image, LUMA, 1)[..., None]
-        size = tf.cast(tf.shape(image)[:2], tf.float32)
-        scale = tf.reduce_max([height, width] / size)
-        fitting = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), [height, width])
-        image = tf.image.resize(image, fitting, antialias=True)
-        return tf.image.resize_with_crop_or_pad(image, height, width)
+        return {"codes": self.encode(images / 127.5 - 1)}
