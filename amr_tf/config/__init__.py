@@ -94,6 +94,12 @@ class Config:
         "width and height that pictures of celeba, zappos and folder:PATH are cut to (0: 64 px)",
         choices=(0, 32, 64, 128),
     )
+    pixel_range: str = option(
+        "full",
+        "values of 16-bit grey pictures of folder:PATH that become black to white: full is 0 to 65535, auto goes to "
+        "the largest number of 10, 12 or 14 bits where all values of all pictures are below it",
+        choices=("full", "auto"),
+    )
     attributes: str = option(
         "",
         "attributes of celeba, such as Male,Smiling; the label is which of them hold, the first counts most",

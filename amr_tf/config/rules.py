@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from amr_tf.config.defaults import FIXED
 from amr_tf.config.fields import ConfigError
+from amr_tf.registry import FOLDER
 
 # The convolutional networks and the least number of times they halve the image. `amr` and `amr_fixed` pad it by one
 # pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4: halved once, a pixel is left over.
@@ -105,6 +106,11 @@ RULES = (
         ("image_size", "dataset"),
         lambda c: c.image_size == 0 or c.dataset_spec.sized,
         "Only pictures of celeba, zappos and folder:PATH are cut to a size: leave --image_size out",
+    ),
+    Rule(
+        ("pixel_range", "dataset"),
+        lambda c: c.pixel_range == "full" or c.dataset.startswith(FOLDER),
+        "Only pictures of folder:PATH have a range of their own: leave --pixel_range out",
     ),
     Rule(
         ("attributes", "dataset"),

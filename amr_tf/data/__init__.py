@@ -113,7 +113,7 @@ def _places(config: Any) -> Places:
         data_dir = files.user_path(config.data_dir) if config.dataset_spec.builders else pathlib.Path()
     except UserError as error:
         raise DataError(f"{error} (--data_dir)") from None
-    return Places(data_dir, config.raw_dir, config.batch_size, limit)
+    return Places(data_dir, config.raw_dir, config.batch_size, config.pixel_range, limit)
 
 
 def _draw(name: str, size: int, flag: str, count: int, seed: tuple[int, ...]) -> np.ndarray:

@@ -19,6 +19,7 @@ class Places(NamedTuple):
     data_dir: Path = Path()  # of TFDS's prepared data sets
     raw_dir: str = ""  # folder of official archives to prepare from
     batch_size: int = 1  # the fewest training examples that a run can use
+    pixel_range: str = "full"  # of 16-bit pictures, see `Config`
     limit: int | None = None  # the most examples of each split that are used, for readers that can stop early
 
 
@@ -48,6 +49,8 @@ class DatasetSpec:
         title: name for reports, where it differs from `name`.
         class_names: names of the labels of a folder of pictures.
         sha256: hash of the names and labels in a folder of pictures.
+        content_sha256: hash of the pictures' files.
+        white: value of 16-bit grey pictures that became white.
     """
 
     name: str
@@ -67,6 +70,8 @@ class DatasetSpec:
     title: str = ""
     class_names: tuple[str, ...] = ()
     sha256: str = ""
+    content_sha256: str = ""
+    white: int = 65_535
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -1,17 +1,29 @@
-"""One picture file as square pixels: upright, in grey or RGB. Needs NumPy and Pillow only."""
+"""One picture file as square pixels: upright, in grey or RGB."""
 
+import hashlib
+import io
 import os
+import pathlib
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line
 
 # Formats that Pillow may try, whatever a file's name: readers of some others start programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
+PNG = b"\x89PNG\r\n\x1a\n"  # first bytes of a file
+# What turns a picture upright, by its EXIF orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+DEEP = 65_535  # largest value of 16 bits
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where it stays at least this many times as wide as requested.
 SPARE = 2
 
@@ -24,20 +36,25 @@ class Note(NamedTuple):
     cut: bool  # to a square
     turned: bool  # upright, by its EXIF data
     transparent: bool  # in places, which became white
+    top: int  # largest value of a 16-bit grey picture, 0 for others
     blank: bool  # of one colour throughout
+    sha256: bytes  # of the file
 
     @property
     def grey(self) -> bool:
         return self.mode in GREY_MODES
 
 
-def decode(path: str | os.PathLike[str], size: int, channels: int | None = None) -> tuple[np.ndarray, Note]:
+def decode(
+    path: str | os.PathLike[str], size: int, channels: int | None = None, white: int = DEEP
+) -> tuple[np.ndarray, Note]:
     """Reads the first frame of a PNG, JPEG, WebP, BMP or GIF file.
 
     The shorter side is resized to `size` with antialiasing; the middle of the longer side is kept.
 
     Args:
         channels: 1 converts to grey, 3 to RGB; None keeps grey files grey.
+        white: value of 16-bit grey pictures that becomes white; 0 becomes black.
 
     Returns:
         uint8 [size, size, channels] and what was done.
@@ -45,11 +62,14 @@ def decode(path: str | os.PathLike[str], size: int, channels: int | None = None)
     Raises:
         Exception: any error of Pillow's; broken files raise many kinds.
     """
-    with Image.open(path, formats=FORMATS) as image:
-        mode, (width, height) = image.mode, image.size
-        image.draft(None, (SPARE * size, SPARE * size))
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        plain, transparent = _plain(ImageOps.exif_transpose(image))
+    content = files.regular(pathlib.Path(path)).read_bytes()
+    try:
+        pixels = _pixels(content, size, white)
+    except Exception:
+        if not content.startswith(PNG):
+            raise
+        pixels = _pixels(_without_metadata(content), size, white)
+    mode, (width, height), turned, plain, transparent, top = pixels
     if channels:
         plain = plain.convert("L" if channels == 1 else "RGB")
     square = np.asarray(ImageOps.fit(plain, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
@@ -57,14 +77,48 @@ def decode(path: str | os.PathLike[str], size: int, channels: int | None = None)
         mode=mode,
         change=int(np.sign(size - min(width, height))),
         cut=width != height,
-        turned=orientation in range(2, 9),
+        turned=turned,
         transparent=transparent,
+        top=top,
         blank=bool((square == square[0, 0]).all()),
+        sha256=hashlib.sha256(content).digest(),
     )
     return square, note
 
 
-def read(path: str, image_shape: tuple[int, int, int]) -> np.ndarray:
+def _pixels(
+    content: bytes, size: int, white: int
+) -> tuple[str, tuple[int, int], bool, Image.Image, bool, int]:
+    """Decodes a file; returns mode and size, whether it was turned, and what `_plain` returns."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        mode, extent = image.mode, image.size
+        image.draft(None, (SPARE * size, SPARE * size))
+        turn = TURNS.get(_orientation(image))
+        image.load()
+        upright = image if turn is None else image.transpose(turn)
+        return mode, extent, turn is not None, *_plain(upright, white)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Returns the orientation in a picture's EXIF or XMP data, 1 (upright) where these are damaged."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # of many kinds; viewers show the picture
+        return 1
+
+
+def _without_metadata(png: bytes) -> bytes:
+    """Returns the parts of a PNG file that decide its pixels: Pillow refuses damaged or huge texts, viewers do not."""
+    parts, place = [PNG], len(PNG)
+    while place + 12 <= len(png):
+        length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
+        if kind[:1].isupper() or kind == b"tRNS":  # a critical part, or transparency
+            parts.append(png[place : place + 12 + length])
+        place += 12 + length
+    return b"".join(parts)
+
+
+def read(path: str, image_shape: tuple[int, int, int], white: int = DEEP) -> np.ndarray:
     """Reads a picture uint8 [S, S, C] for a model as a folder of training pictures is read; C is 1 (grey) or 3 (RGB).
 
     Raises:
@@ -74,20 +128,28 @@ def read(path: str, image_shape: tuple[int, int, int]) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return decode(path, size, channels)[0]
+            return decode(path, size, channels, white)[0]
     except Exception as error:
         raise DataError(f"The picture cannot be read: {path}: {one_line(error)}") from error
 
 
-def _plain(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Converts to mode L or RGB, 16 bits to 8 and transparency to white; True where anything was transparent."""
+def _plain(image: Image.Image, white: int) -> tuple[Image.Image, bool, int]:
+    """Converts to mode L or RGB, 16 bits to 8 and transparency to white.
+
+    Also returns whether anything was transparent, and the largest value of 16 bits.
+    """
     target = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode.startswith("I"):
         # Pillow's own conversion cuts values above 255 off.
-        deep = np.clip(np.asarray(image, np.int64), 0, 65_535)
-        return Image.fromarray(((deep * 255 + 32_767) // 65_535).astype(np.uint8)), False
+        deep = np.clip(np.asarray(image, np.int64), 0, DEEP)
+        scaled = (np.minimum(deep, white) * 255 + white // 2) // white
+        return Image.fromarray(scaled.astype(np.uint8)), False, int(deep.max())
     if not image.has_transparency_data:
-        return image.convert(target), False
+        return image.convert(target), False, 0
     layer = image.convert("RGBA")
     transparent = bool(np.asarray(layer)[..., 3].min() < 255)
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(target), transparent
+    return (
+        Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert(target),
+        transparent,
+        0,
+    )

@@ -5,13 +5,14 @@ import pathlib
 from typing import Any
 
 from amr_tf.data import Splits
+from amr_tf.data.decoding import DEEP
 from amr_tf.registry import FOLDER
 from amr_tf.runs.folder import read_json
 from amr_tf.runtime.errors import DataError, one_line
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """Returns the content of data.json; for a folder of pictures with the SHA-256 of their names and labels."""
+    """Returns the content of data.json; for pictures with the SHA-256 of their names and labels, and of their files."""
     spec = splits.train.spec
     facts = {
         "name": splits.train.name,
@@ -19,7 +20,10 @@ def describe(splits: Splits) -> dict[str, Any]:
         "attributes": list(spec.attributes),
         "examples": {name: len(part) for name, part in splits._asdict().items()},
     }
-    return facts | ({"sha256": spec.sha256} if spec.sha256 else {})
+    hashes = {"sha256": spec.sha256, "content_sha256": spec.content_sha256}
+    if spec.white != DEEP:
+        facts["white"] = spec.white
+    return facts | {name: value for name, value in hashes.items() if value}
 
 
 def check(path: pathlib.Path, splits: Splits) -> None:

@@ -15,6 +15,7 @@ from amr_tf.config import Config
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
+from amr_tf.registry import FOLDER
 from amr_tf.runs import data_record
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError, RunFolder, best_row, checkpoints_in, read_flags, read_rows, step_of
@@ -76,7 +77,8 @@ class TrainedRun:
         if not {"image_shape", "classes"} <= found.keys():
             return None
         _, width, channels = found["image_shape"]
-        return DatasetSpec(self.config.dataset, width, channels, classes=found["classes"])
+        white = found.get("white", DatasetSpec.white)
+        return DatasetSpec(self.config.dataset, width, channels, classes=found["classes"], white=white)
 
     @functools.cached_property
     def splits(self) -> data.Splits:
@@ -192,6 +194,8 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         raise RunError(f"Not a run folder, since there is no flags.txt to be read in it: {path}")
     config = read_flags(flags)
     alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
+    if config.dataset.startswith(FOLDER) and "data_dir" in places:
+        return dataclasses.replace(config, **alone, dataset=f"{FOLDER}{places['data_dir']}")
     return dataclasses.replace(config, **alone | (places if config.dataset_spec.builders else {}))
 
 

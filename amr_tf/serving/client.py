@@ -40,6 +40,7 @@ class Request(NamedTuple):
     model: str
     timeout: float
     steps: int
+    white: int
     weights: list[float] | None
     out: pathlib.Path | None
 
@@ -58,13 +59,13 @@ def status(server: Server, request: Request) -> None:
 
 def reconstruct(server: Server, request: Request) -> None:
     """Writes a picture of two rows: the pictures, and their reconstructions."""
-    x = _read(server, request.pictures)
+    x = _read(server, request)
     _write_picture(request, x, server.predict("reconstruct_uint8", {"images": x})["reconstructions"])
 
 
 def interpolate(server: Server, request: Request) -> None:
     """Writes a strip from the first picture to the second: `steps` decoded points between both, ends included."""
-    x = _read(server, request.pictures)
+    x = _read(server, request)
     first, second = (np.repeat(image[None], request.steps, axis=0) for image in x)
     alpha = np.linspace(1, 0, request.steps, dtype=np.float32)
     inputs = {"first": first, "second": second, "alpha": alpha}
@@ -74,7 +75,7 @@ def interpolate(server: Server, request: Request) -> None:
 
 def mix(server: Server, request: Request) -> None:
     """Writes a strip of the pictures and their mix, with equal weights by default."""
-    x = _read(server, request.pictures)
+    x = _read(server, request)
     weights = np.array([request.weights or [1 / len(x)] * len(x)], np.float32)
     mixed = server.predict("mix_uint8", {"images": x[None], "weights": weights})["images"]
     _write_picture(request, np.concatenate([x, mixed]))
@@ -82,7 +83,7 @@ def mix(server: Server, request: Request) -> None:
 
 def encode(server: Server, request: Request) -> None:
     """Prints a line of JSON for each picture, or writes all codes as one NumPy array [N, ...]."""
-    codes = server.predict("encode_uint8", {"images": _read(server, request.pictures)})["codes"]
+    codes = server.predict("encode_uint8", {"images": _read(server, request)})["codes"]
     if request.out is None:
         for path, code in zip(request.pictures, codes, strict=True):
             print(json.dumps({"picture": str(path), "code": code.tolist()}))
@@ -94,7 +95,7 @@ def encode(server: Server, request: Request) -> None:
 
 def classify(server: Server, request: Request) -> None:
     """Prints the probe's most probable classes of each picture."""
-    answer = server.predict("classify_uint8", {"images": _read(server, request.pictures)})
+    answer = server.predict("classify_uint8", {"images": _read(server, request)})
     for path, row in zip(request.pictures, answer["probabilities"], strict=True):
         best = np.argsort(-row, kind="stable")[:MOST_CLASSES]
         print(f"{path}: " + ", ".join(f"class {number} {row[number]:.1%}" for number in best))
@@ -102,7 +103,7 @@ def classify(server: Server, request: Request) -> None:
 
 def discriminate(server: Server, request: Request) -> None:
     """Prints the discriminator's score of each picture."""
-    answer = server.predict("discriminate_uint8", {"images": _read(server, request.pictures)})
+    answer = server.predict("discriminate_uint8", {"images": _read(server, request)})
     for path, score in zip(request.pictures, answer["scores"], strict=True):
         print(f"{path}: {score:.4f}")
 
@@ -132,12 +133,14 @@ USAGE = (
 )
 
 
-def _read(server: Server, paths: list[pathlib.Path]) -> np.ndarray:
+def _read(server: Server, request: Request) -> np.ndarray:
     """Reads pictures as the model takes them: uint8 [N, H, W, C]. Over REST, bytes take a quarter of floats' space."""
     height, width, channels = server.signature("encode_uint8").inputs["images"].shape[1:]
     if not height or width != height or channels not in (1, 3):
         raise ValueError(f"images of {height} x {width} x {channels}")
-    return np.stack([decoding.read(str(path), (height, width, channels)) for path in paths])
+    return np.stack(
+        [decoding.read(str(path), (height, width, channels), request.white) for path in request.pictures]
+    )
 
 
 def _write_picture(request: Request, *rows: np.ndarray) -> None:
@@ -166,6 +169,8 @@ def define_flags() -> flags.FlagValues:
     out = "picture to write (COMMAND.png); with encode, a NumPy file instead of printed codes"
     command_line.define_path("out", out, values)
     flags.DEFINE_integer("steps", 9, "interpolate: points on the way, with both ends", 2, MOST_STEPS, **own)
+    white = "value of 16-bit grey pictures that is white; the card of a model trained with --pixel_range=auto has it"
+    flags.DEFINE_integer("white", decoding.DEEP, white, 1, decoding.DEEP, **own)
     flags.DEFINE_list("weights", None, "mix: shares of the pictures, which sum to 1", **own)
     values.set_gnu_getopt()
     return values
@@ -195,7 +200,9 @@ def parse(arguments: list[str]) -> Request:
         raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
     connection = (values.url, values.model, values.timeout)
-    return Request(name, [*map(files.user_path, pictures)], *connection, values.steps, weights, values.out)
+    return Request(
+        name, [*map(files.user_path, pictures)], *connection, values.steps, values.white, weights, values.out
+    )
 
 
 def _weights(words: list[str], count: int) -> list[float]:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from amr_tf.data.decoding import SPARE
+from amr_tf.data.decoding import DEEP, SPARE
 
 LUMA = (19_595, 38_470, 7_471)  # ITU-R 601 in 1/65536, as Pillow rounds it
 # Entries of EXIF data (in both byte orders) and of XMP data that turn a picture.
 TURNED = rb"\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00|\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]"
 TURNED += rb"|tiff:Orientation(=\"|>)[2-8]"
-DEEP = 65_535
 STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")  # of PNG, JPEG, GIF and BMP files
 SHADES = b"".join(bytes([shade, shade, shade, 0]) for shade in range(256))  # palette of a grey BMP file
 

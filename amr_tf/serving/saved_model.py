@@ -45,7 +45,7 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 shutil.rmtree(left)
             versions = (int(path.name) for path in export_dir.iterdir() if path.name.isdecimal())
             path = export_dir / str(1 + max(versions, default=0))
-            found = signatures(run.model, run.attribute_names)
+            found = signatures(run.model, run.attribute_names, run.spec.white)
             archive, described = _archive(run.model, found)
             with files.atomic_folder(path) as folder:
                 archive.write_out(str(folder), verbose=False)

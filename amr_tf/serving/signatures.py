@@ -5,6 +5,7 @@ and no signature mixes across it.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -107,12 +108,15 @@ class Signature:
         return described
 
 
-def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signature]:
+def signatures(
+    model, attribute_names: tuple[str, ...] = (), white: int = picture_files.DEEP
+) -> dict[str, Signature]:
     """All signatures of a model by name, `reconstruct` first.
 
     Args:
         model: an `Autoencoder`. Its spectral norms are frozen: an answer must not depend on the ones before it.
         attribute_names: names of the attributes of `mix_attributes`.
+        white: value of 16-bit grey pictures that is white.
     """
     networks = _Networks(model)
     found = networks.signatures(attribute_names)
@@ -128,7 +132,9 @@ def signatures(model, attribute_names: tuple[str, ...] = ()) -> dict[str, Signat
         "Image files are encoded, with the pixels that they have in a folder of training pictures. Files turned by "
         "EXIF data, CMYK and WebP are refused."
     )
-    found["encode_png"] = Signature(text, {"image_bytes": files}, CODES, networks.encode_files)
+    found["encode_png"] = Signature(
+        text, {"image_bytes": files}, CODES, functools.partial(networks.encode_files, white)
+    )
     return found
 
 
@@ -207,9 +213,9 @@ class _Networks:
         mixed = self.mix(tf.stack([first, second], axis=1), tf.stack([mask, 1 - mask], axis=1))
         return mixed | {"parameters": parameters}
 
-    def encode_files(self, files):
+    def encode_files(self, white, files):
         images = tf.map_fn(
-            lambda data: picture_files.read(data, self.image_shape),
+            lambda data: picture_files.read(data, self.image_shape, white),
             files,
             fn_output_signature=tf.TensorSpec(self.image_shape, tf.float32),
         )

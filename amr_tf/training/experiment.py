@@ -171,6 +171,7 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
         "data": splits.train.name,
         "image_shape": list(splits.train.spec.image_shape),
         "classes": splits.train.spec.classes,
+        "white": splits.train.spec.white,
         "best_by": best_by(splits.train.spec.classes),
         "examples": {name: len(part) for name, part in splits._asdict().items()},
         "replicas": strategy.num_replicas_in_sync,

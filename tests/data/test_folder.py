@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from amr_tf import data
-from amr_tf.data.sources import folder
+from amr_tf.data.sources import folder_layout
 from amr_tf.runtime.errors import DataError
 
 RED = (220, 20, 20)
@@ -49,7 +49,8 @@ def test_load_sub_folders_are_labels_and_reported(config, pictures, capsys):
         np.testing.assert_array_equal(part.images[::2], part.images[1::2])
     assert capsys.readouterr().out.splitlines() == [
         f"reading 120 pictures in {pictures}",
-        "classes: 2 (cats, dogs); 2 other files left alone",
+        "classes: 2 (cats, dogs)",
+        "left out: 1 .txt (cats/notes.txt), 2 hidden (.hidden), 1 without a suffix (README)",
         "as 32 x 32 RGB: 120 made smaller",
     ]
 
@@ -57,7 +58,7 @@ def test_load_sub_folders_are_labels_and_reported(config, pictures, capsys):
 def test_report_shows_no_control_characters(config, pictures, capsys):
     os.rename(pictures / "dogs", pictures / "\x1b]0;do\x07gs")
     data.load(config(f"folder:{pictures}", image_size=32, batch_size=4))
-    assert "classes: 2 (?]0;do?gs, cats); " in capsys.readouterr().out
+    assert "classes: 2 (?]0;do?gs, cats)\n" in capsys.readouterr().out
 
 
 def test_load_grey_pictures_without_sub_folders_is_one_class(config, tmp_path, capsys):
@@ -81,7 +82,7 @@ def test_report_warns_of_pictures_of_one_colour(config, pictures, capsys):
 
 
 def names_by_split(top):
-    found = folder.find(f"folder:{top}")
+    found = folder_layout.find(f"folder:{top}")
     return [{(picture.label, picture.path.name) for picture in split} for split in found.splits]
 
 
@@ -98,7 +99,7 @@ def test_split_is_unchanged_by_added_pictures_and_classes(pictures):
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_key_of_name_ignores_its_unicode_form(name):
     """macOS stores accents separately."""
-    forms = {folder.key_of(unicodedata.normalize(form, name)) for form in ("NFD", "NFC")}
+    forms = {folder_layout.key_of(unicodedata.normalize(form, name)) for form in ("NFD", "NFC")}
     assert len(forms) == 1
 
 
@@ -107,12 +108,14 @@ def test_split_of_holds_out_two_tenths_by_frozen_hashes():
 
     No later version may move examples from test to training.
     """
-    numbers = [folder.split_of(folder.key_of(f"{number:05}.jpg")) for number in range(10_000)]
+    numbers = [folder_layout.split_of(folder_layout.key_of(f"{number:05}.jpg")) for number in range(10_000)]
     shares = np.bincount(numbers) / 10_000
     np.testing.assert_allclose(shares, [0.8, 0.1, 0.1], atol=0.01)
     by_hand = {21: "18fd", 24: "0165", 28: "201b", 29: "2dad", 9: "33c8", 0: "528d"}
     assert [numbers[number] for number in by_hand] == [2, 2, 1, 1, 0, 0]
-    assert all(folder.key_of(f"{number:05}.jpg").hex().startswith(key) for number, key in by_hand.items())
+    assert all(
+        folder_layout.key_of(f"{number:05}.jpg").hex().startswith(key) for number, key in by_hand.items()
+    )
 
 
 def refused(config, path, **settings):
@@ -177,4 +180,5 @@ def test_check_too_few_pictures_are_refused_in_one_line(config, tmp_path):
 def test_find_pipe_is_not_a_picture(pictures):
     """Reading it would block."""
     os.mkfifo(pictures / "cats" / "pipe.png")
-    assert folder.find(f"folder:{pictures}").others == 3
+    left_out = folder_layout.find(f"folder:{pictures}").left_out
+    assert left_out["pipes and devices"] == [pictures / "cats" / "pipe.png"]

@@ -11,7 +11,7 @@ from PIL import Image
 from amr_tf import evaluate, registry
 from amr_tf.config import Config, ConfigError
 from amr_tf.data import pixels
-from amr_tf.data.sources.folder import key_of, split_of
+from amr_tf.data.sources.folder_layout import key_of, split_of
 from amr_tf.evaluation import measures
 from amr_tf.plotting import charts
 from amr_tf.runs.folder import RunError, RunFolder, best_row, read_rows

@@ -57,7 +57,9 @@ class Archive:
             plain = self.filename.removesuffix(".gz")
             dotted = plain.replace("-idx", ".idx")
             names += [plain, dotted, dotted + ".gz"]
-        return next((folder / name for name in names if os.path.lexists(folder / name)), None)
+        there = [folder / name for name in names if os.path.lexists(folder / name)]
+        # MNIST is also shared as files beside folders of their other name.
+        return next(filter(os.path.isfile, there), there[0] if there else None)
 
     def find_shared(self, folder: Path) -> Path | None:
         """Finds the file in a folder that data sets share: of another size, it is another data set's."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from amr_tf.data.catalog import DatasetSpec, Places
-from amr_tf.data.sources import Examples, counted, folder, labels_of, prepared
+from amr_tf.data.sources import Examples, counted, folder_layout, labels_of, prepared
 
 
 def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
@@ -42,10 +42,10 @@ def read_zappos(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Ex
 
     with prepared.opened(spec, places) as builder:
         columns = _columns(builder, "train", change)
-    keys = [folder.key_of(name.decode()) for name in columns["name"]]
+    keys = [folder_layout.key_of(name.decode()) for name in columns["name"]]
     rows: list[list[int]] = [[], [], []]
     for row in sorted(range(len(keys)), key=keys.__getitem__):
-        rows[folder.split_of(keys[row])].append(row)
+        rows[folder_layout.split_of(keys[row])].append(row)
     shoes = Examples(columns["image"], columns["label"])
     return spec, [shoes.take(np.array(part, int)) for part in rows]
 
