@@ -217,10 +217,14 @@ def _located(config: Config) -> Config:
     """Returns the settings with paths that mean the same from every working folder."""
     places: dict[str, Any] = {}
     for field in dataclasses.fields(config):
-        if field.metadata["path"] and (place := getattr(config, field.name)):
-            absolute = files.absolute(place)
+        value, prefix = (
+            getattr(config, field.name),
+            "" if field.metadata["path"] else field.metadata["prefix"],
+        )
+        if prefix is not None and value and value.startswith(prefix):
+            place = prefix + files.absolute(value.removeprefix(prefix))
             # The working folder may have a name that no flag can have.
-            places[field.name] = absolute if absolute.isprintable() else place
+            places[field.name] = place if place.isprintable() else value
     return dataclasses.replace(config, **places)
 
 

@@ -104,6 +104,11 @@ class RunFolder:
         self.config_before = read_flags(self.flags)
         old, new = self.config_before.hyperparameters(), self.config.hyperparameters()
         changed = [name for name in new if new[name] != old[name]]
+        # Pictures may have moved. `data_record.check` compares their contents, with a record of them.
+        if "dataset" in changed and old["dataset"].startswith(FOLDER) and new["dataset"].startswith(FOLDER):
+            then, now = (os.path.realpath(_pictures(dataset)) for dataset in (old["dataset"], new["dataset"]))
+            if then == now or (self.path / "data.json").exists():
+                changed.remove("dataset")
         # A schedule that ends with the run cannot be extended.
         if new["epochs"] > old["epochs"] and new["schedule"] == "constant":
             changed.remove("epochs")
@@ -228,9 +233,13 @@ def default_path(config: Config) -> pathlib.Path:
             parts.append(f"{flag_name(field.name)}-{value}")
     dataset = config.dataset
     if dataset.startswith(FOLDER):
-        pictures = files.user_path(dataset.removeprefix(FOLDER))
-        dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
+        dataset = f"folder_{os.path.basename(os.path.abspath(_pictures(dataset)))}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
+
+
+def _pictures(dataset: str) -> pathlib.Path:
+    """Returns PATH of `--dataset=folder:PATH`."""
+    return files.user_path(dataset.removeprefix(FOLDER))
 
 
 def _default_folder(config: Config) -> pathlib.Path:

@@ -162,6 +162,7 @@ WITNESSES = (
     {"profile_steps": "10"},
     {"raw_dir": "archives"},
     {"dataset": "mnist", "image_size": 64},
+    {"dataset": "mnist", "pixel_range": "auto"},
     {"dataset": "zappos", "attributes": "Male"},
 )
 # The same for networks, with the width of the images.
@@ -245,7 +246,7 @@ AMR = {
     "model": "amr", "dataset": "lines", "arch": "amr", "mixer": "mixup", "k": 2, "lambda": 10.0, "beta": 0.0,
     "beta_kl": 1.0, "attribute_weight": 1.0, "mask_eps": 1e-8, "mask_gradient": "straight_through",
     "labelled_examples": 0, "recon_loss": "l1", "consistency_loss": "l1", "gan_loss": "bce", "update_g_every": 5,
-    "latent_width": 4, "latent": 16, "depth": 16, "image_fit": "resize", "image_size": 0, "attributes": "",
+    "latent_width": 4, "latent": 16, "depth": 16, "image_fit": "resize", "image_size": 0, "pixel_range": "full", "attributes": "",
     "train_examples": 0, "batch_size": 64, "epochs": 100, "steps_per_epoch": 0, "learning_rate": 1e-4,
     "schedule": "constant", "adam_beta1": 0.5, "adam_beta2": 0.99, "adam_epsilon": 1e-8, "weight_decay": 1e-5,
     "seed": 0, "mixed_precision": "none", "jit_compile": False, "smoke": False,

@@ -50,7 +50,7 @@ def test_load_sub_folders_are_labels_and_reported(config, pictures, capsys):
     assert capsys.readouterr().out.splitlines() == [
         f"reading 120 pictures in {pictures}",
         "classes: 2 (cats, dogs)",
-        "left out: 1 .txt (cats/notes.txt), 2 hidden (.hidden), 1 without a suffix (README)",
+        "left out: 2 hidden (.hidden), 1 without a suffix (README), 1 .txt (cats/notes.txt)",
         "as 32 x 32 RGB: 120 made smaller",
     ]
 
