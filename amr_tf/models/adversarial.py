@@ -138,7 +138,7 @@ class Adversarial(Autoencoder):
         """Bool []: the coming step updates the generator; the count starts again with each epoch."""
         step = self.distribute_strategy.experimental_local_results(self.step.value)[0]
         if self.epoch_origin:
-            step -= self.epoch_origin
+            step = step - self.epoch_origin
         in_epoch = step % self.epoch_length if self.epoch_length else step
         return in_epoch % self.config.update_g_every == 0
 

@@ -187,6 +187,8 @@ class KerasContracts(keras.Model):
             self._check_arrays(*keras.utils.unpack_x_y_sample_weight(others["validation_data"])[:2])
         if batch_size is None and hasattr(x, "shape"):
             batch_size = self.config.batch_size
+        if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
+            others.setdefault("shuffle", False)  # Keras would warn that it cannot
         following = _Epochs(epochs, others.get("initial_epoch", 0))
         if isinstance(callbacks, keras.callbacks.CallbackList):
             following.set_model(self)
@@ -313,13 +315,19 @@ class KerasContracts(keras.Model):
         return compile_step(step, self.run_eagerly, self.jit_compile)
 
     def _begin_fit(self, epoch_length: int | None, epochs: int) -> None:
-        """Sets what steps count with; a step that was compiled with other numbers is dropped."""
+        """Sets what steps count with. A step that was compiled with other numbers is compiled anew."""
+        before = self._counts()
         step = int(self.step.numpy())
-        origin, last = (step % epoch_length, step + epochs * epoch_length) if epoch_length else (0, None)
-        counts = (epoch_length, origin, last)
-        if counts != (self.epoch_length, self.epoch_origin, self._last_step):
-            self.epoch_length, self.epoch_origin, self._last_step = counts
+        self.epoch_length = epoch_length
+        self.epoch_origin = step % epoch_length if epoch_length else 0
+        self._last_step = step + epochs * epoch_length if epoch_length else None
+        if self._counts() != before:
             self.make_train_function(force=True)
+
+    def _counts(self) -> tuple:
+        """The numbers that are part of a compiled step."""
+        epoch = (self.epoch_length, self.epoch_origin) if self.config.update_g_every > 1 else ()
+        return (*epoch, *([] if self.config.schedule == "constant" else [self._last_step]))
 
     def total_steps(self) -> int:
         """Steps of the whole run. Raises a ValueError while `epoch_length` is not set."""
@@ -329,12 +337,12 @@ class KerasContracts(keras.Model):
 
     def _share_learning_rate(self) -> None:
         """Gives all players the learning rate of `optimizer`, which callbacks of Keras change."""
-        if self._shares_rate:
-            rate = float(self.optimizer.learning_rate)
-            for player in self.players:
-                other = getattr(self, f"{player}_optimizer")
-                if float(other.learning_rate) != rate:
-                    other.learning_rate = rate
+        made = [getattr(self, f"{player}_optimizer") for player in self.players]
+        if self._shares_rate and all(isinstance(one._learning_rate, keras.Variable) for one in made):
+            rate = float(self.optimizer.learning_rate.numpy())
+            for one in made:
+                if float(one.learning_rate.numpy()) != rate:
+                    one.learning_rate = rate
 
 
 class _Epochs(keras.callbacks.Callback):

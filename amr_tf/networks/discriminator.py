@@ -61,7 +61,8 @@ class Discriminator(keras.Model):
 
     def _set_head(self, head: keras.layers.Dense) -> None:
         self.attribute_head = head
-        self.attribute_head.build((None, self._feature_maps))
+        if not head.built:
+            head.build((None, self._feature_maps))
 
     def call(self, images: Any, training: bool = False) -> Any:
         several = isinstance(images, (list, tuple))

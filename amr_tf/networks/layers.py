@@ -1,5 +1,6 @@
 """Layers that Keras does not have: reparametrised spectral norm, instance norm, and the papers' initialisers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -73,8 +74,8 @@ class SpectralNorm(keras.Layer):
         return super().get_config() | own
 
     @property
-    def spectral_layers(self) -> list["SpectralNorm"]:
-        return [self]
+    def spectral_layers(self) -> Iterator["SpectralNorm"]:
+        return iter((self,))  # not a list, in which Keras would look for more to save, without an end
 
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves u on by one power step a pass.
