@@ -1,7 +1,6 @@
 """Autoencoder: encoder, decoder and online linear probe, and the training step of a model with one player."""
 
-import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -11,50 +10,11 @@ from amr_tf.mixing import Mixer
 from amr_tf.models.contracts import KerasContracts
 from amr_tf.models.inputs import to_images, to_labels, unpacked
 from amr_tf.models.settings import checked_sizes, dtype_policy, is_runtime, settings_of_method
+from amr_tf.models.terms import ForwardPass, Loss, MeanOrNaN
 from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.layers import Seeds, revived, serializable
 from amr_tf.networks.own import Networks
 from amr_tf.optimizers import make_adam
-
-
-class Loss(NamedTuple):
-    """A term of a player's objective.
-
-    In equations h = f(x) is a code, x^ = g(h) a reconstruction, x_m = g(h_m) the decoded mix h_m = Mix(h_1, ..., h_k),
-    and l(p, t) the loss of the discriminator's score p against the target t.
-
-    Attributes:
-        images: for the loss of a score, the images that the discriminator scores, made from a `ForwardPass`.
-        target: target of the score, a number, or [B] made from a `ForwardPass`.
-    """
-
-    name: str
-    equation: str
-    description: str
-    images: Any = None
-    target: Any = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ForwardPass:
-    """Tensors of one forward pass of encoder and decoder."""
-
-    x: tf.Tensor  # images [B, H, W, C]
-    h: tf.Tensor  # their codes [B, ...]
-    recon: tf.Tensor  # reconstructions [B, H, W, C]
-    # Tensors of methods that mix, None for the others.
-    h_mix: Any = None  # mixed codes [B, ...]
-    mix: Any = None  # decoded mixes [B, H, W, C]
-    indices: Any = None  # of the parents of each mix [B, k]
-    weights: Any = None  # of the parents in each mix [B, k, ...]
-    extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
-
-
-class MeanOrNaN(keras.metrics.Mean):
-    """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
-
-    def result(self) -> tf.Tensor:
-        return self.total / self.count
 
 
 @serializable
@@ -367,27 +327,3 @@ class Autoencoder(KerasContracts):
         logits, loss = self._probe_loss(h, y)
         self.track({"probe_loss": loss}, weights)
         self.accuracy.update_state(y, logits, weights)
-
-    def replicated_train_step(self, data: Any) -> None:
-        """One training step on every replica."""
-        self.distribute_strategy.run(self.train_step, args=(data,))
-
-    def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One batch of an evaluation on every replica; the means so far, over all of them.
-
-        A replica's own means would not do: shares of the last batch differ in weight.
-        """
-        self.distribute_strategy.run(self.test_step, args=(data,))
-        kept = (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
-        return {metric.name: metric.result() for metric in kept}
-
-    def is_finite(self) -> tf.Tensor:
-        """Bool []: all that was tracked in this epoch is finite."""
-
-        def broken() -> tf.Tensor:
-            totals = [tf.convert_to_tensor(tracker.total.value) for tracker in self.trackers.values()]
-            return tf.cast(tf.reduce_any(~tf.math.is_finite(tf.stack(totals))), tf.int32)
-
-        # One number for all of them is summed over the replicas.
-        strategy = self.distribute_strategy
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(broken), axis=None) == 0

@@ -4,7 +4,6 @@ A method adds its players, and a step for training and one for evaluation.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import optimizers
-from amr_tf.config import Config
 from amr_tf.models import inputs
-from amr_tf.models.compiled import compile_step, compile_train_loop, take
+from amr_tf.models.stepping import EpochCounts, Stepping
 
+KERAS_BATCH = 32  # examples of a batch where none is given
 _REFUSED = "{0}= has no meaning for this model. Received: {0}={1!r}. {2}."
 _OWN_LOSSES = (
     "A method has its own losses: leave it out, and set their weights in the constructor, such as lambda_"
@@ -32,34 +31,8 @@ class Compiled:
     jit_compile: bool
 
 
-class KerasContracts(keras.Model):
-    """A Keras model of several players, each with an optimizer of its own.
-
-    Attributes:
-        epoch_length: steps of an epoch, after which the count that `update_g_every` looks at starts again; None: it
-            never does, and there is no schedule. `fit` sets it.
-        epoch_origin: number of the step from which epochs are counted, modulo `epoch_length`. `fit` sets it.
-        held_examples: reads rows of training examples that are in the memory of the step's device: a batch is row
-            indices then.
-    """
-
-    config: Config
-    image_shape: tuple[int, ...]
-    classes: int
-    step: keras.Variable
-    trackers: dict[str, keras.metrics.Metric]
-    accuracy: keras.metrics.Metric
-    train_function: Callable | None
-    test_function: Callable | None
-
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.epoch_length: int | None = None
-        self.epoch_origin = 0
-        self._last_step: int | None = None  # of the schedule, where `fit` knows it
-        self._due: int | None = None  # steps of the next call, where `fit` knows it
-        self.held_examples: Callable | None = None
-        self._take_steps: Callable | None = None
+class KerasContracts(Stepping):
+    """A Keras model of several players, each with an optimizer of its own."""
 
     @property
     def players(self) -> dict[str, list]:
@@ -130,6 +103,7 @@ class KerasContracts(keras.Model):
             steps_per_execution=steps,
             jit_compile=jit,
         )
+        self._xla = jit
         self._shares_rate = not isinstance(optimizer, dict)
         self._arguments = Compiled(optimizers.serialized(optimizer), run_eagerly, steps, jit)
 
@@ -181,15 +155,20 @@ class KerasContracts(keras.Model):
                 raise ValueError(
                     f"{name}= is not supported. All examples of a batch count the same. Leave it out."
                 )
-        x, y = self._whole_shares(x), self._whole_shares(y)
         self._check_arrays(x, y, training=True)
-        if others.get("validation_data") is not None:
-            self._check_arrays(*keras.utils.unpack_x_y_sample_weight(others["validation_data"])[:2])
         if batch_size is None and hasattr(x, "shape"):
             batch_size = self.config.batch_size
+        if isinstance(x, np.ndarray) and self._leaves_too_few(x, batch_size or KERAS_BATCH):
+            left_over = len(x) % (batch_size or KERAS_BATCH)
+            x, y = inputs.without_last(x, left_over), inputs.without_last(y, left_over)
+        if others.get("validation_data") is not None:
+            val_x, val_y, _ = keras.utils.unpack_x_y_sample_weight(others["validation_data"])
+            self._check_arrays(val_x, val_y)
+            size = others.get("validation_batch_size") or batch_size
+            others["validation_batch_size"] = self._shared_batch_size(val_x, size)
         if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
             others.setdefault("shuffle", False)  # Keras would warn that it cannot
-        following = _Epochs(epochs, others.get("initial_epoch", 0))
+        following = EpochCounts(epochs, others.get("initial_epoch", 0))
         if isinstance(callbacks, keras.callbacks.CallbackList):
             following.set_model(self)
             following.set_params(callbacks.params)
@@ -203,137 +182,70 @@ class KerasContracts(keras.Model):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **others)
 
     def evaluate(
-        self, x: Any = None, y: Any = None, *arguments: Any, return_dict: bool = False, **others: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        *arguments: Any,
+        return_dict: bool = False,
+        **others: Any,
     ) -> Any:
         """Returns the means over a data set as `keras.Model.evaluate` does: first `loss`, the reconstruction loss.
 
-        Reconstruction and probe are measured; nothing is mixed. Weights of examples are allowed here.
+        Reconstruction and probe are measured; nothing is mixed. `sample_weight` gives the weights of the examples.
+
+        Raises:
+            ValueError: as of `fit`.
         """
         self._check_arrays(x, y)
-        logs = super().evaluate(x, y, *arguments, return_dict=True, **others)
+        size = self._shared_batch_size(x, batch_size)
+        logs = super().evaluate(x, y, size, *arguments, return_dict=True, **others)
         return logs if return_dict else list(logs.values())
 
-    def predict(self, x: Any, *arguments: Any, **others: Any) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, *arguments: Any, **others: Any) -> Any:
         """Returns reconstructions float32 [N, H, W, C] in batches, as `keras.Model.predict` does."""
         self._check_arrays(x, None)
-        return super().predict(x, *arguments, **others)
+        return super().predict(x, self._shared_batch_size(x, batch_size), *arguments, **others)
 
     def predict_step(self, data: Any) -> tf.Tensor:
         return self.call(inputs.unpacked(data)[0])
-
-    def check_batch(self, x: Any, y: Any, weights: Any, training: bool) -> None:
-        """Checks images, labels and weights, or their specs, before a step is compiled for them.
-
-        Raises:
-            ValueError: another shape than the model's, labels of another shape or out of range, or weights in training.
-        """
-        if hasattr(x, "shape"):  # not the share of a replica
-            inputs.check_shape(x, self.image_shape)
-        if hasattr(y, "shape"):
-            inputs.check_labels(y, self.classes)
-        if training and weights is not None:
-            raise ValueError(
-                "Weights of training examples are not supported. Received: (x, y, weights). Leave them out."
-            )
 
     def _check_arrays(self, x: Any, y: Any, training: bool = False) -> None:
         if isinstance(x, np.ndarray):
             inputs.check_range(x)
             self.check_batch(x, y, None, training)
 
-    def _whole_shares(self, values: Any) -> Any:
-        """Cuts arrays to a length that leaves no replica without examples in an epoch's last batch."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas == 1 or isinstance(values, tf.data.Dataset):
-            return values
-        return tf.nest.map_structure(
-            lambda one: one[: len(one) // replicas * replicas] if hasattr(one, "shape") else one, values
-        )
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Does nothing, since the constructor builds the model.
 
-    def reset_step(self) -> None:
-        """Drops the compiled training step: the next one is traced anew.
-
-        Call it after changing in place what a step read when it was traced, such as an attribute of the mixer.
-
-        Example:
-            >>> from amr_tf.models.amr import AMR
-            >>> model = AMR((32, 32, 1), 10, depth=4)
-            >>> model.mixer.k = 3
-            >>> model.reset_step()
+        Keras 3.15 takes a batch for it under a strategy, and fails if its shares differ in length.
         """
-        self.train_function = self._take_steps = None
 
-    def make_train_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_train_step` into (iterator, steps) -> the epoch's means so far.
+    def _leaves_too_few(self, x: Any, batch_size: int) -> bool:
+        """Whether some replica gets no example of an array's last batch.
 
-        A call ends early after a step that leaves a mean that is not finite. `fit` calls `train_function` instead,
-        which takes `steps_per_execution` steps and returns the logs of Keras.
+        oneDNN's convolution returns a wrong shape for an empty share (TensorFlow 2.21).
         """
-        if self.train_function is None or self._take_steps is None or force:
-            held, train = self.held_examples, self.replicated_train_step
-            step = self._compiled(train if held is None else lambda rows: train(held(rows)))
-            self._take_steps = compile_train_loop(
-                step, self.is_finite, self.get_metrics_result, self.run_eagerly
-            )
-            self.train_function = self._for_keras(self._take_steps, training=True)
-        return self._take_steps
+        return 0 < len(x) % batch_size < self.distribute_strategy.num_replicas_in_sync
 
-    def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_test_step` into iterator -> the means so far."""
-        if self.test_function is None or force:
-            step = self._compiled(self.replicated_test_step)
-            self._take_test_step = lambda iterator: step(next(iterator))
-            self.test_function = self._for_keras(
-                lambda iterator, _: self._take_test_step(iterator), training=False
-            )
-        return self._take_test_step
+    def _shared_batch_size(self, x: Any, batch_size: int | None) -> int | None:
+        """A batch size for an evaluation, where it changes no result, with which every replica gets examples."""
+        if not isinstance(x, np.ndarray):
+            return batch_size
+        smaller = range(batch_size or KERAS_BATCH, 0, -1)
+        return next((size for size in smaller if not self._leaves_too_few(x, size)), batch_size)
 
-    def _for_keras(self, run: Callable, training: bool) -> Callable:
-        """Returns the function that `fit` or `evaluate` calls with an iterator: `run`, with checks and Keras's logs."""
+    def _state(self) -> list:
+        """Variables that no layer saves: the step, and the seeds of layers such as Dropout in networks of a user."""
+        return [self.step, *(v for v in self.variables if v.name == "seed_generator_state")]
 
-        def function(iterator: Any) -> dict[str, tf.Tensor]:
-            if not hasattr(iterator, "element_spec"):  # the one batch of `train_on_batch` or `test_on_batch`
-                batch = inputs.unpacked(next(iterator))
-                self.check_batch(*batch, training)
-                return self._logs(run(iter([batch]), 1), batch)
-            batch = inputs.unpacked(iterator.element_spec)
-            self.check_batch(*batch, training)
-            means = take(run, iterator, self.steps_per_execution, self._due if training else None)
-            return {"loss": means["recon"]} | self._logs(means, batch)
+    def save_own_variables(self, store: Any) -> None:
+        for number, variable in enumerate(self._state()):
+            store[str(number)] = variable
 
-        return function
-
-    def _logs(self, means: dict[str, tf.Tensor], batch: tuple) -> dict[str, tf.Tensor]:
-        """The means without those of the probe where the batch has no labels."""
-        return {
-            name: mean
-            for name, mean in means.items()
-            if batch[1] is not None or not name.startswith("probe_")
-        }
-
-    def _compiled(self, step: Callable) -> Callable:
-        return compile_step(step, self.run_eagerly, self.jit_compile)
-
-    def _begin_fit(self, epoch_length: int | None, epochs: int) -> None:
-        """Sets what steps count with. A step that was compiled with other numbers is compiled anew."""
-        before = self._counts()
-        step = int(self.step.numpy())
-        self.epoch_length = epoch_length
-        self.epoch_origin = step % epoch_length if epoch_length else 0
-        self._last_step = step + epochs * epoch_length if epoch_length else None
-        if self._counts() != before:
-            self.make_train_function(force=True)
-
-    def _counts(self) -> tuple:
-        """The numbers that are part of a compiled step."""
-        epoch = (self.epoch_length, self.epoch_origin) if self.config.update_g_every > 1 else ()
-        return (*epoch, *([] if self.config.schedule == "constant" else [self._last_step]))
-
-    def total_steps(self) -> int:
-        """Steps of the whole run. Raises a ValueError while `epoch_length` is not set."""
-        if self.epoch_length is None:
-            raise ValueError(f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length")
-        return self._last_step or self.config.epochs * self.epoch_length
+    def load_own_variables(self, store: Any) -> None:
+        for number, variable in enumerate(self._state()):
+            variable.assign(store[str(number)])
 
     def _share_learning_rate(self) -> None:
         """Gives all players the learning rate of `optimizer`, which callbacks of Keras change."""
@@ -343,26 +255,3 @@ class KerasContracts(keras.Model):
             for one in made:
                 if float(one.learning_rate.numpy()) != rate:
                     one.learning_rate = rate
-
-
-class _Epochs(keras.callbacks.Callback):
-    """Tells the model the length of epochs and calls, which Keras knows once it has the data."""
-
-    def __init__(self, epochs: int, initial_epoch: int):
-        super().__init__()
-        self.epochs, self.initial_epoch = epochs, initial_epoch
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        # `BackupAndRestore` says where it resumes.
-        begin = getattr(self.model, "_initial_epoch", None) or self.initial_epoch
-        self.model._begin_fit(self.params.get("steps"), self.epochs - begin)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.model._share_learning_rate()
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        length = self.model.epoch_length
-        self.model._due = length and min(self.model.steps_per_execution, length - batch)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.model._due = None

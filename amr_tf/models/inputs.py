@@ -84,3 +84,8 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
     absent = (tf.experimental.Optional, tf.OptionalSpec, type(tf.type_spec_from_value(None)))
     x, y, weights = (None if isinstance(part, absent) else part for part in parts)
     return x, y, weights
+
+
+def without_last(values: Any, count: int) -> Any:
+    """Cuts the last examples off an array, or off every array of a dict."""
+    return tf.nest.map_structure(lambda one: one if one is None else one[: len(one) - count], values)

@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 
 from amr_tf import registry
-from amr_tf.config import ConfigError
+from amr_tf.config import Config, ConfigError
 from amr_tf.data import Arrays, pipeline
 from amr_tf.data.catalog import SPIRAL
+from amr_tf.distributed.strategy import make_strategy
 from amr_tf.models.acai import ACAI
 from amr_tf.models.amr import AMR
 from amr_tf.models.autoencoder import Autoencoder
@@ -427,11 +428,19 @@ def test_backup_and_restore_resumes_where_it_stopped(new_process, tmp_path):
 @pytest.mark.parametrize("method", registry.MODELS)
 def test_saved_model_continues_alike_on_two_replicas(method, tmp_path):
     """Fit, save, load and go on under a strategy of two replicas; partial batches give each replica an example."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = make_strategy(Config(strategy="mirrored", cpu_devices=2))
     with strategy.scope():
         model = compiled(method, steps_per_execution=2)
-    model.fit(FLOATS[:33], LABELS[:33], epochs=2, validation_data=(BYTES[:17], LABELS[:17]), **FIT)
-    assert int(model.step) == 8
+    few = FLOATS[:17], LABELS[:17]
+    logs = model.fit(FLOATS[:33], LABELS[:33], epochs=2, validation_data=few, **FIT).history
+    assert int(model.step.numpy()) == 8
+    for x, y in (few, (few[0], None)):
+        assert model.evaluate(x, y, batch_size=8, verbose=0)[0] == pytest.approx(
+            logs["val_loss"][-1], rel=1e-5
+        )
+    np.testing.assert_allclose(
+        model.predict(few[0], batch_size=8, verbose=0), model.reconstruct(few[0]), atol=1e-6
+    )
     model.save(tmp_path / "model.keras")
     with strategy.scope():
         loaded = keras.saving.load_model(tmp_path / "model.keras")
