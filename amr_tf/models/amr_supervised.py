@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import losses
+from amr_tf.config import ConfigError
 from amr_tf.mixing import draw_mask, labelled_partners, mix, requested_attributes
 from amr_tf.models.amr import AMR
 from amr_tf.models.autoencoder import ForwardPass, Loss
@@ -63,6 +64,11 @@ class SupervisedAMR(AMR):
 
     def _build_players(self, arch: Architecture, sizes: Sizes, seeds: Seeds) -> None:
         super()._build_players(arch, sizes, seeds)
+        if len(self.discriminator.trunk) < 2:
+            raise ConfigError(
+                "The head for attributes reads what the discriminator's last layer reads. Received: a discriminator of "
+                "one piece. Pass a keras.Sequential of several layers."
+            )
         self.discriminator.add_attribute_head(self.attributes, seeds)
         self.class_mixer = _class_mixer(self.attributes, self.code_shape[-1], seeds)
 

@@ -24,7 +24,9 @@ class Discriminator(keras.Model):
             setattr(self, f"layer_{number}", layer)
             if not layer.built:
                 layer.build(shape)
-            self._feature_maps, shape = shape[-1], layer.compute_output_shape(shape)
+            self._feature_maps = shape[-1]
+            if layer is not trunk[-1]:
+                shape = layer.compute_output_shape(shape)
         self._trunk_length, self._image_shape = len(trunk), tuple(image_shape)
         self.built = True
 

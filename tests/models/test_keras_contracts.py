@@ -50,20 +50,32 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.fixture(scope="module", params=registry.MODELS)
+def with_steps(method, eager):
+    """A method whose steps run as Python or are compiled, which takes seconds: by default for one method only."""
+    name = f"{method}-{'eager' if eager else 'compiled'}"
+    return pytest.param(
+        (method, eager), id=name, marks=[] if eager != (method == "amr") else pytest.mark.slow
+    )
+
+
+TRAINED = [with_steps(method, eager) for method in registry.MODELS for eager in (True, False)]
+
+
+@pytest.fixture(scope="module", params=TRAINED)
 def trained(request):
-    """A model of each method after two epochs of five steps on integers, in calls of three and two; its logs."""
-    model = compiled(request.param, steps_per_execution=3)
+    """A model after two epochs of three steps on integers, in calls of two and one, and its logs."""
+    method, eager = request.param
+    model = compiled(method, steps_per_execution=2, run_eagerly=eager)
     validation = (BYTES[:13], LABELS[:13])
-    return model, model.fit(BYTES, LABELS, epochs=2, validation_data=validation, **FIT).history
+    return model, model.fit(BYTES[:24], LABELS[:24], epochs=2, validation_data=validation, **FIT).history
 
 
 def test_fit_on_integers_in_calls_equals_floats_in_steps(trained):
     """`steps_per_execution` takes every step, the shorter last call of an epoch too; bytes are scaled to [-1, 1]."""
     model, _ = trained
-    other = compiled(model.config.model)
-    other.fit(FLOATS, LABELS, epochs=2, **FIT)
-    assert int(model.step) == 10
+    other = compiled(model.config.model, run_eagerly=model.run_eagerly)
+    other.fit(FLOATS[:24], LABELS[:24], epochs=2, **FIT)
+    assert int(model.step) == 6
     assert_equal(model, other)
 
 
@@ -95,13 +107,13 @@ def test_saved_model_loads_and_continues_alike(trained, tmp_path):
     model, _ = trained
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert (type(loaded), loaded.config, loaded.steps_per_execution) == (type(model), model.config, 3)
+    assert (type(loaded), loaded.config, loaded.steps_per_execution) == (type(model), model.config, 2)
     assert_equal(model, loaded)
     before = variables(model)
     for one in (model, loaded):
         one.run_eagerly = True
         one.reset_step()
-        one.fit(FLOATS[:16], LABELS[:16], **FIT)
+        one.fit(FLOATS[:8], LABELS[:8], **FIT)
     assert_equal(model, loaded)
     assert any(np.any(a != b) for a, b in zip(before, variables(model), strict=True))
 
