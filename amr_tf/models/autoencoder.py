@@ -40,6 +40,7 @@ class Autoencoder(KerasContracts):
         ConfigError: a setting that is unknown, invalid or does not fit the others, or networks whose shapes do not fit.
 
     Example:
+        >>> import numpy as np
         >>> model = Autoencoder((32, 32, 1), num_classes=10, depth=4, latent=8)
         >>> model.encode(np.zeros((2, 32, 32, 1), np.uint8)).shape
         TensorShape([2, 4, 4, 8])

@@ -15,10 +15,6 @@ from amr_tf.models import inputs
 from amr_tf.models.stepping import EpochCounts, Stepping
 
 KERAS_BATCH = 32  # examples of a batch where none is given
-_REFUSED = "{0}= has no meaning for this model. Received: {0}={1!r}. {2}."
-_OWN_LOSSES = (
-    "A method has its own losses: leave it out, and set their weights in the constructor, such as lambda_"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,32 +67,40 @@ class KerasContracts(Stepping):
             >>> from amr_tf.models.amr import AMR
             >>> model = AMR((32, 32, 1), 10, depth=4)
             >>> model.compile({"generator": keras.optimizers.Adam(1e-3), "discriminator": "sgd"})
-            >>> model.discriminator_optimizer.name
+            >>> type(model.discriminator_optimizer).__name__
             'SGD'
         """
-        for name, value in (("loss", loss), ("loss_weights", loss_weights)):
+        unused = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        for name, value in unused.items():
             if value is not None:
-                raise ValueError(_REFUSED.format(name, value, _OWN_LOSSES))
-        for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
-            if value is not None:
-                raise ValueError(_REFUSED.format(name, value, "Leave it out: losses and probe are logged"))
+                raise ValueError(
+                    f"{name}= is not supported: a method has its own losses. Received: {name}={value!r}. Leave it "
+                    "out; the constructor takes the weights of losses, such as lambda_."
+                )
         steps = self.config.steps_per_execution or 1 if steps_per_execution is None else steps_per_execution
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"steps_per_execution is a whole number of at least 1. Received: {steps!r}.")
         jit = self.config.jit_compile if jit_compile == "auto" else bool(jit_compile)
-        if jit and self.distribute_strategy.num_replicas_in_sync > 1:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if jit and replicas > 1:
             raise ValueError(
                 "XLA cannot compile a step that reaches over several devices. Received: jit_compile=True with "
-                f"{self.distribute_strategy.num_replicas_in_sync} replicas. Leave it out."
+                f"{replicas} replicas. Leave it out."
             )
         given = optimizers.per_player(optimizer, list(self.players))
-        for player, variables in self.players.items():
-            # Built at once, so that a checkpoint can be restored.
-            made = optimizers.copied(given[player]) if given[player] is not None else self.make_optimizer()
-            if self.config.mixed_precision == "float16":
-                made = optimizers.scaled(made)
-            made.build(variables)
-            setattr(self, f"{player}_optimizer", made)
+        with self.distribute_strategy.scope():
+            for player, variables in self.players.items():
+                one = given[player]
+                made = self.make_optimizer() if one is None else optimizers.copied(one)
+                if self.config.mixed_precision == "float16":
+                    made = optimizers.scaled(made)
+                made.build(variables)  # at once, so that a checkpoint can be restored
+                setattr(self, f"{player}_optimizer", made)
         super().compile(
             optimizer=self.generator_optimizer,
             run_eagerly=run_eagerly,
@@ -143,9 +147,9 @@ class KerasContracts(Stepping):
         Example:
             >>> import numpy as np
             >>> from amr_tf.models.amr import AMR
-            >>> model = AMR((32, 32, 1), 10, depth=4)
-            >>> model.compile()
-            >>> images, labels = np.zeros((8, 32, 32, 1), np.uint8), np.arange(8)
+            >>> model = AMR((8, 8, 1), 10, depth=2, latent_width=2, latent=2)
+            >>> model.compile(run_eagerly=True)
+            >>> images, labels = np.zeros((8, 8, 8, 1), np.uint8), np.arange(8)
             >>> history = model.fit(images, labels, batch_size=4, epochs=2, verbose=0)
             >>> len(history.history["loss"])
             2
@@ -153,14 +157,11 @@ class KerasContracts(Stepping):
         for name in ("sample_weight", "class_weight"):
             if others.pop(name, None) is not None:
                 raise ValueError(
-                    f"{name}= is not supported. All examples of a batch count the same. Leave it out."
+                    f"{name}= is not supported: all examples of a batch count the same. Leave it out."
                 )
-        self._check_arrays(x, y, training=True)
         if batch_size is None and hasattr(x, "shape"):
             batch_size = self.config.batch_size
-        if isinstance(x, np.ndarray) and self._leaves_too_few(x, batch_size or KERAS_BATCH):
-            left_over = len(x) % (batch_size or KERAS_BATCH)
-            x, y = inputs.without_last(x, left_over), inputs.without_last(y, left_over)
+        x, y = self._training_data(x, y, batch_size)
         if others.get("validation_data") is not None:
             val_x, val_y, _ = keras.utils.unpack_x_y_sample_weight(others["validation_data"])
             self._check_arrays(val_x, val_y)
@@ -168,17 +169,7 @@ class KerasContracts(Stepping):
             others["validation_batch_size"] = self._shared_batch_size(val_x, size)
         if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
             others.setdefault("shuffle", False)  # Keras would warn that it cannot
-        following = EpochCounts(epochs, others.get("initial_epoch", 0))
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            following.set_model(self)
-            following.set_params(callbacks.params)
-            callbacks.append(following)
-        else:
-            # Last, so that it sees what other callbacks have changed.
-            callbacks = [
-                *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []),
-                following,
-            ]
+        callbacks = self._with_counts(callbacks, EpochCounts(epochs, others.get("initial_epoch", 0)))
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **others)
 
     def evaluate(
@@ -209,6 +200,23 @@ class KerasContracts(Stepping):
 
     def predict_step(self, data: Any) -> tf.Tensor:
         return self.call(inputs.unpacked(data)[0])
+
+    def _training_data(self, x: Any, y: Any, batch_size: int | None) -> tuple[Any, Any]:
+        """Checks images and labels; leaves out the last ones if their batch has too few for the replicas."""
+        self._check_arrays(x, y, training=True)
+        size = batch_size or KERAS_BATCH
+        if isinstance(x, np.ndarray) and self._leaves_too_few(x, size):
+            return inputs.without_last(x, len(x) % size), inputs.without_last(y, len(x) % size)
+        return x, y
+
+    def _with_counts(self, callbacks: Any, counts: EpochCounts) -> Any:
+        """Appends a callback, so that it sees what the others have changed, to those that `fit` was given."""
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            return [*tf.nest.flatten([] if callbacks is None else callbacks), counts]
+        counts.set_model(self)
+        counts.set_params(callbacks.params)
+        callbacks.append(counts)
+        return callbacks
 
     def _check_arrays(self, x: Any, y: Any, training: bool = False) -> None:
         if isinstance(x, np.ndarray):

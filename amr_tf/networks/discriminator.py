@@ -40,8 +40,9 @@ class Discriminator(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Discriminator":
-        *trunk, head = map(revived, (*config["trunk"], config.pop("attribute_head")))
-        discriminator = cls(**config | {"trunk": trunk})
+        *trunk, head = map(revived, (*config["trunk"], config["attribute_head"]))
+        others = {name: value for name, value in config.items() if name not in ("trunk", "attribute_head")}
+        discriminator = cls(trunk, **others)
         if head:
             discriminator._set_head(head)
         return discriminator
