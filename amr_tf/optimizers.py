@@ -10,6 +10,7 @@ from keras import ops
 from amr_tf.config import Config
 
 
+@keras.saving.register_keras_serializable("amr_tf")
 class FusedAdam(keras.optimizers.Adam):
     """Adam with coupled L2 decay, a variable's update in one operation; Keras's own takes about fifteen.
 
@@ -25,6 +26,9 @@ class FusedAdam(keras.optimizers.Adam):
     def __init__(self, *args: Any, l2: float = 0.0, torch_epsilon: bool = True, **others: Any):
         super().__init__(*args, **others)
         self.l2, self.torch_epsilon = l2, torch_epsilon
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"l2": self.l2, "torch_epsilon": self.torch_epsilon}
 
     def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
         """In place of Keras's own, which would sum over the replicas what each of them has as a sum already."""
@@ -58,10 +62,8 @@ def make_adam(
 ) -> keras.optimizers.Optimizer:
     """Returns an Adam with the config's settings, at the learning rate of `--schedule`.
 
-    With float16 it scales the loss, and doubles and halves the scale as the gradients allow.
-
     Args:
-        config: learning rate and schedule, Adam's betas and epsilon, `weight_decay` and `mixed_precision` are read.
+        config: learning rate and schedule, Adam's betas and epsilon, and `weight_decay` are read.
         torch_epsilon: as `FusedAdam` has it.
         step: the steps done so far. Not an optimizer's own count, which differs between the players where the generator
             learns on some steps only.
@@ -71,7 +73,7 @@ def make_adam(
     def cosine() -> tf.Tensor:
         return keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
 
-    adam = FusedAdam(
+    return FusedAdam(
         config.learning_rate if config.schedule == "constant" else cosine,
         beta_1=config.adam_beta1,
         beta_2=config.adam_beta2,
@@ -79,4 +81,62 @@ def make_adam(
         l2=config.weight_decay,
         torch_epsilon=torch_epsilon,
     )
-    return keras.optimizers.LossScaleOptimizer(adam) if config.mixed_precision == "float16" else adam
+
+
+def scaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns an optimizer for float16: it scales the loss, and doubles and halves the scale as gradients allow."""
+    wrapper = keras.optimizers.LossScaleOptimizer
+    return optimizer if isinstance(optimizer, wrapper) else wrapper(optimizer)
+
+
+def per_player(optimizer: Any, players: list[str]) -> dict[str, Any]:
+    """Returns the optimizer of each player of `compile(optimizer=)`: a name, an optimizer of Keras, or None.
+
+    Raises:
+        ValueError: an unknown player, an unknown name, or another object.
+    """
+    if not isinstance(optimizer, dict):
+        optimizer = dict.fromkeys(players, optimizer)
+    if unknown := sorted(set(optimizer) - set(players)):
+        raise ValueError(
+            f"An optimizer is given for no player. Received: {', '.join(map(repr, unknown))}. The players of "
+            f"this model are {', '.join(players)}."
+        )
+    return {player: _resolved(optimizer.get(player)) for player in players}
+
+
+def _resolved(given: Any) -> keras.optimizers.Optimizer | None:
+    advice = "Pass None, a name such as 'adam', an optimizer, or a dict of these by player."
+    if not (given is None or isinstance(given, (str, keras.optimizers.Optimizer))):
+        raise ValueError(f"An optimizer of Keras is needed. Received: optimizer={given!r}. {advice}")
+    try:
+        found = None if given is None else keras.optimizers.get(given)
+    except ValueError as error:
+        raise ValueError(f"Keras has no such optimizer. Received: optimizer={given!r}. {advice}") from error
+    if found is not None and found.use_ema:
+        raise ValueError("Averages of the weights are not supported. Received: use_ema=True. Leave it out.")
+    return found
+
+
+def copied(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns a new optimizer with the same settings, for gradients that are summed over the replicas already."""
+    copy = type(optimizer).from_config(optimizer.get_config())
+    for one in (copy, getattr(copy, "inner_optimizer", None)):
+        if one is not None:
+            # Keras would sum them again, after it clipped each replica's own.
+            one._all_reduce_sum_gradients = lambda pairs: pairs
+    return copy
+
+
+def serialized(optimizer: Any) -> Any:
+    """Returns what `compile(optimizer=)` takes in a form that JSON can keep."""
+    if isinstance(optimizer, dict):
+        return {"by_player": {player: serialized(one) for player, one in optimizer.items()}}
+    return keras.saving.serialize_keras_object(optimizer)
+
+
+def deserialized(config: Any) -> Any:
+    """Inverts `serialized`."""
+    if isinstance(config, dict) and "by_player" in config:
+        return {player: deserialized(one) for player, one in config["by_player"].items()}
+    return keras.optimizers.deserialize(config) if isinstance(config, dict) else config

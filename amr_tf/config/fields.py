@@ -14,7 +14,7 @@ from amr_tf.runtime.errors import UserError
 LARGEST_INT = 2**31 - 1
 
 
-class ConfigError(UserError):
+class ConfigError(UserError, ValueError):
     """An invalid setting, or settings that cannot be combined."""
 
 

@@ -6,6 +6,7 @@ from amr_tf.mixing import Mixer, ReversedMixup
 from amr_tf.models.adversarial import MIX, REAL, RECON, Adversarial
 from amr_tf.models.amr import PAPER
 from amr_tf.models.autoencoder import ForwardPass, Loss
+from amr_tf.networks.layers import serializable
 
 ADVERSARIAL_WEIGHT = 0.5  # of the generator's adversarial loss
 GAMMA = 0.2  # share of the image in the blend that the discriminator must score 0
@@ -21,6 +22,7 @@ def smaller_weight(made: ForwardPass) -> tf.Tensor:
     return tf.reshape(tf.reduce_min(made.weights, axis=1), [-1])
 
 
+@serializable
 class ACAI(Adversarial):
     """ACAI as published (`--model=acai`)."""
 
@@ -43,6 +45,7 @@ class ACAI(Adversarial):
         return super().loss_weights() | {"gan_mix": ADVERSARIAL_WEIGHT}
 
 
+@serializable
 class ACAIRerun(Adversarial):
     """ACAI as the AMR paper reran it, with AMR's networks and losses (`--model=acai_rerun`)."""
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from amr_tf import registry
 from amr_tf.mixing import mix
 from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
-from amr_tf.networks.base import Networks, Sizes
+from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.layers import Seeds
 
 # The images of a forward pass that a discriminator scores.
@@ -42,7 +42,7 @@ class Adversarial(Autoencoder):
     mixes = True
     score_meaning = "higher for images that it takes for real; a logit with --gan_loss=bce"
 
-    def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
+    def _build_players(self, arch: Architecture, sizes: Sizes, seeds: Seeds) -> None:
         self.discriminator = arch.discriminator(sizes, seeds)
         self.gan_loss = registry.load(registry.GAN_LOSSES, self.config.gan_loss)
         self.consistency_loss = registry.load(registry.RECON_LOSSES, self.config.consistency_loss)
@@ -60,10 +60,9 @@ class Adversarial(Autoencoder):
         norms = ("gen_gradient_norm", "disc_gradient_norm", "probe_gradient_norm")
         return (*terms, "gen_loss", "disc_loss", "probe_loss", *norms)
 
-    def compile(self, **kwargs: Any) -> None:
-        self.discriminator_optimizer = self.make_optimizer()
-        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-        super().compile(**kwargs)
+    @property
+    def players(self) -> dict[str, list]:
+        return {"discriminator": self.discriminator.trainable_variables} | super().players
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
         forward = super().forward(x, y)
@@ -138,6 +137,8 @@ class Adversarial(Autoencoder):
     def generator_is_due(self) -> tf.Tensor:
         """Bool []: the coming step updates the generator; the count starts again with each epoch."""
         step = self.distribute_strategy.experimental_local_results(self.step.value)[0]
+        if self.epoch_origin:
+            step = step - self.epoch_origin
         in_epoch = step % self.epoch_length if self.epoch_length else step
         return in_epoch % self.config.update_g_every == 0
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from amr_tf.models.adversarial import MIX, REAL, RECON, Adversarial
 from amr_tf.models.autoencoder import ForwardPass, Loss
+from amr_tf.networks.layers import serializable
 
 PAPER = "Beckham et al., NeurIPS 2019, https://arxiv.org/abs/1903.02709"
 GAN_RECON = Loss("gan_recon", "l(D(x^), 1)", "Reconstructions should look real (Eq. 2, 3).", RECON, 1.0)
@@ -13,6 +14,7 @@ DISC_RECON = Loss("disc_recon", "l(D(x^), 0)", "Reconstructions (Eq. 2, 3).", RE
 DISC_MIX = Loss("disc_mix", "l(D(x_m), 0)", "Decoded mixes (Eq. 3).", MIX, 0.0)
 
 
+@serializable
 class AEGAN(Adversarial):
     """Reconstructions must look real (Eq. 2, `--model=aegan`): the baseline that mixes nothing."""
 
@@ -30,6 +32,7 @@ class AEGAN(Adversarial):
         return terms
 
 
+@serializable
 class AMR(Adversarial):
     """Decoded mixes must look real too (Eq. 3, `--model=amr`), and may have to keep their code (beta)."""
 

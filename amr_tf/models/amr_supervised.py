@@ -7,11 +7,12 @@ import keras
 import tensorflow as tf
 
 from amr_tf import losses
+from amr_tf.config import ConfigError
 from amr_tf.mixing import draw_mask, labelled_partners, mix, requested_attributes
 from amr_tf.models.amr import AMR
 from amr_tf.models.autoencoder import ForwardPass, Loss
-from amr_tf.networks.base import Networks, Sizes
-from amr_tf.networks.layers import Seeds, he_normal
+from amr_tf.networks.base import Architecture, Sizes
+from amr_tf.networks.layers import Seeds, he_normal, serializable
 
 
 class SupervisedMix(NamedTuple):
@@ -25,6 +26,7 @@ class SupervisedMix(NamedTuple):
     mix: tf.Tensor  # x_s = g(h_s) [B, H, W, C]
 
 
+@serializable
 class SupervisedAMR(AMR):
     """AMR and mixes with requested attributes (`--model=amr_supervised`).
 
@@ -60,8 +62,13 @@ class SupervisedAMR(AMR):
     )
     generator_passes = AMR.generator_passes + 1
 
-    def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
+    def _build_players(self, arch: Architecture, sizes: Sizes, seeds: Seeds) -> None:
         super()._build_players(arch, sizes, seeds)
+        if len(self.discriminator.trunk) < 2:
+            raise ConfigError(
+                "The head for attributes reads what the discriminator's last layer reads. Received: a discriminator of "
+                "one piece. Pass a keras.Sequential of several layers."
+            )
         self.discriminator.add_attribute_head(self.attributes, seeds)
         self.class_mixer = _class_mixer(self.attributes, self.code_shape[-1], seeds)
 
@@ -114,7 +121,7 @@ class SupervisedAMR(AMR):
                 f"Labels do not say which of {self.attributes} attributes an example has: y takes a dict of label, "
                 "attributes and weight"
             )
-        attributes = tf.one_hot(y, self.attributes)
+        attributes = tf.one_hot(self.labels(y), self.attributes)
         return attributes, tf.ones_like(attributes[:, 0])
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
@@ -149,8 +156,16 @@ class SupervisedAMR(AMR):
             "disc_attributes": made.weight * losses.attribute_bce(made.attributes, logits),
         }
 
-    def probe_step(self, h: tf.Tensor, y: Any) -> None:
-        super().probe_step(h, y["label"] if isinstance(y, dict) else y)
+    def labels(self, y: Any) -> tf.Tensor | None:
+        return super().labels(y["label"] if isinstance(y, dict) else y)
+
+    def check_batch(self, x: Any, y: Any, weights: Any, training: bool) -> None:
+        """Refuses training without labels, too."""
+        super().check_batch(x, y["label"] if isinstance(y, dict) else y, weights, training)
+        if training and y is None:
+            raise ValueError(
+                f"{type(self).__name__} learns from labels. Received: y=None. Pass y, or train an AMR."
+            )
 
 
 def _class_mixer(attributes: int, feature_maps: int, seeds: Seeds) -> keras.Model:

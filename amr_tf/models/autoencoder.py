@@ -1,62 +1,24 @@
 """Autoencoder: encoder, decoder and online linear probe, and the training step of a model with one player."""
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from amr_tf import registry
-from amr_tf.config import Config
 from amr_tf.mixing import Mixer
-from amr_tf.models.compiled import compile_step, compile_train_loop
-from amr_tf.networks.base import Networks, Sizes
-from amr_tf.networks.layers import Seeds
+from amr_tf.models.contracts import KerasContracts
+from amr_tf.models.inputs import to_images, to_labels, unpacked
+from amr_tf.models.settings import checked_sizes, dtype_policy, is_runtime, settings_of_method
+from amr_tf.models.terms import ForwardPass, Loss, MeanOrNaN
+from amr_tf.networks.base import Architecture, Sizes
+from amr_tf.networks.layers import Seeds, revived, serializable
+from amr_tf.networks.own import Networks
 from amr_tf.optimizers import make_adam
 
 
-class Loss(NamedTuple):
-    """A term of a player's objective.
-
-    In equations h = f(x) is a code, x^ = g(h) a reconstruction, x_m = g(h_m) the decoded mix h_m = Mix(h_1, ..., h_k),
-    and l(p, t) the loss of the discriminator's score p against the target t.
-
-    Attributes:
-        images: for the loss of a score, the images that the discriminator scores, made from a `ForwardPass`.
-        target: target of the score, a number, or [B] made from a `ForwardPass`.
-    """
-
-    name: str
-    equation: str
-    description: str
-    images: Any = None
-    target: Any = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ForwardPass:
-    """Tensors of one forward pass of encoder and decoder."""
-
-    x: tf.Tensor  # images [B, H, W, C]
-    h: tf.Tensor  # their codes [B, ...]
-    recon: tf.Tensor  # reconstructions [B, H, W, C]
-    # Tensors of methods that mix, None for the others.
-    h_mix: Any = None  # mixed codes [B, ...]
-    mix: Any = None  # decoded mixes [B, H, W, C]
-    indices: Any = None  # of the parents of each mix [B, k]
-    weights: Any = None  # of the parents in each mix [B, k, ...]
-    extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
-
-
-class MeanOrNaN(keras.metrics.Mean):
-    """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
-
-    def result(self) -> tf.Tensor:
-        return self.total / self.count
-
-
-class Autoencoder(keras.Model):
+@serializable
+class Autoencoder(KerasContracts):
     """Autoencoder with an online linear probe (`--model=ae`). The probe's gradient does not reach the encoder.
 
     Sub-models: `encoder`, `decoder`, `probe`. Weights are called kernel, bias, gamma, beta, u.
@@ -64,11 +26,24 @@ class Autoencoder(keras.Model):
     A method is a sub-class that declares its losses and the facts below.
 
     Args:
-        config: settings of the run.
         image_shape: (H, W, C).
-        classes: number of labels.
-        attributes: number of attributes, each 0 or 1; None where an example has a label only, which is then taken
+        num_classes: number of labels; leave it out for images without labels.
+        num_attributes: number of attributes, each 0 or 1; None where an example has a label only, which is then taken
             for as many attributes as there are classes.
+        networks: encoder, decoder and discriminator of your own, in place of those of `arch`, `latent` and `depth`.
+        name: name of the Keras model.
+        settings: the fields of `Config`, which are the flags, such as `mixer="mixup"`, `k=3`, `depth=16` and
+            `lambda_=10`. One left out has its published default for this method and `dataset`. Only runs read the
+            settings of data, epochs and devices.
+
+    Raises:
+        ConfigError: a setting that is unknown, invalid or does not fit the others, or networks whose shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> model = Autoencoder((32, 32, 1), num_classes=10, depth=4, latent=8)
+        >>> model.encode(np.zeros((2, 32, 32, 1), np.uint8)).shape
+        TensorShape([2, 4, 4, 8])
 
     Attributes:
         description: noun phrase for model cards and help.
@@ -93,41 +68,68 @@ class Autoencoder(keras.Model):
     generator_terms: tuple[Loss, ...] = (
         Loss("recon", "rec(x, x^)", "Reconstruction, x^ = g(f(x)), before lambda (Eq. 2, 3)."),
     )
-    train_function: Callable | None
-    test_function: Callable | None
 
     def __init__(
-        self, config: Config, image_shape: tuple[int, ...], classes: int, attributes: int | None = None
+        self,
+        image_shape: tuple[int, ...],
+        num_classes: int = 1,
+        *,
+        num_attributes: int | None = None,
+        networks: Networks | None = None,
+        name: str | None = None,
+        **settings: Any,
     ):
-        super().__init__(name=config.model)
-        self.config, self.image_shape = config, tuple(image_shape)
-        self.classes, self.attributes = classes, attributes or classes
-        arch, seeds = registry.load(registry.ARCHS, config.arch), Seeds(config.seed)
-        self.code_shape = arch.code_shape(config.latent, config.latent_width)
+        config = settings_of_method(type(self), settings)
+        image_shape = checked_sizes(config, image_shape, num_classes, num_attributes, networks)
+        with dtype_policy(config.mixed_precision):
+            super().__init__(name=name or config.model)
+            self.config, self.image_shape = config, image_shape
+            self.classes, self.attributes = num_classes, num_attributes or num_classes
+            self._num_attributes, self._own_networks = num_attributes, networks
+            self._build_networks(networks or registry.load(registry.ARCHS, config.arch))
+            self.mixer = self.default_mixer()
+            self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
+            self.step = self.add_weight(name="step", dtype="int64", trainable=False, initializer="zeros")
+            # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
+            self.trackers = {
+                name: (keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN)(name=name)
+                for name in self._tracked_names()
+            }
+            self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
+            self.built = True
+
+    def _build_networks(self, arch: Architecture) -> None:
+        config, seeds, own = self.config, Seeds(self.config.seed), self._own_networks
+        if own:
+            self.code_shape = own.fit_to(self.image_shape, self.encoded_parts, self.has_discriminator)
+        else:
+            self.code_shape = arch.code_shape(config.latent, config.latent_width)
         sizes = Sizes(self.image_shape, self.code_shape, config.depth)
         *place, maps = self.code_shape
         self.encoder = arch.encoder(sizes._replace(code_shape=(*place, self.encoded_parts * maps)), seeds)
         self.decoder = arch.decoder(sizes, seeds)
-        dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), classes, seeds)
+        dense = arch.probe(int(tf.TensorShape(self.code_shape).num_elements()), self.classes, seeds)
         stack = [keras.Input(self.code_shape), keras.layers.Flatten(), dense]
         self.probe = keras.Sequential(stack, name="probe")
         self._build_players(arch, sizes, seeds)
-        self.mixer = self.default_mixer()
-        self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
-        self.step = self.add_weight(name="step", dtype="int64", trainable=False, initializer="zeros")
-        # Steps after which the count that `update_g_every` looks at starts again; None: never, and no schedule.
-        self.epoch_length: int | None = None
-        # Reads rows of training examples that are in the memory of the step's device: a batch is row indices then.
-        self.held_examples: Callable | None = None
-        # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
-        self.trackers = {
-            name: (keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN)(name=name)
-            for name in self._tracked_names()
-        }
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="probe_accuracy")
-        self.built = True
 
-    def _build_players(self, arch: Networks, sizes: Sizes, seeds: Seeds) -> None:
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, all settings resolved. A mixer of your own is not among them."""
+        own = self._own_networks
+        return {
+            "image_shape": list(self.image_shape),
+            "num_classes": self.classes,
+            "num_attributes": self._num_attributes,
+            "networks": own and keras.saving.serialize_keras_object(own),
+            "name": self.name,
+            **{field: value for field, value in vars(self.config).items() if not is_runtime(field)},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Autoencoder":
+        return cls(**config | {"networks": revived(config["networks"])})
+
+    def _build_players(self, arch: Architecture, sizes: Sizes, seeds: Seeds) -> None:
         """Makes the networks besides encoder, decoder and probe."""
 
     @property
@@ -145,37 +147,27 @@ class Autoencoder(keras.Model):
         """Draws parents and weights of the mixes: anything with `mixing.Mixer`'s `sample`.
 
         A compiled step calls `sample` when it is traced. A mixer that hands out other draws later keeps them in
-        `tf.Variable`s, is assigned anew, or goes with `run_eagerly = True`.
+        `tf.Variable`s, goes with `run_eagerly = True`, or is changed in place before `reset_step()`. Assigning another
+        mixer resets the step; assigning the same object again does not. A `.keras` file does not contain the mixer.
         """
         return self._mixer
 
     @mixer.setter
     def mixer(self, mixer: Mixer) -> None:
         self._mixer = mixer
-        self.train_function = None  # a compiled step holds on to the mixer it was traced with
+        self.reset_step()  # a compiled step keeps the mixer that it was traced with
 
     def default_mixer(self) -> Mixer:
         """Makes the mixer of `--mixer` and `--k`."""
         return registry.load(registry.MIXERS, self.config.mixer)(self.config.k)
 
-    def compile(self, **kwargs: Any) -> None:
-        """Makes and builds the optimizers, one for each player, so that a checkpoint can be restored at once."""
-        self.generator_optimizer = self.make_optimizer()
-        self.probe_optimizer = self.make_optimizer()
-        self.generator_optimizer.build(self.generator_variables)
-        self.probe_optimizer.build(self.probe.trainable_variables)
-        # XLA and the number of steps a call are `make_train_function`'s business.
-        super().compile(optimizer=self.generator_optimizer, jit_compile=False, **kwargs)
-
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """An optimizer for one player, at the learning rate that all of them share."""
+        """Makes an optimizer for one player, at the learning rate that all of them share."""
         return make_adam(self.config, self.torch_epsilon, self.step, self.total_steps)
 
-    def total_steps(self) -> int:
-        """Steps of the whole run. Raises a ValueError while `epoch_length` is not set."""
-        if self.epoch_length is None:
-            raise ValueError(f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length")
-        return self.config.epochs * self.epoch_length
+    @property
+    def players(self) -> dict[str, list]:
+        return {"generator": self.generator_variables, "probe": self.probe.trainable_variables}
 
     @property
     def networks(self) -> dict[str, keras.Model]:
@@ -195,8 +187,8 @@ class Autoencoder(keras.Model):
         return self.decode(self.encode(x, training), training)
 
     def encode(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Images [B, H, W, C] in [-1, 1] -> codes float32 [B, ...]."""
-        return tf.cast(self.encoder(x, training=training), tf.float32)
+        """Images [B, H, W, C], whole numbers in 0 .. 255 or floats in [-1, 1] -> codes float32 [B, ...]."""
+        return tf.cast(self.encoder(to_images(x, self.image_shape), training=training), tf.float32)
 
     def decode(self, h: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Codes [B, ...] -> images float32 [B, H, W, C]."""
@@ -258,13 +250,20 @@ class Autoencoder(keras.Model):
         self.track(terms | {"gen_loss": gen_loss})
         return forward
 
-    def unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """(images as float32, labels, weights of the examples or None) of what Keras hands to a step."""
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        return tf.cast(x, tf.float32), y, weights
+    def unpack(self, data: Any) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
+        """(images as float32, labels or None, weights of the examples or None) of what Keras hands to a step."""
+        x, y, weights = unpacked(data)
+        return to_images(x, self.image_shape), y, weights
 
-    def probe_step(self, h: tf.Tensor, y: tf.Tensor) -> None:
-        """Updates the probe once, on codes [B, ...] and labels [B]; the tape starts at the codes."""
+    def labels(self, y: Any) -> tf.Tensor | None:
+        """Labels int64 [B] of the y of a step, or None: the probe needs no more."""
+        return None if y is None else to_labels(y)
+
+    def probe_step(self, h: tf.Tensor, y: Any) -> None:
+        """Updates the probe once, on codes [B, ...] and labels; the tape starts at the codes. No labels, no update."""
+        y = self.labels(y)
+        if y is None:
+            return
         with tf.GradientTape() as tape:
             logits, loss = self._probe_loss(h, y)
             total = self.global_mean(loss)
@@ -306,8 +305,7 @@ class Autoencoder(keras.Model):
 
     def _probe_loss(self, h: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = tf.cast(self.probe(h), tf.float32)
-        labels = tf.cast(y, tf.int64)
-        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, _ = self.unpack(data)
@@ -323,53 +321,10 @@ class Autoencoder(keras.Model):
         half = (x.shape[0] or 0) // 2
         codes = [self.encode(part) for part in ((x[:half], x[half:]) if half else (x,))]
         h, recon = tf.concat(codes, axis=0), tf.concat([self.decode(code) for code in codes], axis=0)
+        self.track({"recon": self.recon_loss(x, recon)}, weights)
+        y = self.labels(y)
+        if y is None:
+            return
         logits, loss = self._probe_loss(h, y)
-        self.track({"recon": self.recon_loss(x, recon), "probe_loss": loss}, weights)
+        self.track({"probe_loss": loss}, weights)
         self.accuracy.update_state(y, logits, weights)
-
-    def make_train_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_train_step` into (iterator, steps) -> the epoch's means so far.
-
-        A call ends early after a step that leaves a mean that is not finite.
-        """
-        if self.train_function is None or force:
-            held, train = self.held_examples, self.replicated_train_step
-            step = self._compiled(train if held is None else lambda rows: train(held(rows)))
-            self.train_function = compile_train_loop(
-                step, self.is_finite, self.get_metrics_result, self.run_eagerly
-            )
-        return self.train_function
-
-    def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_test_step` into iterator -> the means so far."""
-        if self.test_function is None or force:
-            step = self._compiled(self.replicated_test_step)
-            self.test_function = lambda iterator: step(next(iterator))
-        return self.test_function
-
-    def _compiled(self, step: Callable) -> Callable:
-        return compile_step(step, self.run_eagerly, self.config.jit_compile)
-
-    def replicated_train_step(self, data: Any) -> None:
-        """One training step on every replica."""
-        self.distribute_strategy.run(self.train_step, args=(data,))
-
-    def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One batch of an evaluation on every replica; the means so far, over all of them.
-
-        A replica's own means would not do: shares of the last batch differ in weight.
-        """
-        self.distribute_strategy.run(self.test_step, args=(data,))
-        kept = (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
-        return {metric.name: metric.result() for metric in kept}
-
-    def is_finite(self) -> tf.Tensor:
-        """Bool []: all that was tracked in this epoch is finite."""
-
-        def broken() -> tf.Tensor:
-            totals = [tf.convert_to_tensor(tracker.total.value) for tracker in self.trackers.values()]
-            return tf.cast(tf.reduce_any(~tf.math.is_finite(tf.stack(totals))), tf.int32)
-
-        # One number for all of them is summed over the replicas.
-        strategy = self.distribute_strategy
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(broken), axis=None) == 0

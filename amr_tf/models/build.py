@@ -1,7 +1,5 @@
 """The model of a run, made from its settings and the shape of its images."""
 
-import keras
-
 from amr_tf import registry
 from amr_tf.config import Config
 from amr_tf.models.autoencoder import Autoencoder
@@ -21,12 +19,7 @@ def build_model(
     Raises:
         ConfigError: the networks do not fit images of this shape.
     """
-    config.check_networks(image_shape[0])
-    precision, before = config.mixed_precision, keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "none" else f"mixed_{precision}")
-    try:
-        model = registry.load(registry.MODELS, config.model)(config, image_shape, classes, attributes)
-    finally:
-        keras.config.set_dtype_policy(before)
+    method = registry.load(registry.MODELS, config.model)
+    model = method(image_shape, classes, num_attributes=attributes, **vars(config))
     model.compile()
     return model

@@ -1,6 +1,7 @@
 """Compilation of a step on one batch, and of a loop that takes any number of them."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -48,3 +49,24 @@ def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable
         return logs()
 
     return run
+
+
+def take(run: Callable, iterator: Iterator, most: int, due: int | None) -> Any:
+    """Takes up to `most` batches of an iterator that may end before, and returns what the last call of `run` did.
+
+    Args:
+        run: (iterator, steps) -> anything, as `compile_train_loop` returns it.
+        due: number of batches that are left for this call, where it is known: they are taken in one call.
+
+    Raises:
+        StopIteration, tf.errors.OutOfRangeError: no batch was left.
+    """
+    if due is not None:
+        return run(iterator, due)
+    result = run(iterator, 1)
+    for _ in range(most - 1):
+        try:
+            result = run(iterator, 1)
+        except (StopIteration, tf.errors.OutOfRangeError):
+            break
+    return result

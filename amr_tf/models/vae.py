@@ -6,8 +6,11 @@ import tensorflow as tf
 
 from amr_tf import losses
 from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
+from amr_tf.models.inputs import to_images
+from amr_tf.networks.layers import serializable
 
 
+@serializable
 class VAE(Autoencoder):
     """lambda rec(x, g(z)) + beta_kl KL(N(mean, variance) | N(0, 1)), z drawn from the former (`--model=vae`).
 
@@ -28,7 +31,7 @@ class VAE(Autoencoder):
 
     def _posterior(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Images [B, H, W, C] -> means and log-variances of their codes, float32 [B, ...] each."""
-        parameters = tf.cast(self.encoder(x, training=training), tf.float32)
+        parameters = tf.cast(self.encoder(to_images(x, self.image_shape), training=training), tf.float32)
         mean, log_variance = tf.split(parameters, 2, axis=-1)
         return mean, log_variance
 

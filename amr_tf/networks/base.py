@@ -1,4 +1,4 @@
-"""The base class of networks: what a value of `--arch` makes, and from which sizes."""
+"""The base class of architectures: what a value of `--arch` makes, and from which sizes."""
 
 from typing import ClassVar, NamedTuple
 
@@ -19,7 +19,7 @@ class Sizes(NamedTuple):
     depth: int
 
 
-class Networks:
+class Architecture:
     """Encoder, decoder, discriminator and probe of one architecture, for any sizes; no run is needed.
 
     A sub-class gives the layers of each. Every initialiser takes its own seed from `seeds`.

@@ -10,12 +10,12 @@ from typing import Any
 import keras
 
 from amr_tf.networks import layers
-from amr_tf.networks.base import Layers, Networks, Sizes
+from amr_tf.networks.base import Architecture, Layers, Sizes
 
 MAPS, UNITS, TOP = 32, 256, 4  # feature maps, hidden units, width of the last feature map
 
 
-class Burgess(Networks):
+class Burgess(Architecture):
     """Networks for images of 64 px, or 32. `depth` is not used."""
 
     flat_codes = True

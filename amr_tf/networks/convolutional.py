@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 
 from amr_tf.networks import layers
-from amr_tf.networks.base import Layers, Networks, Sizes
+from amr_tf.networks.base import Architecture, Layers, Sizes
 
 
 class Style(NamedTuple):
@@ -82,7 +82,7 @@ class Builder:
         return [*self.hidden(filters), *self.hidden(filters), resize]
 
 
-class Convolutional(Networks):
+class Convolutional(Architecture):
     """Networks in one style; the decoder's output is linear, the discriminator is an encoder, averaged."""
 
     def __init__(self, style: Style):

@@ -5,9 +5,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.networks.layers import Seeds, SpectralNorm
+from amr_tf.networks.layers import Seeds, SpectralNorm, revived, serializable
 
 
+@serializable
 class Discriminator(keras.Model):
     """Scores images by the mean over the last layer's whole output.
 
@@ -21,10 +22,30 @@ class Discriminator(keras.Model):
         shape: tuple[int | None, ...] = (None, *image_shape)
         for number, layer in enumerate(trunk):
             setattr(self, f"layer_{number}", layer)
-            layer.build(shape)
-            self._feature_maps, shape = shape[-1], layer.compute_output_shape(shape)
-        self._trunk_length = len(trunk)
+            if not layer.built:
+                layer.build(shape)
+            self._feature_maps = shape[-1]
+            if layer is not trunk[-1]:
+                shape = layer.compute_output_shape(shape)
+        self._trunk_length, self._image_shape = len(trunk), tuple(image_shape)
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        serialize, head = keras.saving.serialize_keras_object, getattr(self, "attribute_head", None)
+        return super().get_config() | {
+            "trunk": [serialize(layer) for layer in self.trunk],
+            "image_shape": self._image_shape,
+            "attribute_head": head and serialize(head),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Discriminator":
+        *trunk, head = map(revived, (*config["trunk"], config["attribute_head"]))
+        others = {name: value for name, value in config.items() if name not in ("trunk", "attribute_head")}
+        discriminator = cls(trunk, **others)
+        if head:
+            discriminator._set_head(head)
+        return discriminator
 
     @property
     def trunk(self) -> list[keras.layers.Layer]:
@@ -39,8 +60,12 @@ class Discriminator(keras.Model):
         to sum.) It has no spectral norm itself: a bounded logit would never be sure of an attribute.
         """
         kernel = keras.initializers.GlorotUniform(seed=seeds.next())
-        self.attribute_head = keras.layers.Dense(attributes, kernel_initializer=kernel)
-        self.attribute_head.build((None, self._feature_maps))
+        self._set_head(keras.layers.Dense(attributes, kernel_initializer=kernel))
+
+    def _set_head(self, head: keras.layers.Dense) -> None:
+        self.attribute_head = head
+        if not head.built:
+            head.build((None, self._feature_maps))
 
     def call(self, images: Any, training: bool = False) -> Any:
         several = isinstance(images, (list, tuple))
@@ -82,4 +107,4 @@ class Discriminator(keras.Model):
 def _apply_layer(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
     if hasattr(layer, "spectral_layers"):  # which takes a list of the inputs of all passes
         return layer(passes, training=training)
-    return [layer(x) for x in passes]
+    return [layer(x, training=training) for x in passes]

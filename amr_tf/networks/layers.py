@@ -1,5 +1,6 @@
 """Layers that Keras does not have: reparametrised spectral norm, instance norm, and the papers' initialisers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -8,6 +9,17 @@ import tensorflow as tf
 
 # PyTorch's F.normalize and the reference's own normalisation agree to rounding on anything this much above zero.
 _NORM_EPSILON = 1e-12
+PACKAGE = "amr_tf"  # of the classes that Keras finds by name in a `.keras` file
+
+serializable = keras.saving.register_keras_serializable(PACKAGE)
+
+
+def revived(config: Any) -> Any:
+    """Makes an object of the config that `keras.saving.serialize_keras_object` returned; None of None.
+
+    For `from_config` only: Keras's `load_model` has then checked the file, and its `safe_mode` applies here too.
+    """
+    return keras.saving.deserialize_keras_object(config)  # noqa: TID251
 
 
 class SpectralNorm(keras.Layer):
@@ -46,9 +58,24 @@ class SpectralNorm(keras.Layer):
             trainable=False,
         )
 
+    # Keras's convolutions and dense layers save kernel and bias only; any other layer saves all its variables.
+    def save_own_variables(self, store: Any) -> None:
+        keras.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        keras.Layer.load_own_variables(self, store)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {
+            "u_seed": self.u_seed,
+            "last_gradient": self.last_gradient,
+            "steps_in_eval": self.steps_in_eval,
+        }
+        return super().get_config() | own
+
     @property
-    def spectral_layers(self) -> list["SpectralNorm"]:
-        return [self]
+    def spectral_layers(self) -> Iterator["SpectralNorm"]:
+        return iter((self,))  # not a list, in which Keras would look for more to save, without an end
 
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves u on by one power step a pass.
@@ -90,6 +117,7 @@ class SpectralNorm(keras.Layer):
         ]
 
 
+@serializable
 class SpectralConv2D(SpectralNorm, keras.layers.Conv2D):
     """Conv2D with a spectrally normalised kernel: list of [B, H, W, in] -> list of [B, H', W', filters]."""
 
@@ -97,6 +125,7 @@ class SpectralConv2D(SpectralNorm, keras.layers.Conv2D):
         return self.convolution_op(x, kernel)
 
 
+@serializable
 class SpectralDense(SpectralNorm, keras.layers.Dense):
     """Dense with a spectrally normalised kernel: list of [B, in] -> list of [B, units]."""
 
@@ -113,6 +142,7 @@ def instance_norm(gamma: keras.initializers.Initializer) -> keras.layers.Layer:
     return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, gamma_initializer=gamma)
 
 
+@serializable
 class KernelRowNormal(keras.initializers.Initializer):
     """N(0, 1 / ((1 + slope^2) * out * in * height)): the public AMR code's product, which is not the fan-in."""
 
@@ -123,6 +153,9 @@ class KernelRowNormal(keras.initializers.Initializer):
         height, _, inputs, outputs = shape
         stddev = ((1 + self.slope**2) * outputs * inputs * height) ** -0.5
         return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"slope": self.slope, "seed": self.seed}
 
 
 def fan_in_normal(slope: float, seed: int) -> keras.initializers.Initializer:
@@ -153,3 +186,13 @@ class Seeds:
 
     def next(self) -> int:
         return int(self._rng.integers(2**31))
+
+
+class DrawnSeeds(Seeds):
+    """Hands out seeds that were drawn before, in their order."""
+
+    def __init__(self, drawn: list[int]):
+        self._drawn = iter(drawn)
+
+    def next(self) -> int:
+        return next(self._drawn)

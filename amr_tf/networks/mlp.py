@@ -9,12 +9,12 @@ import math
 import keras
 
 from amr_tf.networks import layers
-from amr_tf.networks.base import Layers, Networks, Sizes
+from amr_tf.networks.base import Architecture, Layers, Sizes
 
 SLOPE = 0.2
 
 
-class Mlp(Networks):
+class Mlp(Architecture):
     """Networks for points [B, 1, 1, 2], which are images of one pixel with two channels. Outputs are linear."""
 
     flat_codes = True

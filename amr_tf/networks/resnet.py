@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf.networks import layers
-from amr_tf.networks.base import Layers, Networks, Sizes
+from amr_tf.networks.base import Architecture, Layers, Sizes
 from amr_tf.networks.convolutional import halvings
 
 BLOCKS = 2  # residual blocks at the width of the code
@@ -64,6 +64,7 @@ class Builder:
         return layers.he_normal(self.seeds.next())
 
 
+@layers.serializable
 class SpectralBlock(keras.layers.Layer):
     """relu, conv3, relu, conv3, plus the input, each convolution with spectral norm (Miyato et al. 2018).
 
@@ -86,6 +87,15 @@ class SpectralBlock(keras.layers.Layer):
     @property
     def spectral_layers(self) -> list[layers.SpectralNorm]:
         return [layer for layer in (self.inner, self.outer, self.short) if layer]
+
+    def get_config(self) -> dict[str, Any]:
+        drawn = [seed for one in self.spectral_layers for seed in (one.kernel_initializer.seed, one.u_seed)]
+        own = {"filters": self.filters, "halved": self.halved, "first": self.first, "seeds": drawn}
+        return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SpectralBlock":
+        return cls(**config | {"seeds": layers.DrawnSeeds(config["seeds"])})
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.inner.build(input_shape)
@@ -115,7 +125,7 @@ def _spectral_conv(filters: int, size: int, seeds: layers.Seeds) -> layers.Spect
     )
 
 
-class Resnet(Networks):
+class Resnet(Architecture):
     """Networks for images of 64 or 128 px."""
 
     def encoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:

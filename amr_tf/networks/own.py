@@ -1,0 +1,114 @@
+"""Encoder, decoder and discriminator that a user gives as Keras models, in place of those of `--arch`."""
+
+from typing import Any
+
+import keras
+
+from amr_tf.config import ConfigError
+from amr_tf.networks import layers
+from amr_tf.networks.base import Architecture, Layers, Shape, Sizes
+
+
+@layers.serializable
+class Networks(Architecture):
+    """Keras models of your own as the networks of a method. They are trained in place and saved with the model.
+
+    Args:
+        encoder: images [B, H, W, C] in [-1, 1] -> codes of any shape [B, ...]. For a VAE the last axis is twice as
+            long as that of a code: the means, then the logarithms of the variances.
+        decoder: codes [B, ...] -> images [B, H, W, C].
+        discriminator: images [B, H, W, C] -> scores [B] or [B, ...], which are averaged to one score per image. A
+            logit, unless `gan_loss="lsgan"`. Left out for methods without a second player.
+
+    Example:
+        >>> import keras
+        >>> from amr_tf.models.amr import AMR
+        >>> flat = [keras.Input((8, 8, 1)), keras.layers.Flatten()]
+        >>> encoder = keras.Sequential([*flat, keras.layers.Dense(4)])
+        >>> decoder = keras.Sequential(
+        ...     [keras.Input((4,)), keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))])
+        >>> discriminator = keras.Sequential([*flat, keras.layers.Dense(1)])
+        >>> model = AMR((8, 8, 1), 10, networks=Networks(encoder, decoder, discriminator))
+        >>> model.code_shape
+        (4,)
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, discriminator: keras.Model | None = None):
+        self._models = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
+        for name, model in self._models.items():
+            left_out = model is None and name == "discriminator"
+            if not left_out and not isinstance(model, keras.Model):
+                raise ConfigError(
+                    f"The {name} is not a Keras model. Received: {model!r}. Pass a keras.Model."
+                )
+
+    def fit_to(self, image_shape: Shape, encoded_parts: int, has_discriminator: bool) -> Shape:
+        """Runs the models on symbolic images, which builds them, and returns the shape of a code.
+
+        Args:
+            image_shape: (H, W, C).
+            encoded_parts: outputs of the encoder for each number of a code.
+            has_discriminator: whether the method has a second player.
+
+        Raises:
+            ConfigError: shapes that do not fit each other, or a discriminator that is missing or not wanted.
+        """
+        *place, maps = encoded = self._output_shape("encoder", image_shape, "image_shape")
+        if maps % encoded_parts:
+            raise ConfigError(
+                f"The encoder's last axis needs {encoded_parts} numbers for each one of a code. Received: output "
+                f"{encoded}. Make it a multiple of {encoded_parts}."
+            )
+        code_shape = (*place, maps // encoded_parts)
+        decoded = self._output_shape("decoder", code_shape, "the code's shape")
+        if decoded != image_shape:
+            raise ConfigError(
+                f"The decoder returns images of another shape. Received: output {decoded}, image_shape "
+                f"{image_shape}. Make them equal."
+            )
+        if has_discriminator != (self._models["discriminator"] is not None):
+            problem = ("The method trains no discriminator", "The method needs a discriminator")[
+                has_discriminator
+            ]
+            advice = ("Leave it out", "Pass a keras.Model")[has_discriminator]
+            raise ConfigError(
+                f"{problem}. Received: discriminator={self._models['discriminator']!r}. {advice}."
+            )
+        if has_discriminator:
+            self._output_shape("discriminator", image_shape, "image_shape")
+        return code_shape
+
+    def encoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        return self._models["encoder"]
+
+    def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        return self._models["decoder"]
+
+    def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
+        """The layers of a Sequential model, of which the last one's input feeds the head for attributes; else one."""
+        model = self._models["discriminator"]
+        return list(model.layers) if isinstance(model, keras.Sequential) else [model]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            name: model and keras.saving.serialize_keras_object(model) for name, model in self._models.items()
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Networks":
+        return cls(**{name: layers.revived(model) for name, model in config.items()})
+
+    def _output_shape(self, name: str, shape: Shape, source: str) -> Shape:
+        """Shape of what one of the models returns for one input of `shape`, which `source` names."""
+        model = self._models[name]
+        takes = tuple(model.input_shape[1:]) if model.built and hasattr(model, "input_shape") else None
+        try:
+            output = model(keras.Input(shape))
+        except (ValueError, TypeError) as error:
+            received = f"input {takes}" if takes else str(error).splitlines()[0]
+            raise ConfigError(
+                f"The {name} does not take what it is given. Received: {received}, {source} {shape}. Make them equal."
+            ) from error
+        if not isinstance(output, keras.KerasTensor):
+            raise ConfigError(f"The {name} returns several tensors. Received: {output}. Return one.")
+        return tuple(output.shape[1:])
