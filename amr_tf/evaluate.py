@@ -40,7 +40,9 @@ def define_flags() -> flags.FlagValues:
     default = ",".join(DEFAULT_METRICS)
     flags.DEFINE_list("metrics", None, f"metrics ({default} without --figures). {metrics}", **own)
     flags.DEFINE_list("figures", [], f"figures. {figures}", **own)
-    flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", **own)
+    flags.DEFINE_string(
+        "checkpoint", "best", "best (on the validation split), last, or a number of steps", **own
+    )
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
     flags.DEFINE_string("data_dir", None, "folder of the data, if moved since the run was trained", **own)
     flags.DEFINE_string("raw_dir", None, "folder of official archives, if moved since then", **own)

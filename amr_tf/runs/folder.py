@@ -281,6 +281,7 @@ def _is_row(value: Any) -> bool:
 
 RESULTS: dict[str, Callable[[Any], bool]] = {
     "best": _is_row,
+    "best_by": lambda value: isinstance(value, str),
     "last": _is_row,
     "config": _is_object,
     "metrics": lambda value: _is_object(value, dict),
@@ -311,11 +312,6 @@ def _numbers(row: dict[str, str]) -> dict[str, float]:
             raise ValueError(f"a row has no {name}")
     whole = (name for name, value in numbers.items() if row[name].isdecimal() and math.isfinite(value))
     return numbers | {name: int(row[name]) for name in whole}
-
-
-def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Returns the row of the epoch with the highest validation accuracy, the first of them if there are several."""
-    return max(rows, key=lambda row: row["val_probe_accuracy"])
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:

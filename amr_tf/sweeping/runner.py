@@ -9,7 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
-from amr_tf.runs.folder import best_row, read_rows
+from amr_tf.runs.best import ACCURACY, LAST, Criterion, Row, best_by, best_row
+from amr_tf.runs.folder import read_rows
 from amr_tf.runtime.console import Console
 from amr_tf.sweeping import executors, scheduler
 from amr_tf.sweeping.jobs import Job, State
@@ -73,25 +74,43 @@ def _command(name: str, *words: str) -> bool:
 
 
 def comparison(states: scheduler.States) -> list[str]:
-    """Returns a table of the settings of a grid, and the best of each preset by VALIDATION accuracy.
+    """Returns a table of the settings of a grid, and the best of each preset on the VALIDATION split.
 
-    Accuracies are those of the probe at each run's best epoch, averaged over the seeds.
+    Numbers are those of each run's best epoch, averaged over the seeds, and settings are compared as epochs are.
+    Reconstructions that different losses measure are not compared.
     """
     groups: dict[tuple[str, str], list[Job]] = collections.defaultdict(list)
     for job in states:
         groups[job.preset, job.setting].append(job)
-    scores = {}
-    for group, jobs in groups.items():
-        if all(states[job][0] is State.DONE for job in jobs):
-            rows = [best_row(read_rows(job.folder.metrics)) for job in jobs]
-            columns = ("val_probe_accuracy", "test_probe_accuracy")
-            scores[group] = [statistics.fmean(row[column] for row in rows) for column in columns]
+    done = {
+        group: _mean_of_best(number, jobs)
+        for number, (group, jobs) in enumerate(groups.items())
+        if all(states[job][0] is State.DONE for job in jobs)
+    }
     width = max(len(" ".join(group)) for group in groups) + 2
-    lines = [f"{'setting':<{width}}validation  test     runs"]
+    lines, unlike = [f"{'setting':<{width}}validation  test     runs"], dict[str, str]()
     for group, jobs in groups.items():
-        rivals = [other for other in scores if other[0] == group[0]]
-        best = max(rivals, key=lambda rival: scores[rival][0], default=None)
-        shown = "{:<12.2%}{:<9.2%}".format(*scores[group]) if group in scores else f"{'not done':<21}"
-        mark = "  <- best by validation" if group == best else ""
+        mark, shown = "", f"{'not done':<21}"
+        if group in done:
+            rivals = [found for other, found in done.items() if other[0] == group[0]]
+            (by, _), row = done[group]
+            shown = f"{by.shown(row, 'val'):<12}{by.shown(row, 'test'):<9}"
+            if len({scale for scale, _ in rivals}) > 1 or by is LAST:
+                unlike[group[0]] = f"no best setting of {group[0]}: no number compares all of them"
+            elif row is best_row([rival for _, rival in rivals], by):
+                mark = f"  <- best by {by.name}"
         lines.append(f"{' '.join(group):<{width}}{shown}{jobs[0].folder.path.parent}{mark}")
-    return lines
+    return [*lines, *unlike.values()]
+
+
+def _mean_of_best(number: int, jobs: list[Job]) -> tuple[tuple[Criterion, str], Row]:
+    """Returns what the best epochs of a setting's runs go by, with the loss behind it, and their mean as a row."""
+    rows = []
+    for job in jobs:
+        found = read_rows(job.folder.metrics)
+        by = best_by(job.folder.read_results(), found)
+        rows.append(best_row(found, by))
+    columns = [f"{part}_{name}" for part in ("val", "test") for name in ("probe_accuracy", "recon")]
+    shared = [column for column in columns if all(column in row for row in rows)]
+    mean = {column: statistics.fmean(row[column] for row in rows) for column in shared}
+    return (by, "" if by is ACCURACY else jobs[0].config.recon_loss), mean | {"epoch": number}
