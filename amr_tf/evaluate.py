@@ -39,7 +39,9 @@ def define_flags() -> flags.FlagValues:
     default = ",".join(DEFAULT_METRICS)
     flags.DEFINE_list("metrics", None, f"metrics ({default} without --figures). {metrics}", **own)
     flags.DEFINE_list("figures", [], f"figures. {figures}", **own)
-    flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", **own)
+    flags.DEFINE_string(
+        "checkpoint", "best", "best (on the validation split), last, or a number of steps", **own
+    )
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
     command_line.define_path("data_dir", "folder of the data, if moved since the run was trained", values)
     command_line.define_path("raw_dir", "folder of official archives, if moved since then", values)

@@ -36,7 +36,9 @@ def define_flags() -> flags.FlagValues:
     """Declares the flags of this binary."""
     values = flags.FlagValues()
     command_line.define_path("run_dir", "run folder; the data are not needed", values)
-    flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", values)
+    flags.DEFINE_string(
+        "checkpoint", "best", "best (on the validation split), last, or a number of steps", values
+    )
     command_line.define_path("export_dir", "folder of the versions 1, 2, ... (RUN/export)", values)
     flags.DEFINE_list("also", [], f"further formats of encoder and decoder: {', '.join(ALSO)}", values)
     return values
@@ -66,7 +68,7 @@ def work(request: Request) -> None:
 
         trained = TrainedRun(request.run_dir, request.checkpoint)
         path = saved_model.export(trained, request.export_dir, request.also)
-        print(f"exported: {path} (step {trained.step:,}, {time.monotonic() - begin:.0f} s)")
+        print(f"exported: {path} (step {trained.step:,}, {trained.chosen}; {time.monotonic() - begin:.0f} s)")
         print(f"model card: {path / saved_model.CARD}")
         if files.PATTERN.intersection(str(path.absolute())):
             print(

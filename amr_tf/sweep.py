@@ -1,6 +1,6 @@
 """BINARY. Trains many runs at a time: python -m amr_tf.sweep flags/table1 --seeds=1,2,3 --executor=slurm
 
-With --grid it trains a run for each value of a training flag and names the best by validation accuracy. At the end it
+With --grid it trains a run for each value of a training flag and names the best on the validation split. At the end it
 reports on the runs and draws the figure whose presets they are, such as flags/figures/figure12. The same
 command again resumes a sweep: finished runs are left alone, interrupted ones resume. Exit codes: 0 all runs are
 finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.

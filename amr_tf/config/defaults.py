@@ -55,6 +55,8 @@ FIXED: dict[str, dict[str, tuple[Any, str]]] = {
         "mixer": ("mixup", "The mixes without attributes are those of mixup"),
     },
 }
+# For each network, sizes that have no effect on it.
+UNUSED_SIZES: dict[str, tuple[str, ...]] = {"burgess": ("depth", "latent_width"), "mlp": ("latent_width",)}
 # For each method, settings that it accepts and does not read.
 UNUSED: dict[str, tuple[str, ...]] = {
     "ae": ("mixer", "k"),

@@ -35,75 +35,62 @@ class Figure(NamedTuple):
         draw: takes the runs and a generator; returns the picture and then, where the figure can be animated, the frames
             of its GIF, uint8 [H, W, 3] each.
         points: whether it is one of points or codes; the others take images.
-        least: the fewest test examples that it can be drawn of.
     """
 
     description: str
     draw: "Callable[[list[TrainedRun], np.random.Generator], list[np.ndarray]]"
     points: bool = False
-    least: int = 1
 
 
-def draw(runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
-    """Draws the requested figures of runs of one data set and returns their files.
+def draw(name: str, runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
+    """Draws a figure of runs of one data set and returns its files.
 
     Raises:
-        UserError: runs of different data sets, data or codes that a figure cannot show, or a folder that cannot be
-            written to.
+        ConfigError: the figure cannot show these data or codes.
+        RunError: the folder cannot be written to.
     """
-    chosen = {name: registry.load(registry.FIGURES, name) for name in request.figures}
-    _check(runs, chosen)
+    figure = registry.load(registry.FIGURES, name)
+    if runs[0].model.image_shape[0] == 1 and not figure.points:
+        others = [other for other in registry.FIGURES if registry.load(registry.FIGURES, other).points]
+        raise ConfigError(
+            f"The examples of {runs[0].config.flag('dataset')} are points, not images. Received: --figures={name}. "
+            f"Choose {' or '.join(others)}"
+        )
     folder = request.out or runs[0].path / "figures"
-    written = []
-    for name, figure in chosen.items():
-        picture, *frames = figure.draw(runs, np.random.default_rng([request.seed, *name.encode()]))
-        contents = {f"{name}.png": canvas.png(picture)}
-        if request.animate and frames:
-            contents[f"{name}.gif"] = canvas.gif(frames)
+    picture, *frames = figure.draw(runs, np.random.default_rng([request.seed, *name.encode()]))
+    contents = {f"{name}.png": canvas.png(picture)}
+    if request.animate and frames:
+        contents[f"{name}.gif"] = canvas.gif(frames)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         for file, content in contents.items():
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                files.write(folder / file, content)
-            except OSError as error:
-                raise RunError(f"The figure cannot be written: {error}. Choose another --out") from error
-            written.append(folder / file)
-    return written
+            files.write(folder / file, content)
+    except OSError as error:
+        raise RunError(f"The figure cannot be written: {error}. Choose another --out") from error
+    return [folder / file for file in contents]
 
 
-def _check(runs: "list[TrainedRun]", chosen: dict[str, Figure]) -> None:
-    """Refuses unlike runs, and runs that cannot have the requested figures."""
+def check(runs: "list[TrainedRun]") -> None:
+    """Raises ConfigError for runs of different data sets, which no figure shows together."""
     seen = {(run.config.dataset, run.config.image_fit, f"{run.config.image_width} px") for run in runs}
     if len(seen) > 1:
         names = ", ".join(sorted(" ".join(words) for words in seen))
         raise ConfigError(
             f"One figure shows runs of one data set, one --image_fit and one --image_size. Received: {names}"
         )
-    of_images = [name for name, figure in chosen.items() if not figure.points]
-    run = runs[0]
-    if of_images and run.model.image_shape[0] == 1:
-        others = [other for other in registry.FIGURES if registry.load(registry.FIGURES, other).points]
-        raise ConfigError(
-            f"The examples of {run.config.flag('dataset')} are points, not images. Received: --figures={of_images[0]}. "
-            f"Choose {' or '.join(others)}"
-        )
-    for name in of_images:
-        if len(run.splits.test) < chosen[name].least:
-            raise ConfigError(
-                f"--figures={name} needs {chosen[name].least} test images. Received: {len(run.splits.test)} of "
-                f"{run.config.dataset}. Leave it out"
-            )
 
 
 def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws paths between the same pairs of test images, each run by the path of its own mixer.
+    """Draws paths between the same pairs of test images, at most PAIRS, each run by the path of its own mixer.
 
     The picture has a block for each pair: the blend of the pixels, whose ends are the images, then a row for each run.
     There is a frame for each point of the path.
     """
+    _need_images("interpolation", runs[0], 2)
     pairs = min(PAIRS, len(runs[0].splits.test) // 2)
-    x = _test_images(runs[0], 2 * pairs, rng)
-    paths = [canvas.blend(x[:pairs], x[pairs:], PATH_STEPS)]
-    paths += [run.model.interpolate(x[:pairs], x[pairs:], PATH_STEPS).numpy() for run in runs]
+    x1, x2 = np.split(_test_images(runs[0], 2 * pairs, rng), 2)
+    paths = [canvas.blend(x1, x2, PATH_STEPS)]
+    paths += [run.model.interpolate(x1, x2, PATH_STEPS).numpy() for run in runs]
     labels = ["pixels", *_labels(runs)]
     rows = np.stack(paths, axis=1)  # [pair, row, step, H, W, C]
     blocks = [_labelled_grid(list(block), labels) for block in rows]
@@ -121,10 +108,13 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
     from amr_tf.mixing import mix
 
     run = runs[0]
-    # Mixes of images with one label would hardly differ, so labels differ where there are enough.
+    _need_images("triangle", run, 3)
+    # Mixes of images with one label would hardly differ: images of other labels come first.
     _, first = np.unique(run.splits.test.labels, return_index=True)
-    candidates = first if len(first) >= 3 else np.arange(len(run.splits.test))
-    x = pixels.to_float(run.splits.test.images[rng.choice(candidates, 3, replace=False)])
+    chosen = rng.choice(first, min(3, len(first)), replace=False)
+    others = np.setdiff1d(np.arange(len(run.splits.test)), chosen)
+    chosen = np.append(chosen, rng.choice(others, 3 - len(chosen), replace=False))
+    x = pixels.to_float(run.splits.test.images[chosen])
     steps = TRIANGLE_SIDE - 1
     shares = np.array([(steps - i, i - j, j) for i in range(TRIANGLE_SIDE) for j in range(i + 1)], np.float32)
     weights = run.model.mixer.weights(tf.constant(shares / steps), run.model.code_shape)
@@ -136,14 +126,18 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
 
 
 def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws one test image's code, a row for each of its numbers, which rises while the others are fixed."""
+    """Draws one test image's code, a row for each of its numbers, which rises while the others are fixed.
+
+    A number covers the range of the test split's codes; of the training split's, where there is one test image.
+    """
     run = runs[0]
     if not run.has_flat_codes:
         raise ConfigError(
             f"A traversal takes flat codes. Received: {run.config.flag('arch')}, codes {run.model.code_shape}"
         )
     sample = run.encode(_test_images(run, min(TRAVERSAL_SAMPLE, len(run.splits.test)), rng))
-    mean, reach = sample.mean(axis=0), TRAVERSAL_REACH * sample.std(axis=0)
+    spread = sample if len(sample) > 1 else run.codes("train")
+    mean, reach = spread.mean(axis=0), TRAVERSAL_REACH * spread.std(axis=0)
     size = sample.shape[1]
     codes = np.tile(sample[0], (size, TRAVERSAL_STEPS, 1))
     numbers = np.arange(size)
@@ -168,12 +162,17 @@ def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray
 
 
 def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws pairs of test images that differ in many attributes, and their mixes for each combination of attributes."""
+    """Draws pairs of test images that differ in many attributes, and their mixes for each combination of attributes.
+
+    There are MIXED_PAIRS pairs, or one for each test image.
+    """
     run = _supervised(runs)
+    _need_images("attribute_mixes", run, 2)
     known, combinations = run.attributes("test"), run.combinations()
     pairs = min(MIXED_PAIRS, len(known))
     first = rng.choice(len(known), pairs, replace=False)
     unlike = (known[first, None] != known[None]).sum(axis=2)
+    unlike[np.arange(pairs), first] = -1  # no image is paired with itself
     second = np.argmax(unlike + rng.random(unlike.shape), axis=1)
     real = run.examples("test")[0]
     h1, h2 = (run.codes("test")[rows] for rows in (first, second))
@@ -182,6 +181,15 @@ def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[
         mask = run.masks(np.tile(combination, (pairs, 1)), rng)
         rows.append(run.decode(run.mix_by_mask(h1, h2, mask)))
     return [_labelled_grid(rows, ["first image", "second image", *_combination_names(run)])]
+
+
+def _need_images(figure: str, run: "TrainedRun", count: int) -> None:
+    """Raises ConfigError where the test split has fewer images than a figure mixes."""
+    if len(run.splits.test) < count:
+        raise ConfigError(
+            f"The figure {figure} mixes {count} test images. Received: {len(run.splits.test)} of "
+            f"{run.config.flag('dataset')}. Choose another of --figures"
+        )
 
 
 def _supervised(runs: "list[TrainedRun]") -> "TrainedRun":
@@ -232,14 +240,12 @@ def _labelled_grid(rows: list[np.ndarray], labels: list[str]) -> np.ndarray:
     return charts.labelled(_grid(rows), labels)
 
 
-INTERPOLATION = Figure(
-    "pixel blend and decoded paths between test images, a row for each run", interpolation, least=2
-)
-TRIANGLE = Figure("decoded mixes of three test images, for the first run", triangle, least=3)
+INTERPOLATION = Figure("pixel blend and decoded paths between test images, a row for each run", interpolation)
+TRIANGLE = Figure("decoded mixes of three test images, for the first run", triangle)
 TRAVERSAL = Figure("one number of a flat code changed at a time, for the first run", traversal)
-MASKS = Figure("supervised mixing: the mask of each combination of attributes, for the first run", masks)
+MASKS = Figure(
+    "supervised mixing: the mask of each combination of attributes, for the first run", masks, points=True
+)
 ATTRIBUTE_MIXES = Figure(
-    "supervised mixing: pairs of test images mixed for each combination, for the first run",
-    attribute_mixes,
-    least=2,
+    "supervised mixing: pairs of test images mixed for each combination, for the first run", attribute_mixes
 )

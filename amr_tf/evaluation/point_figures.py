@@ -39,7 +39,8 @@ def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
 def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
     """Draws codes of test examples red and their mixes blue, a panel for each setting (AMR's poster).
 
-    The axes are the three directions in which the codes of real examples vary most.
+    The axes are the three directions in which the codes of real examples vary most. Two examples vary in one direction
+    only, and their codes are 0 along the other axes.
     """
     panels = []
     for title, (run, *_) in _titled(runs):
@@ -49,7 +50,9 @@ def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
             raise ConfigError(f"A 3-D picture takes codes of 3 numbers or more. Received: {real.shape[1]}")
         mixed = run.mixes("test", copy.deepcopy(rng))[0].reshape(real.shape)
         _, spread, directions = np.linalg.svd(real - real.mean(axis=0), full_matrices=False)
-        first, second = ((part - real.mean(axis=0)) @ directions[:3].T for part in (real, mixed))
+        axes = np.zeros((3, real.shape[1]))
+        axes[: len(directions[:3])] = directions[:3]
+        first, second = ((part - real.mean(axis=0)) @ axes.T for part in (real, mixed))
         share = (spread[:3] ** 2).sum() / max((spread**2).sum(), 1e-12)
         title += f"\n{share:.0%} of the variance of {real.shape[1]} numbers"
         panels.append(charts.Cloud(title, first[:MOST_POINTS], second[:MOST_POINTS]))

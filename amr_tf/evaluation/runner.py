@@ -7,6 +7,7 @@ import rich.progress
 import rich.table
 
 from amr_tf import registry
+from amr_tf.config import ConfigError
 from amr_tf.evaluation import Request, figures, measures
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import errors, files
@@ -21,10 +22,10 @@ PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
 def run(request: Request, interruption: Interruption) -> int:
-    """Measures and draws; returns the exit code, 2 where some metrics or runs failed.
+    """Measures and draws; returns the exit code, 2 where some metrics, runs or figures failed.
 
     Raises:
-        UserError: the figures cannot be drawn.
+        UserError: no figure can be drawn of these runs, or none can be written.
         Interrupted: by a signal; what was measured is saved, and its table printed.
     """
     console = Console(PIPE_WIDTH)
@@ -47,10 +48,31 @@ def run(request: Request, interruption: Interruption) -> int:
             _write(request.results_file, results)
             console.print(f"results: {request.results_file}")
     if request.figures:
-        runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
-        for path in figures.draw(runs, request):
-            console.print(f"figure: {path}")
+        failed += _draw(request, console)
     return 2 if failed else 0
+
+
+def _draw(request: Request, console: Console) -> int:
+    """Draws the figures of all runs together; returns how many these runs cannot have."""
+    failed = 0
+    runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
+    figures.check(runs)
+    for name in request.figures:
+        try:
+            paths = figures.draw(name, runs, request)
+        except ConfigError as error:
+            errors.report(PROGRAM, error)
+            failed += 1
+            continue
+        for path in paths:
+            console.print(f"figure: {path}")
+    for trained in () if request.metrics or failed == len(request.figures) else runs:
+        console.print(_chosen(trained))
+    return failed
+
+
+def _chosen(trained: TrainedRun) -> str:
+    return f"checkpoint of {trained.path}: step {trained.step:,}, {trained.chosen}"
 
 
 def _measure(
@@ -66,6 +88,7 @@ def _measure(
     with _Bar(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
         measures.check(trained.folder)  # before hours of computing
+        console.print(_chosen(trained))
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")

@@ -49,12 +49,16 @@ class Chart(NamedTuple):
 
 
 def charts_of(groups: list[Group]) -> list[Chart]:
-    """Draws validation accuracy for each data set, and reconstruction for each data set and reconstruction loss."""
+    """Draws validation accuracy for each data set, and reconstruction for each data set and reconstruction loss.
+
+    Accuracy is left out where all labels are the same.
+    """
     found = []
     for dataset in dict.fromkeys(group.config.dataset for group in groups):
         members = [group for group in groups if group.config.dataset == dataset]
         title = f"{dataset}: validation accuracy of the probe"
-        found.append(_chart(title, "accuracy, %", members, "val_probe_accuracy", 100))
+        labelled = [group for group in members if group.by_accuracy]
+        found.append(_chart(title, "accuracy, %", labelled, "val_probe_accuracy", 100))
         for loss in dict.fromkeys(group.config.recon_loss for group in members):
             alike = [group for group in members if group.config.recon_loss == loss]
             title = f"{dataset}: reconstruction of validation images ({loss})"

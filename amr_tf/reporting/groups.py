@@ -9,10 +9,18 @@ from scipy import special
 
 from amr_tf.config import Config
 from amr_tf.config.rules import CONV_ARCHS
-from amr_tf.reporting.published import BEST_VALIDATION, LAST, LAST_TESTS, TEST_AT_BEST, VALIDATION_LOSS
+from amr_tf.reporting.published import (
+    BEST_VALIDATION,
+    LAST,
+    LAST_TESTS,
+    RECON_TEST,
+    RECON_VALIDATION,
+    TEST_AT_BEST,
+)
 from amr_tf.reporting.reading import Run
 from amr_tf.runs import alike
 from amr_tf.runs.alike import shown
+from amr_tf.runs.best import ACCURACY
 
 
 class Summary(NamedTuple):
@@ -53,6 +61,11 @@ class Group:
     @property
     def finished(self) -> bool:
         return all(run.finished for run in self.counted)
+
+    @property
+    def by_accuracy(self) -> bool:
+        """False where the probe's accuracy says nothing, because all labels are the same."""
+        return any(run.by is ACCURACY for run in self.counted)
 
     def summary(self, name: str) -> Summary | None:
         """Returns the statistics of a figure over the runs that have it; None where no run has it."""
@@ -103,23 +116,25 @@ def differences(settings: dict[str, Any], published: dict[str, Any]) -> str:
     return ", ".join(
         f"{name} {shown(value)} instead of {shown(published[name])}"
         for name, value in settings.items()
-        if value != published[name]
+        if value != published[name] and None not in (value, published[name])
     )
 
 
 def figure(run: Run, name: str) -> float | None:
-    """Returns a figure of a run by its name in `published`, or the score of the metric of that name.
+    """Returns a figure of a run by its name in `published`, or the unchanged score of the metric of that name.
 
-    Accuracies are in %. None where the run has no such figure; without labels it has no accuracy.
+    Accuracies are in %. A run has either accuracies or reconstructions, by what its best epoch goes by.
     """
-    columns = {BEST_VALIDATION: "val_probe_accuracy", TEST_AT_BEST: "test_probe_accuracy"}
-    if name in columns:
-        return 100 * run.best[columns[name]] if run.labelled else None
-    if name == VALIDATION_LOSS:
-        return None if run.labelled else run.best.get("val_recon")
+    accuracies = {BEST_VALIDATION: "val_probe_accuracy", TEST_AT_BEST: "test_probe_accuracy"}
+    reconstructions = {RECON_VALIDATION: "val_recon", RECON_TEST: "test_recon"}
+    if name in reconstructions:
+        return None if run.by is ACCURACY else run.best.get(reconstructions[name])
+    if name in (*accuracies, LAST_TESTS) and run.by is not ACCURACY:
+        return None
+    if name in accuracies:
+        return 100 * run.best[accuracies[name]]
     if name == LAST_TESTS:
-        last = run.rows[-LAST:] if run.labelled else []
-        tests = [row["test_probe_accuracy"] for row in last if "test_probe_accuracy" in row]
+        tests = [row["test_probe_accuracy"] for row in run.rows[-LAST:] if "test_probe_accuracy" in row]
         return 100 * statistics.median(tests) if tests else None
     return run.scores.get(name)
 

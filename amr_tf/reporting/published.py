@@ -8,11 +8,17 @@ from typing import NamedTuple
 # Figures of a run, as `groups.figure` computes them.
 VALIDATION_LOSS = "validation_reconstruction"  # of runs without labels
 BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS = "best_validation", "test_at_best", "last_tests"
+RECON_VALIDATION, RECON_TEST = "validation_reconstruction", "test_reconstruction"
 LAST = 20  # evaluations of which ACAI reports the median
 
 PROTOCOL = (
     "Ours as the paper measures: the highest validation accuracy of the linear probe over training, in %, mean +- sd "
     "over seeds (ddof 1; the paper has three). Beside it the test accuracy at that epoch, by which nothing is chosen."
+)
+RECON_PROTOCOL = (
+    "Where all validation examples have one label, accuracies say nothing: the best epoch has the lowest validation "
+    "reconstruction loss. That loss is shown, mean +- sd over seeds (ddof 1), with the test loss at that epoch beside "
+    "it. Losses of different --recon_loss do not compare."
 )
 ACAI_PROTOCOL = (
     "'ACAI as published' follows the ACAI paper: test accuracy, the median of each run's last "

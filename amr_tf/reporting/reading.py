@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 from amr_tf.config import Config, ConfigError, aliases, flag_name
+from amr_tf.runs.best import Criterion, best_by, best_row
 from amr_tf.runs.folder import RunError, read_results, read_rows
 from amr_tf.runtime.errors import printable
 
@@ -20,9 +21,9 @@ class Run:
 
     Attributes:
         config: resolved settings; those that do not decide numbers, such as folders, have their defaults.
-        best: the row of the epoch with the best validation accuracy.
+        best: the row of the best epoch.
+        by: what the best epoch goes by.
         rows: all rows of metrics.csv by epoch, at least one.
-        labelled: whether the examples have more than one label; otherwise the probe's accuracy says nothing.
         scores: score of each evaluated metric that has one.
         checkpoints: the checkpoint that each metric was computed of.
         data: name of the data, the data set's where results.json has none.
@@ -33,8 +34,8 @@ class Run:
     path: pathlib.Path
     config: Config
     best: dict[str, float]
+    by: Criterion
     rows: list[dict[str, float]]
-    labelled: bool
     scores: dict[str, float]
     checkpoints: dict[str, str]
     data: str
@@ -105,7 +106,8 @@ def read(folder: pathlib.Path) -> Run:
     content, rows = read_results(folder / "results.json"), read_rows(folder / "metrics.csv")
     if not rows or "best" not in content:
         raise RunError(f"The run has no finished epoch. Received: {printable(str(folder))}. Train it further")
-    config, best = _config(folder, content), content["best"]
+    config, by = _config(folder, content), best_by(content, rows)
+    best = best_row(rows, by)
     metrics = {aliases.METRICS.get(name, name): found for name, found in content.get("metrics", {}).items()}
     scores = {
         printable(name): score for name, found in metrics.items() if (score := _score(found)) is not None
@@ -115,9 +117,9 @@ def read(folder: pathlib.Path) -> Run:
         folder=printable(str(folder)),
         path=folder,
         config=config,
-        best={name: float(value) for name, value in best.items() if isinstance(value, int | float)},
+        best=best,
+        by=by,
         rows=rows,
-        labelled=content.get("classes") != 1,
         scores=scores,
         checkpoints={printable(name): _checkpoint(found, best["step"]) for name, found in metrics.items()},
         data=printable(str(content.get("data") or config.dataset)),

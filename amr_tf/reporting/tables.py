@@ -1,7 +1,6 @@
 """Tables of groups of runs: those of the paper, cell by cell, or one of all groups."""
 
 import collections
-import math
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,20 +12,20 @@ from amr_tf.reporting.published import (
     DFV_CEILING,
     LAST_TESTS,
     PROTOCOL,
+    RECON_PROTOCOL,
+    RECON_TEST,
+    RECON_VALIDATION,
     TEST_AT_BEST,
-    VALIDATION_LOSS,
     Cell,
     Published,
     Table,
 )
 from amr_tf.reporting.reading import Run
 from amr_tf.runs.alike import settings_of, shown, varying
+from amr_tf.runs.best import ACCURACY
 
 MISSING = "-"
 NO_RUN = "no run"
-NO_LABELS = (
-    "Without labels there is no accuracy: the best epoch goes by the reconstruction of the validation split."
-)
 NOT_PUBLISHED = "not in our sources"
 
 # A cell, a group of its runs or None, and a sentence on their differing settings, empty without any.
@@ -86,7 +85,9 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
         columns[row[0].column].append(text)
     sections = [Section(column, head, members) for column, members in columns.items()]
     others = [group for group in groups if group not in placed]
-    remarks = [f"Belongs to no cell of this table: {group.label} ({_seeds(group)})." for group in others]
+    remarks = [
+        f"Belongs to no cell of this table: {group.label} (seeds {_seeds(group)})." for group in others
+    ]
     return Report(
         table.title, table.protocol, sections, footnotes, [*remarks, *_remarks(placed)], list(records), placed,
         _provenance(placed),
@@ -94,36 +95,60 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
 
 
 def all_groups(groups: list[Group]) -> Report:
-    """Makes one table of all groups: the settings in which they differ, and each evaluated metric."""
+    """Makes one table of all groups: the settings in which they differ, and each evaluated metric.
+
+    Groups whose best epochs go by reconstruction have a section of their own, behind the others.
+    """
     differing = varying([group.settings for group in groups])
     names = [name for name in differing if name not in ("dataset", "model")]
     metrics = sorted({name for group in groups for run in group.counted for name in run.scores})
-    remarks = [DFV_CEILING] if "amr_dfv" in metrics else []
-    loss = []
-    if any(group.summary(VALIDATION_LOSS) for group in groups):
-        loss, metrics = ["validation reconstruction"], [VALIDATION_LOSS, *metrics]
-        remarks.append(NO_LABELS)
-    head = (
-        "data set", "model", *names, "validation", "95 % t interval", "test at that epoch", *loss,
-        *metrics[len(loss) :], "seeds",
-    )  # fmt: skip
-    texts, records = zip(*(_group_row(group, names, metrics) for group in groups), strict=True)
+    sections, protocols, records = [], [], []
+    for by_accuracy, title, measure, protocol in (
+        (True, "", "validation", PROTOCOL),
+        (False, "By reconstruction: all labels are the same", "validation reconstruction", RECON_PROTOCOL),
+    ):
+        members = [group for group in groups if group.by_accuracy == by_accuracy]
+        if members:
+            head = (
+                "data set",
+                "model",
+                *names,
+                measure,
+                "95 % t interval",
+                "test at that epoch",
+                *metrics,
+                "seeds",
+            )
+            texts, found = zip(*(_group_row(group, names, metrics) for group in members), strict=True)
+            sections.append(Section(title, head, list(texts)))
+            protocols.append(protocol)
+            records += found
+    ceiling = [DFV_CEILING] if "amr_dfv" in metrics else []
     return Report(
-        "Runs by settings", PROTOCOL, [Section("", head, list(texts))], [], [*remarks, *_remarks(groups)],
-        list(records), groups, _provenance(groups),
+        "Runs by settings", " ".join(protocols), sections, [], [*ceiling, *_remarks(groups)], records, groups,
+        _provenance(groups),
     )  # fmt: skip
 
 
 def _group_row(group: Group, names: list[str], metrics: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Returns a group's row of the table as text and as a record."""
     settings = {name: group.settings[name] for name in ("dataset", "model", *names)}
-    best, test = group.summary(BEST_VALIDATION), group.summary(TEST_AT_BEST)
-    scores = {name: group.summary(name) for name in metrics}
+    figures = {
+        "validation": BEST_VALIDATION,
+        "test": TEST_AT_BEST,
+        **{name: name for name in (RECON_VALIDATION, RECON_TEST, *metrics)},
+    }
+    found = {title: group.summary(name) for title, name in figures.items()}
     record = {"group": group.label} | settings
-    for name, summary in ({"validation": best, "test": test} | scores).items():
+    for name, summary in found.items():
         record |= _numbers(name, summary)
-    means = [_mean(score, digits=3, seeds=len(group.counted)) for score in scores.values()]
-    text = (*map(shown, settings.values()), _mean(best), _interval(best), _mean(test), *means, _seeds(group))
+    shown_as, digits = (
+        (("validation", "test"), 2) if group.by_accuracy else ((RECON_VALIDATION, RECON_TEST), 4)
+    )
+    best, test = (found[name] for name in shown_as)
+    means = [_mean(found[name], digits=3, seeds=len(group.counted)) for name in metrics]
+    numbers = (_mean(best, digits), _interval(best, digits), _mean(test, digits))
+    text = (*map(shown, settings.values()), *numbers, *means, _seeds(group))
     return text, record | {"seeds": _seeds(group), "runs": _folders(group)}
 
 
@@ -189,10 +214,10 @@ def _mean(summary: Summary | None, digits: int = 2, seeds: int | None = None) ->
     return f"{summary.mean:.{digits}f}{sd}{few}"
 
 
-def _interval(summary: Summary | None) -> str:
+def _interval(summary: Summary | None, digits: int = 2) -> str:
     if summary is None or summary.low is None:
         return MISSING
-    return f"{summary.low:.2f} to {summary.high:.2f}"
+    return f"{summary.low:.{digits}f} to {summary.high:.{digits}f}"
 
 
 def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
@@ -201,8 +226,8 @@ def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
 
 
 def _seeds(group: Group) -> str:
-    """Lists seeds as `2: 0, 1; in progress: 2`: how many count and which, then those that do not count yet."""
-    counted = f"{len(group.counted)}: " + ", ".join(str(run.config.seed) for run in group.counted)
+    """Returns `2: 0, 1; in progress: 2`: how many seeds count, which, and those that do not count yet."""
+    counted = f"{len(group.counted)}: {', '.join(str(run.config.seed) for run in group.counted)}"
     if not group.finished:
         return f"{counted}, in progress"
     waiting = ", ".join(str(run.config.seed) for run in group.runs if not run.finished)
@@ -252,8 +277,8 @@ def _provenance(groups: list[Group]) -> Section:
             "seed": str(run.config.seed),
             "epochs": f"{run.epoch} of {run.config.epochs}" + ("" if run.finished else ", in progress"),
             "training time": MISSING if run.hours is None else f"{run.hours:.2f} h",
-            "validation (best epoch)": f"{_best(run, 'val')} ({run.best['epoch']:.0f})",
-            "test": _best(run, "test"),
+            "validation (best epoch)": f"{_result(run, 'val')} ({run.best['epoch']:.0f})",
+            "test": _result(run, "test"),
             "data": run.data,
             "commit": run.commit[:12],
             "hardware": run.device,
@@ -265,11 +290,11 @@ def _provenance(groups: list[Group]) -> Section:
     return Section("Runs", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
 
 
-def _best(run: Run, split: str) -> str:
-    """Formats the result at the best epoch: an accuracy in %, or the reconstruction loss of examples without labels."""
-    if run.labelled:
-        return f"{100 * run.best[f'{split}_probe_accuracy']:.2f}"
-    return f"reconstruction {run.best.get(f'{split}_recon', math.nan):.4f}"
+def _result(run: Run, part: str) -> str:
+    """Formats the number of the best epoch: an accuracy in %, or a reconstruction loss, which is named."""
+    if run.by is ACCURACY:
+        return f"{100 * run.best[f'{part}_probe_accuracy']:.2f}"
+    return f"reconstruction {run.by.shown(run.best, part)}"
 
 
 def summary_line(groups: list[Group]) -> str:

@@ -3,16 +3,16 @@
 from typing import Any
 
 from amr_tf.config import Config
-from amr_tf.config.rules import FLAT_ARCHS
+from amr_tf.config.defaults import UNUSED_SIZES
 
 
 def settings_of(config: Config) -> dict[str, Any]:
     """Returns the settings that the runs of a group share, by flag name: all hyper-parameters except the seed.
 
-    A flat code has no width.
+    Sizes that have no effect on the networks, such as the `latent_width` of flat codes, are None.
     """
-    settings = {name: value for name, value in config.hyperparameters().items() if name != "seed"}
-    return settings | ({"latent_width": "-"} if config.arch in FLAT_ARCHS else {})
+    unused = dict.fromkeys(UNUSED_SIZES.get(config.arch, ()))
+    return {name: value for name, value in (config.hyperparameters() | unused).items() if name != "seed"}
 
 
 def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
@@ -24,10 +24,12 @@ def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
 
 
 def varying(everything: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of the settings in which these differ."""
-    return [name for name in everything[0] if len({settings[name] for settings in everything}) > 1]
+    """Returns the names of the settings in which these differ; a None differs from nothing."""
+    return [name for name in everything[0] if len({settings[name] for settings in everything} - {None}) > 1]
 
 
 def shown(value: Any) -> str:
-    """Returns a setting's value as short text."""
+    """Returns a setting's value as short text, "-" for a setting without effect."""
+    if value is None:
+        return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)

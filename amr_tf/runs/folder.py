@@ -290,6 +290,7 @@ def _is_row(value: Any) -> bool:
 
 RESULTS: dict[str, Callable[[Any], bool]] = {
     "best": _is_row,
+    "best_by": lambda value: isinstance(value, str),
     "last": _is_row,
     "config": _is_object,
     "metrics": lambda value: _is_object(value, dict),
@@ -320,25 +321,6 @@ def _numbers(row: dict[str, str]) -> dict[str, float]:
             raise ValueError(f"a row has no {name}")
     whole = (name for name, value in numbers.items() if row[name].isdecimal() and math.isfinite(value))
     return numbers | {name: int(row[name]) for name in whole}
-
-
-def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Returns the row of the best epoch: the one with the highest validation accuracy of the probe.
-
-    Of equal accuracies the lower validation reconstruction loss is better, then the later epoch. Without labels the
-    accuracy is the same in all epochs, and the reconstruction decides.
-    """
-    return max(rows, key=quality)
-
-
-def quality(row: dict[str, float]) -> tuple[float, ...]:
-    """Returns the numbers that `best_row` compares: the larger, the better."""
-    return row["val_probe_accuracy"], -row.get("val_recon", math.inf), row["epoch"]
-
-
-def best_by(classes: int) -> str:
-    """Returns what the best epoch of a run on data with that many labels goes by."""
-    return "validation accuracy of the probe" if classes > 1 else "validation reconstruction, without labels"
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:

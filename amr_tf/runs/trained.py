@@ -17,8 +17,9 @@ from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
 from amr_tf.registry import FOLDER
 from amr_tf.runs import data_record
+from amr_tf.runs.best import best_by, best_kept, best_row
 from amr_tf.runs.checkpoints import Checkpoints
-from amr_tf.runs.folder import RunError, RunFolder, best_row, checkpoints_in, read_flags, read_rows, step_of
+from amr_tf.runs.folder import RunError, RunFolder, checkpoints_in, read_flags, read_rows, step_of
 from amr_tf.runtime import files
 
 BATCH = 512
@@ -31,12 +32,13 @@ class TrainedRun:
 
     Args:
         path: the run folder.
-        checkpoint: `best` (see `runs.folder.best_row`), `last`, or the number of a step.
+        checkpoint: `best` (as `runs.best` says), `last`, or the number of a step.
         places: `data_dir` and `raw_dir` of data that have moved since the training.
         on_images: receives how many images more are about to be encoded or decoded, and how many more have been.
 
     Attributes:
         step: number of steps that the restored model was trained for.
+        chosen: why it is this step, such as "best by validation probe accuracy, epoch 3".
         spec: properties of its data set.
 
     Raises:
@@ -53,7 +55,7 @@ class TrainedRun:
         self.path, self.checkpoint, self.on_images = files.user_path(path), checkpoint, on_images
         self.config = read_config(self.path, places or {})
         self.folder = RunFolder(self.config)
-        self.step = step_named(self.folder, checkpoint)
+        self.step, self.chosen = step_named(self.folder, checkpoint)
         spec = data.spec_of(self.config)
         self.spec = spec = spec if spec.complete else self._spec_of_results() or self.splits.train.spec
         self.model = build_model(self.config, spec.image_shape, spec.classes, len(spec.attributes) or None)
@@ -66,7 +68,8 @@ class TrainedRun:
             Checkpoints(self.folder.checkpoints, self.model, print).restore_step(self.step)
         except RunError:
             # A run that still trains may have deleted the checkpoint since it was chosen.
-            before, self.step = self.step, step_named(self.folder, self.checkpoint)
+            before = self.step
+            self.step, self.chosen = step_named(self.folder, self.checkpoint)
             if self.step == before:
                 raise
             self._restore()
@@ -199,8 +202,8 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
     return dataclasses.replace(config, **alone | (places if config.dataset_spec.builders else {}))
 
 
-def step_named(folder: RunFolder, checkpoint: str) -> int:
-    """Returns the step of the checkpoint `best`, `last` or of a number.
+def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
+    """Returns the step of the checkpoint `best`, `last` or of a number, and why it is this step.
 
     Raises:
         RunError: another word, nothing saved, no finished epoch, or no permission.
@@ -211,16 +214,24 @@ def step_named(folder: RunFolder, checkpoint: str) -> int:
     if not kept:
         raise RunError(f"{folder.path} has no checkpoint: train it first")
     if checkpoint == "last":
-        return step_of(kept[-1])
+        return step_of(kept[-1]), "last"
     if checkpoint == "best":
         rows = read_rows(folder.metrics)
         if not rows:
             raise RunError(f"{folder.path} has no finished epoch: use --checkpoint=last")
-        best = best_row(rows)
-        # An earlier version kept the first of several epochs with the same accuracy.
-        alike = [row for row in rows if row["val_probe_accuracy"] == best["val_probe_accuracy"]]
-        steps = {step_of(path) for path in kept}
-        return int(best_row([row for row in alike if row["step"] in steps] or [best])["step"])
+        return _best_step(folder, rows, [*map(step_of, kept)])
     if checkpoint.isdecimal() and len(checkpoint) < 19:
-        return int(checkpoint)
+        return int(checkpoint), "requested"
     raise RunError(f"--checkpoint takes best, last or a number of steps. Received: {checkpoint[:30]!r}")
+
+
+def _best_step(folder: RunFolder, rows: list[dict[str, float]], steps: list[int]) -> tuple[int, str]:
+    """Returns the best of the kept `steps` as `step_named` does: earlier versions kept the best of another rule."""
+    by = best_by(folder.read_results(), rows)
+    best, kept = best_row(rows, by), best_kept(rows, by, steps)
+    if kept is None:
+        return steps[-1], "last, since no checkpoint of a finished epoch is kept"
+    words = f"best by {by.name}, epoch {kept['epoch']:.0f}"
+    if kept is not best:
+        words += f", of those kept; the checkpoint of epoch {best['epoch']:.0f}, the best, is not"
+    return int(kept["step"]), words

@@ -7,6 +7,7 @@ import jinja2
 
 from amr_tf import registry
 from amr_tf.registry import FOLDER
+from amr_tf.runs.best import best_by
 from amr_tf.runs.folder import read_rows
 
 # Data sets whose name alone would not say what the pictures are.
@@ -50,7 +51,7 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
         data=data,
         counts=", ".join(f"{count:,} {part}" for part, count in results.get("examples", {}).items()),
         versions=", ".join(f"{name} {number}" for name, number in results.get("versions", {}).items()),
-        measured=_measured(run.step, results, read_rows(run.folder.metrics)),
+        measured=_measured(run, results, read_rows(run.folder.metrics)),
         described=described,
         settings=settings,
         row=_row,
@@ -67,18 +68,26 @@ def _shape(sizes: list[int | None]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in sizes)}]"
 
 
-def _measured(step: int, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
-    """Name, description, score and data of each result that belongs to the exported weights."""
+def _measured(run, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
+    """Name, description, score and data of each result that belongs to the exported weights.
+
+    Where all labels are the same, the reconstruction loss takes the place of the accuracy, which says nothing.
+    """
     measured: list[tuple[str, ...]] = []
     for name, found in results.get("metrics", {}).items():
-        if found.get("step") == step and isinstance(found.get("score"), int | float):
+        if found.get("step") == run.step and isinstance(found.get("score"), int | float):
             # Runs of older versions have metrics that are not known any more.
             metric = registry.load(registry.METRICS, name) if name in registry.METRICS else None
             description = metric.description if metric else ""
             measured.append((name, description, f"{found['score']:.4g}", str(found.get("data", ""))))
-    row = next((row for row in rows if row["step"] == step), {})
+    row = next((row for row in rows if row["step"] == run.step), {})
+    column = best_by(results, rows).column if rows else ""
+    what = {
+        "probe_accuracy": ("accuracy", "of the probe trained along"),
+        "recon": ("reconstruction", f"{run.config.recon_loss} loss of the training"),
+    }
     for part, name in (("val", "validation"), ("test", "test")):
-        if f"{part}_probe_accuracy" in row:
-            accuracy = f"{row[f'{part}_probe_accuracy']:.4g}"
-            measured.append((f"{name} accuracy", "of the probe trained along", accuracy, "the run's"))
+        if f"{part}_{column}" in row:
+            measure, description = what[column]
+            measured.append((f"{name} {measure}", description, f"{row[f'{part}_{column}']:.4g}", "the run's"))
     return measured

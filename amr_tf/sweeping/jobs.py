@@ -23,6 +23,7 @@ from typing import Any
 import filelock
 
 from amr_tf.config import Config, ConfigError, command_line
+from amr_tf.runs.best import best_by
 from amr_tf.runs.folder import InUseError, RunError, RunFolder, read_rows
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import one_line
@@ -152,13 +153,15 @@ class Job:
     def progress(self) -> str:
         """Returns the progress of its run, by the last finished epoch."""
         try:
-            rows = read_rows(self.folder.metrics)
+            rows, results = read_rows(self.folder.metrics), self.folder.read_results()
         except RunError:
-            rows = []
+            rows, results = [], {}
         if not rows:
             return f"epoch 1 of {self.config.epochs:,}"
-        epoch, accuracy = int(rows[-1]["epoch"]), rows[-1]["val_probe_accuracy"]
-        return f"{epoch:,} of {self.config.epochs:,} epochs, probe {accuracy:.1%} validation"
+        by, epoch = best_by(results, rows), int(rows[-1]["epoch"])
+        return (
+            f"{epoch:,} of {self.config.epochs:,} epochs, {by.measure} {by.shown(rows[-1], 'val')} validation"
+        )
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:

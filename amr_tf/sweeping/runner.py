@@ -9,7 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
-from amr_tf.runs.folder import best_row, quality, read_rows
+from amr_tf.runs.best import ACCURACY, LAST, Criterion, Row, best_by, best_row
+from amr_tf.runs.folder import read_rows
 from amr_tf.runtime.console import Console
 from amr_tf.sweeping import executors, scheduler
 from amr_tf.sweeping.jobs import Job, State
@@ -73,41 +74,43 @@ def _command(name: str, *words: str) -> bool:
 
 
 def comparison(states: scheduler.States) -> list[str]:
-    """Returns a table of the settings of a grid, and the best of each preset by the VALIDATION split.
+    """Returns a table of the settings of a grid, and the best of each preset on the VALIDATION split.
 
-    The numbers are those of each run's best epoch, averaged over the seeds: the probe's accuracy, or the reconstruction
-    loss where the examples have no labels.
+    Numbers are those of each run's best epoch, averaged over the seeds, and settings are compared as epochs are.
+    Reconstructions that different losses measure are not compared.
     """
     groups: dict[tuple[str, str], list[Job]] = collections.defaultdict(list)
     for job in states:
         groups[job.preset, job.setting].append(job)
-    done = {key: jobs for key, jobs in groups.items() if all(states[job][0] is State.DONE for job in jobs)}
-    means = {key: _means(jobs) for key, jobs in done.items()}
-    width = max(len(" ".join(key)) for key in groups) + 2
-    lines = [f"{'setting':<{width}}validation  test     runs"]
-    for key, jobs in groups.items():
-        rivals = [other for other in means if other[0] == key[0]]
-        best = max(rivals, key=lambda rival: quality(means[rival]), default=None)
-        shown, mark = f"{'not done':<21}", ""
-        if key in means:
-            column, form = ("recon", ".4f") if _unlabelled(jobs) else ("probe_accuracy", ".2%")
-            texts = (format(means[key][f"{split}_{column}"], form) for split in ("val", "test"))
-            shown = "{:<12}{:<9}".format(*texts)
-            what = " reconstruction" if column == "recon" else ""
-            mark = f"  <- best by validation{what}" if key == best else ""
-        lines.append(f"{' '.join(key):<{width}}{shown}{jobs[0].folder.path.parent}{mark}")
-    return lines
-
-
-def _means(jobs: list[Job]) -> dict[str, float]:
-    """Averages the columns of the best rows of some runs."""
-    rows = [best_row(read_rows(job.folder.metrics)) for job in jobs]
-    return {
-        name: statistics.fmean(row[name] for row in rows)
-        for name in rows[0]
-        if all(name in row for row in rows)
+    done = {
+        group: _mean_of_best(number, jobs)
+        for number, (group, jobs) in enumerate(groups.items())
+        if all(states[job][0] is State.DONE for job in jobs)
     }
+    width = max(len(" ".join(group)) for group in groups) + 2
+    lines, unlike = [f"{'setting':<{width}}validation  test     runs"], dict[str, str]()
+    for group, jobs in groups.items():
+        mark, shown = "", f"{'not done':<21}"
+        if group in done:
+            rivals = [found for other, found in done.items() if other[0] == group[0]]
+            (by, _), row = done[group]
+            shown = f"{by.shown(row, 'val'):<12}{by.shown(row, 'test'):<9}"
+            if len({scale for scale, _ in rivals}) > 1 or by is LAST:
+                unlike[group[0]] = f"no best setting of {group[0]}: no number compares all of them"
+            elif row is best_row([rival for _, rival in rivals], by):
+                mark = f"  <- best by {by.name}"
+        lines.append(f"{' '.join(group):<{width}}{shown}{jobs[0].folder.path.parent}{mark}")
+    return [*lines, *unlike.values()]
 
 
-def _unlabelled(jobs: list[Job]) -> bool:
-    return any(job.folder.read_results().get("classes") == 1 for job in jobs)
+def _mean_of_best(number: int, jobs: list[Job]) -> tuple[tuple[Criterion, str], Row]:
+    """Returns what the best epochs of a setting's runs go by, with the loss behind it, and their mean as a row."""
+    rows = []
+    for job in jobs:
+        found = read_rows(job.folder.metrics)
+        by = best_by(job.folder.read_results(), found)
+        rows.append(best_row(found, by))
+    columns = [f"{part}_{name}" for part in ("val", "test") for name in ("probe_accuracy", "recon")]
+    shared = [column for column in columns if all(column in row for row in rows)]
+    mean = {column: statistics.fmean(row[column] for row in rows) for column in shared}
+    return (by, "" if by is ACCURACY else jobs[0].config.recon_loss), mean | {"epoch": number}

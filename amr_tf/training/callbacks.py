@@ -9,8 +9,9 @@ import rich.console
 import rich.progress
 
 from amr_tf.config import Config
+from amr_tf.runs.best import ACCURACY, Criterion, best_by, best_kept, best_row
 from amr_tf.runs.checkpoints import Checkpoints
-from amr_tf.runs.folder import RunError, RunFolder, best_row, write_rows
+from amr_tf.runs.folder import RunError, RunFolder, checkpoints_in, step_of, write_rows
 from amr_tf.runtime import files
 
 LINE_EVERY = 60.0  # seconds between lines of output that is not a terminal
@@ -20,11 +21,20 @@ class Progress(keras.callbacks.Callback):
     """A progress bar with images/s and time left; without a terminal, at most one line per minute.
 
     Adds `images_per_second` to the logs: training steps alone, except those of the epoch's first call, which may
-    compile, unless it is the only one. The run has epochs of `epoch_length` steps and starts at `first_step`.
+    compile, unless it is the only one. The run has epochs of `epoch_length` steps and starts at `first_step`; its
+    best epoch goes `by` a number, which is shown.
     """
 
-    def __init__(self, config: Config, epoch_length: int, first_step: int, console: rich.console.Console):
+    def __init__(
+        self,
+        config: Config,
+        epoch_length: int,
+        first_step: int,
+        console: rich.console.Console,
+        by: Criterion = ACCURACY,
+    ):
         super().__init__()
+        self.by = by
         self.config, self.epoch_length, self.first_step = config, epoch_length, first_step
         self.console, self.total, self.rate = console, config.epochs * epoch_length, math.nan
         self.bar = rich.progress.Progress(
@@ -68,10 +78,14 @@ class Progress(keras.callbacks.Callback):
         is_due = self.console.is_terminal or time.monotonic() - self.last_line >= LINE_EVERY
         if is_due or epoch + 1 == self.config.epochs:
             self.last_line = time.monotonic()
-            self.console.print(
-                f"{self.description}  recon {logs['recon']:.4f}  probe {logs['probe_accuracy']:.1%} (train) "
-                f"{logs['val_probe_accuracy']:.1%} (validation)  {self.rate:,.0f} images/s"
-            )
+            if self.by is ACCURACY:
+                means = (
+                    f"{logs['recon']:.4f}  probe {logs['probe_accuracy']:.1%} (train) "
+                    f"{logs['val_probe_accuracy']:.1%} (validation)"
+                )
+            else:
+                means = f"{logs['recon']:.4f} (train) {self.by.shown(logs, 'val')} (validation)"
+            self.console.print(f"{self.description}  recon {means}  {self.rate:,.0f} images/s")
 
     def stop(self) -> None:
         """Releases the terminal, also after an error, when Keras does not call `on_train_end`."""
@@ -81,11 +95,11 @@ class Progress(keras.callbacks.Callback):
 class Results(keras.callbacks.Callback):
     """Writes metrics.csv, a row per epoch, and results.json.
 
-    The best epoch is chosen by the VALIDATION split (see `runs.folder.best_row`), never by the test split.
+    The best epoch goes by the VALIDATION split, as `runs.best` says; the test split is never used to choose.
 
     Args:
         run: the run's folder.
-        about: the provenance of the results.
+        about: the provenance of the results, with the name of the criterion as `best_by`.
         rows: the rows of earlier epochs.
         checkpoints: keep the best epoch's checkpoint, and receive the warning that a damaged results.json is renamed.
     """
@@ -94,7 +108,7 @@ class Results(keras.callbacks.Callback):
         super().__init__()
         self.run, self.about, self.rows, self.checkpoints = run, about, rows, checkpoints
         if rows:
-            checkpoints.best_step = int(self.best()["step"])
+            self._keep_best()
 
     def on_train_begin(self, logs=None):
         """Keeps the metrics that an evaluation of the run has added to results.json."""
@@ -110,11 +124,22 @@ class Results(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch + 1, "step": int(self.model.step.numpy())} | logs)
-        self.checkpoints.best_step = int(self.best()["step"])
-        files.write_json(self.run.results, {"best": self.best(), "last": self.rows[-1]} | self.about)
+        self._keep_best()
+        results = {"best": self.best(), "last": self.rows[-1]} | self.about | {"best_by": self.by.name}
+        files.write_json(self.run.results, results)
         # Written last: an epoch with a row is over and never repeated.
         write_rows(self.run.metrics, self.rows)
 
+    @property
+    def by(self) -> Criterion:
+        """What the best epoch goes by."""
+        return best_by(self.about, self.rows)
+
     def best(self) -> dict[str, float]:
         """Returns the row of the best epoch so far."""
-        return best_row(self.rows)
+        return best_row(self.rows, self.by)
+
+    def _keep_best(self) -> None:
+        """Has the best checkpoint kept: of an earlier version's run, the best of those that it kept."""
+        steps = {*map(step_of, checkpoints_in(self.run.checkpoints))}
+        self.checkpoints.best_step = int((best_kept(self.rows, self.by, steps) or self.best())["step"])

@@ -20,8 +20,8 @@ from amr_tf.distributed import cluster
 from amr_tf.distributed.coordination import Coordinator
 from amr_tf.distributed.strategy import make_strategy
 from amr_tf.models.build import build_model
-from amr_tf.runs import checkpoints, data_record
-from amr_tf.runs.folder import RunFolder, best_by, read_rows
+from amr_tf.runs import best, checkpoints, data_record
+from amr_tf.runs.folder import RunFolder, read_rows
 from amr_tf.runtime import startup
 from amr_tf.runtime.console import LoggedConsole
 from amr_tf.runtime.interruption import Interruption
@@ -107,7 +107,8 @@ def _train(
     _print_start(console, config, splits, folder, position, step)
     if position.epoch >= config.epochs:
         return results
-    progress = callbacks.Progress(config, model.epoch_length, step, console)
+    by = best.CRITERIA[about["best_by"]]
+    progress = callbacks.Progress(config, model.epoch_length, step, console, by)
     summaries = TensorBoard(folder, splits.validation, new_run=not resumed)
     watching = [*([progress, summaries, results] if coordinator.task.is_chief else []), *watchers]
     try:
@@ -146,16 +147,14 @@ def _print_start(
 def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
     if not results.rows:
         return
-    best = results.best()
+    row, by = results.best(), results.by
     picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}_mixes.png"
-    epoch = f"best, epoch {int(best['epoch'])}"
-    if results.about["classes"] > 1:
-        what, form, column = "probe accuracy", ".2%", "probe_accuracy"
-    else:
-        what, form, column = "reconstruction loss", ".4f", "recon"
-        epoch += ", by the reconstruction since there are no labels"
-    validation, test = (format(best[f"{split}_{column}"], form) for split in ("val", "test"))
-    console.print(f"\n{what}: {validation} validation ({epoch}), {test} test at that epoch")
+    console.print(
+        f"\n{by.measure}: {by.shown(row, 'val')} validation (best, epoch {int(row['epoch'])}), "
+        f"{by.shown(row, 'test')} test at that epoch"
+    )
+    if by is not best.ACCURACY:
+        console.print(f"best goes by the {by.name}: all validation examples have the same label")
     # The interpreter as the user typed it.
     words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
     console.print(f"results:     {folder.results}\npicture:     {picture}\nTensorBoard: {shlex.join(words)}")
@@ -172,7 +171,7 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
         "image_shape": list(splits.train.spec.image_shape),
         "classes": splits.train.spec.classes,
         "white": splits.train.spec.white,
-        "best_by": best_by(splits.train.spec.classes),
+        "best_by": best.criterion_of(splits.validation.labels).name,
         "examples": {name: len(part) for name, part in splits._asdict().items()},
         "replicas": strategy.num_replicas_in_sync,
         "device": names or [f"{platform.machine()} CPU, {startup.cores()} cores"],

@@ -14,7 +14,8 @@ from amr_tf.data import pixels
 from amr_tf.data.sources.folder_layout import key_of, split_of
 from amr_tf.evaluation import measures
 from amr_tf.plotting import charts
-from amr_tf.runs.folder import RunError, RunFolder, best_row, read_rows
+from amr_tf.runs.best import ACCURACY, best_row
+from amr_tf.runs.folder import RunError, RunFolder, read_rows
 from amr_tf.runs.trained import TrainedRun, step_named
 from amr_tf.training import experiment
 
@@ -151,7 +152,7 @@ def test_the_model_is_the_requested_checkpoint(run_dir):
     """The error of its reconstructions is the one in its row of metrics.csv."""
     rows = {int(row["step"]): row for row in read_rows(run_dir / "metrics.csv")}
     assert sorted(rows) == [2, 4]
-    best = int(best_row(list(rows.values()))["step"])
+    best = int(best_row(list(rows.values()), ACCURACY)["step"])
     for checkpoint, step in (("2", 2), ("4", 4), ("last", 4), ("best", best)):
         run = TrainedRun(run_dir, checkpoint)
         assert run.step == step

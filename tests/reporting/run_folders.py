@@ -8,7 +8,8 @@ from PIL import Image
 
 from amr_tf.config import Config
 from amr_tf.reporting import groups, reading
-from amr_tf.runs.folder import best_row, write_rows
+from amr_tf.runs.best import best_by, best_row
+from amr_tf.runs.folder import write_rows
 
 
 def write_run(folder, accuracies, metrics=None, picture=True, when=None, about=None, tests=None, **settings):
@@ -21,12 +22,18 @@ def write_run(folder, accuracies, metrics=None, picture=True, when=None, about=N
     rows = [
         {
             "epoch": number + 1, "step": 10 * (number + 1), "val_probe_accuracy": value, "val_recon": 1 / (number + 1),
-            "test_probe_accuracy": tests[number], "images_per_second": 32.0,
+            "test_probe_accuracy": tests[number], "test_recon": 2 / (number + 1), "images_per_second": 32.0,
         }
         for number, value in enumerate(accuracies)
     ]  # fmt: skip
     (folder / "images").mkdir(parents=True)
-    results = {"best": best_row(rows), "last": rows[-1], "config": config.hyperparameters()}
+    by = best_by(about or {}, rows)
+    results = {
+        "best": best_row(rows, by),
+        "best_by": by.name,
+        "last": rows[-1],
+        "config": config.hyperparameters(),
+    }
     results |= {"device": ["a CPU, 2 cores"], "commit": "c0ffee" * 5, "versions": {"keras": "3.15.1"}}
     results |= {"metrics": metrics or {}} | (about or {})
     (folder / "flags.txt").write_text("# Starts this run again\n")

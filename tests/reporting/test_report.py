@@ -96,7 +96,7 @@ def test_a_table_without_runs_is_made_too(tmp_path):
     run = write_run(tmp_path / "run", [0.5])
     files = made([run, "--table=low_data"], tmp_path / "out")
     assert files[".md"].count("not in our sources") == 20
-    assert "Belongs to no cell of this table: lines, amr mixup k=2 (0)." in files[".html"]
+    assert "Belongs to no cell of this table: lines, amr mixup k=2 (seeds 1: 0)." in files[".html"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_cell_shows_the_paper_ours_and_the_difference(three):
     assert list(rows(report, "MNIST, d_h = 32")["AMR mixup k=2"].items()) == [
         ("method", "AMR mixup k=2"), ("paper (lambda)", "98.01 +- 0.10 (10)"), ("ours", "93.00 +- 3.61"),
         ("95 % t interval", "84.04 to 101.96"), ("ours - paper", "-5.01"), ("test at that epoch", "92.00 +- 3.61"),
-        ("seeds", "0, 1, 2"), ("settings", "not the paper's [1]"),
+        ("seeds", "3: 0, 1, 2"), ("settings", "not the paper's [1]"),
     ]  # fmt: skip
     assert report.footnotes[0] == "Not the paper's protocol: epochs 2 instead of 2000."
     found = record(report, "MNIST, d_h = 32", "AMR mixup k=2")
@@ -93,7 +93,7 @@ def test_runs_of_no_cell_are_named(tmp_path):
     few = write_run(tmp_path / "few", [0.9], **SIX, train_examples=1000)
     report = tables.paper_table(TABLES["1"], grouped(few))
     assert report.groups == []
-    assert report.remarks == ["Belongs to no cell of this table: mnist, amr mixup k=2 (0)."]
+    assert report.remarks == ["Belongs to no cell of this table: mnist, amr mixup k=2 (seeds 1: 0)."]
     assert {row["ours"] for row in rows(report, "MNIST, d_h = 32").values()} == {"no run"}
 
 
@@ -130,7 +130,7 @@ def test_table_3_has_the_published_and_the_correct_score(tmp_path, scores, ours,
     assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["factor_vae"]) == (
         "49.00 +- 6.72 (1)", ours, difference, correct,
     )  # fmt: skip
-    assert row["seeds"] == ", ".join(map(str, range(len(scores))))
+    assert row["seeds"] == {1: "1: 0", 2: "2: 0, 1"}[len(scores)]
     assert "its ceiling is 80 %, and a collapsed code scores 80 %" in report.protocol
 
 
@@ -152,9 +152,9 @@ def test_all_groups_show_what_differs_and_every_metric(tmp_path):
     assert section.rows == [
         (
             "lines", "amr", "2", "85.00 +- 7.07", "21.47 to 148.53", "84.00 +- 7.07", "0.250 (n = 1)", "0.600 +- 0.141",
-            "0, 1",
+            "2: 0, 1",
         ),
-        ("lines", "amr", "5", "70.00", "-", "69.00", "-", "-", "0"),
+        ("lines", "amr", "5", "70.00", "-", "69.00", "-", "-", "1: 0"),
     ]  # fmt: skip
     assert report.records[0]["probe_mean"] == pytest.approx(0.6)
     assert report.records[1]["probe_mean"] is None

@@ -363,7 +363,7 @@ def test_terminal_shows_changes_and_progress(presets, capsys):
         watched.refresh()
         shown = capsys.readouterr().out
     assert "4 jobs: 1 waiting, 1 running, 1 done, 1 failed" in shown
-    assert f"one/s12  3 of {planned[2].config.epochs:,} epochs, probe 50.0% validation" in shown
+    assert f"one/s12  3 of {planned[2].config.epochs:,} epochs, probe accuracy 50.00% validation" in shown
 
 
 def test_comparison_names_the_best_by_mean_validation(presets):
@@ -378,10 +378,10 @@ def test_comparison_names_the_best_by_mean_validation(presets):
         "setting validation test runs",
         "one lambda-2 30.00% 50.00% out/one/lambda-2",
         "one lambda-5 50.00% 50.00% out/one/lambda-5",
-        "one lambda-10 65.00% 50.00% out/one/lambda-10 <- best by validation",
+        "one lambda-10 65.00% 50.00% out/one/lambda-10 <- best by validation probe accuracy",
         "two lambda-2 20.00% 50.00% out/two/lambda-2",
         "two lambda-5 not done out/two/lambda-5",
-        "two lambda-10 40.00% 50.00% out/two/lambda-10 <- best by validation",
+        "two lambda-10 40.00% 50.00% out/two/lambda-10 <- best by validation probe accuracy",
     ]
 
 
@@ -391,5 +391,5 @@ def test_sweep_grid_ends_with_the_comparison(presets, capfd):
         finished_run(job, 1, accuracy)
     sweep.main(words)
     lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
-    assert "one lambda-2 60.00% 50.00% out/one/lambda-2 <- best by validation" in lines
+    assert "one lambda-2 60.00% 50.00% out/one/lambda-2 <- best by validation probe accuracy" in lines
     assert lines[-1] == "2 jobs: 2 done"

@@ -15,6 +15,7 @@ from PIL import Image
 
 from amr_tf.config import Config, ConfigError, command_line
 from amr_tf.models.build import build_model
+from amr_tf.runs.best import ACCURACY, best_row
 from amr_tf.runs.folder import RunError, RunFolder, read_rows
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime.errors import DataError, DivergedError, Interrupted, UserError
@@ -71,7 +72,8 @@ def test_run_writes_the_promised_files(unbroken):
     results = json.loads((unbroken / "results.json").read_text())
     rows = read_rows(unbroken / "metrics.csv")
     assert [(row["epoch"], row["step"]) for row in rows] == [(1, 4), (2, 8)]
-    best = max(rows, key=lambda row: row["val_probe_accuracy"])
+    best = best_row(rows, ACCURACY)
+    assert results["best_by"] == ACCURACY.name
     for name in ("epoch", "val_probe_accuracy", "test_probe_accuracy"):
         assert results["best"][name] == best[name]
     assert results["last"]["gen_loss"] == pytest.approx(rows[-1]["gen_loss"])
