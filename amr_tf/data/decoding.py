@@ -127,6 +127,7 @@ def read(path: str, image_shape: tuple[int, int, int], white: int = DEEP) -> np.
     _, size, channels = image_shape
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about oddities in metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return decode(path, size, channels, white)[0]
     except Exception as error:

@@ -1,6 +1,7 @@
 """One picture file: upright, in its colours, cut to a square, for a data set and for a model."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -154,3 +155,64 @@ def test_read_picture_that_would_fill_the_memory_is_refused(tmp_path, monkeypatc
 def test_read_path_that_is_not_a_file_is_refused(path):
     with pytest.raises(DataError, match="The picture cannot be read"):
         decoding.read(path, (4, 4, 1))
+
+
+def png_with(kind, content, spoil_sum=False):
+    """`halves` as a PNG file with a part before its pixels, perhaps with a wrong checksum."""
+    file = io.BytesIO()
+    halves().save(file, "PNG")
+    png = file.getvalue()
+    part = kind + content
+    checksum = (zlib.crc32(part) + spoil_sum).to_bytes(4)
+    return png[:33] + len(content).to_bytes(4) + part + checksum + png[33:]
+
+
+def jpeg_with(segment, content):
+    file = io.BytesIO()
+    halves().save(file, "JPEG", quality=95)
+    jpeg = file.getvalue()
+    return jpeg[:2] + bytes([0xFF, segment]) + (len(content) + 2).to_bytes(2) + content + jpeg[2:]
+
+
+HUGE = zlib.compress(b"a" * 80_000_000)
+DAMAGED_METADATA = {
+    "PNG text with a wrong sum": png_with(b"tEXt", b"Title\0Red and blue", spoil_sum=True),
+    "PNG huge compressed text": png_with(b"zTXt", b"Comment\0\0" + HUGE),
+    "PNG huge international text": png_with(b"iTXt", b"Comment\0\1\0\0\0" + HUGE),
+    "PNG cut EXIF": png_with(b"eXIf", b"MM\0*\0\0"),
+    "PNG colour profile of noise": png_with(b"iCCP", b"sRGB\0\0" + bytes(range(40))),
+    "PNG unknown part": png_with(b"abCd", bytes(9), spoil_sum=True),
+    "JPEG EXIF of noise": jpeg_with(0xE1, b"Exif\0\0" + bytes(range(100, 140))),
+    "JPEG EXIF with a wrong place": jpeg_with(0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+    "JPEG XMP of noise": jpeg_with(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x" + bytes(range(128, 160))),
+    "JPEG profile of noise": jpeg_with(0xE2, b"ICC_PROFILE\0\1\1" + bytes(range(50))),
+    "JPEG Photoshop of noise": jpeg_with(0xED, b"Photoshop 3.0\x008BIM\x03\xed" + bytes(range(30))),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED_METADATA)
+def test_decode_ignores_damaged_metadata(tmp_path, kind):
+    """Every viewer shows these files."""
+    (tmp_path / "picture").write_bytes(DAMAGED_METADATA[kind])
+    halves().save(tmp_path / "plain", kind[:4].strip(), **(GOOD if kind[0] == "J" else {}))
+    found, plain = (decoding.read(str(tmp_path / name), (SIZE, SIZE, 3)) for name in ("picture", "plain"))
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_decode_of_damaged_pixels_fails(tmp_path):
+    """Only metadata may be damaged."""
+    file = png_with(b"tEXt", b"Title\0Red and blue", spoil_sum=True)
+    for spoiled in (file[:-30], file.replace(b"IDAT", b"IDAX")):
+        (tmp_path / "picture").write_bytes(spoiled)
+        with pytest.raises(Exception):  # noqa: B017, PT011 (Pillow raises many kinds)
+            decoding.decode(tmp_path / "picture", SIZE)
+
+
+@pytest.mark.parametrize(
+    ("white", "expected"), [(65_535, [0, 1, 8, 16]), (4095, [0, 16, 128, 255]), (1023, [0, 64, 255, 255])]
+)
+def test_decode_white_is_the_largest_grey(tmp_path, white, expected):
+    values = np.repeat(np.array([[0, 256, 2048, 4095]], np.uint16), 4, axis=0)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    found, note = decoding.decode(tmp_path / "deep.png", 4, white=white)
+    assert (found[0, :, 0].tolist(), note.top) == (expected, 4095)
