@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from amr_tf.models.amr_supervised import SupervisedAMR as SupervisedAMR
     from amr_tf.models.autoencoder import Autoencoder as Autoencoder
     from amr_tf.models.vae import VAE as VAE
+    from amr_tf.networks.own import Networks as Networks
 
 __version__ = "0.1.0"
 
@@ -30,7 +31,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load": "amr_tf.api:load",
     "Run": "amr_tf.api:Run",
-    "Networks": "amr_tf.models.autoencoder:Networks",
+    "Networks": "amr_tf.networks.own:Networks",
 }
 _PUBLIC |= {path.rpartition(":")[2]: path for path in registry.MODELS.values()}
 _MODULES = ("train", "metrics", "mixing", "losses")
