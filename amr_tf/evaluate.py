@@ -4,7 +4,6 @@ Everything is rebuilt from the run folder; results are merged into its results.j
 that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
-import glob
 import os
 import pathlib
 from typing import Any
@@ -30,8 +29,8 @@ def define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     more = "more may follow without the flag's name"
-    flags.DEFINE_multi_string(
-        "run_dir", [], f"run folder, or a pattern such as 'runs/mnist/*'; {more}", **own
+    command_line.define_path(
+        "run_dir", f"run folder, or a pattern such as 'runs/mnist/*'; {more}", values, several=True
     )
     metrics, figures = (
         "; ".join(f"{name}: {load(table, name).description}" for name in table)
@@ -42,9 +41,9 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_list("figures", [], f"figures. {figures}", **own)
     flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", **own)
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
-    flags.DEFINE_string("data_dir", None, "folder of the data, if moved since the run was trained", **own)
-    flags.DEFINE_string("raw_dir", None, "folder of official archives, if moved since then", **own)
-    flags.DEFINE_string("out", "", "folder of the figures (that of the first run)", **own)
+    command_line.define_path("data_dir", "folder of the data, if moved since the run was trained", values)
+    command_line.define_path("raw_dir", "folder of official archives, if moved since then", values)
+    command_line.define_path("out", "folder of the figures (that of the first run)", values)
     flags.DEFINE_bool("animate", False, "figures as GIFs too", **own)
     return values
 
@@ -57,33 +56,33 @@ def parse(arguments: list[str]) -> Request:
     """
     values = define_flags()
     stray = command_line.read_own(values, "amr_tf.evaluate", arguments)
-    patterns = [*values.run_dir, *stray]
+    patterns = [*values.run_dir, *map(files.user_path, stray)]
     if not patterns:
         raise ConfigError(f"No run to measure: {USAGE}")
     figures = command_line.known("figures", values.figures, FIGURES)
     metrics = values.metrics if values.metrics is not None else () if figures else DEFAULT_METRICS
     if not metrics and not figures:
         raise ConfigError(f"Nothing to measure: --metrics takes {', '.join(METRICS)}. Received: --metrics=")
-    places = {name: values[name].value for name in ("data_dir", "raw_dir")}
+    places = {name: str(values[name].value) for name in ("data_dir", "raw_dir") if values[name].value}
     return Request(
         folders=list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),
         metrics=command_line.known("metrics", metrics, METRICS),
         figures=figures,
         checkpoint=values.checkpoint,
         seed=values.seed,
-        places={name: place for name, place in places.items() if place is not None},
+        places=places,
         out=values.out,
         animate=values.animate,
     )
 
 
-def _folders(pattern: str) -> list[pathlib.Path]:
-    pattern = str(files.user_path(pattern))
-    # A folder's name may contain brackets.
-    found = [pattern] if os.path.isdir(pattern) else sorted(filter(os.path.isdir, glob.glob(pattern)))
-    if not found:
-        raise ConfigError(f"No such run folder. Received: --run_dir={pattern}")
-    return [pathlib.Path(name) for name in found]
+def _folders(pattern: pathlib.Path) -> list[pathlib.Path]:
+    found = files.matching(pattern)
+    folders = [pathlib.Path(name) for name in found if os.path.isdir(name)]
+    if not folders:
+        what = "Not a folder" if found else "No such run folder"
+        raise ConfigError(f"{what}. Received: --run_dir={pattern}")
+    return folders
 
 
 def work(request: Request) -> int:

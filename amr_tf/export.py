@@ -35,9 +35,9 @@ class Request(NamedTuple):
 def define_flags() -> flags.FlagValues:
     """Declares the flags of this binary."""
     values = flags.FlagValues()
-    flags.DEFINE_string("run_dir", None, "run folder; the data are not needed", values)
+    command_line.define_path("run_dir", "run folder; the data are not needed", values)
     flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", values)
-    flags.DEFINE_string("export_dir", None, "folder of the versions 1, 2, ... (RUN/export)", values)
+    command_line.define_path("export_dir", "folder of the versions 1, 2, ... (RUN/export)", values)
     flags.DEFINE_list("also", [], f"further formats of encoder and decoder: {', '.join(ALSO)}", values)
     return values
 
@@ -50,9 +50,10 @@ def parse(arguments: list[str]) -> Request:
         raise UserError(
             f"It takes --run_dir=RUN and nothing without a flag. Received: {' '.join(arguments) or 'nothing'}"
         )
-    run_dir = files.user_path(values.run_dir)
-    export_dir = files.user_path(values.export_dir) if values.export_dir else run_dir / "export"
-    return Request(run_dir, values.checkpoint, export_dir, command_line.known("also", values.also, ALSO))
+    export_dir = values.export_dir or values.run_dir / "export"
+    return Request(
+        values.run_dir, values.checkpoint, export_dir, command_line.known("also", values.also, ALSO)
+    )
 
 
 def work(request: Request) -> None:
@@ -67,6 +68,10 @@ def work(request: Request) -> None:
         path = saved_model.export(trained, request.export_dir, request.also)
         print(f"exported: {path} (step {trained.step:,}, {time.monotonic() - begin:.0f} s)")
         print(f"model card: {path / saved_model.CARD}")
+        if files.PATTERN.search(str(path.absolute())):
+            print(
+                "warning: TensorFlow reads [ ] * ? and \\ in a path as a pattern: copy the model before loading it"
+            )
 
 
 main = Command("amr_tf.export", PURPOSE, lambda: own_help(USAGE, define_flags()), parse, work, STOPPED)

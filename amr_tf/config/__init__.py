@@ -5,12 +5,15 @@ TensorFlow, so that an invalid value is refused at once.
 """
 
 import dataclasses
+import os
+import pathlib
 from typing import Any
 
 from amr_tf import registry
 from amr_tf.config import aliases, rules
 from amr_tf.config.defaults import FIXED, PUBLISHED_DEFAULTS, UNUSED
 from amr_tf.config.fields import ConfigError, checked, flag_name, option
+from amr_tf.runtime import files
 
 __all__ = ["PUBLISHED_DEFAULTS", "Config", "ConfigError", "flag_name"]
 
@@ -77,8 +80,16 @@ class Config:
     latent: int = option(16, "feature maps of the code; d_h = latent_width^2 * latent", low=1)
     depth: int = option(16, "feature maps at the first scale, doubled at each following one", low=1)
     latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
-    data_dir: str = option("~/tensorflow_datasets", "where TFDS keeps prepared data sets", runtime=True)
-    raw_dir: str = option("", "folder of official archives, imported without a network", runtime=True)
+    data_dir: str = option(
+        "~/tensorflow_datasets",
+        "where TFDS keeps prepared data sets; TFDS's variable TFDS_DATA_DIR changes the default",
+        runtime=True,
+        path=True,
+        variable="TFDS_DATA_DIR",
+    )
+    raw_dir: str = option(
+        "", "folder of official archives, imported without a network", runtime=True, path=True
+    )
     image_fit: str = option("resize", "from 28 to 32 px: AMR resizes, ACAI pads", choices=("resize", "pad"))
     image_size: int = option(
         0,
@@ -140,7 +151,7 @@ class Config:
         False,
         "try the command: 4 steps on a few examples, stopped, resumed and evaluated in a temporary folder",
     )
-    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", runtime=True)
+    run_dir: str = option("", "folder of the run (empty: runs/<dataset>/<settings>)", runtime=True, path=True)
 
     def __post_init__(self) -> None:
         fields = dataclasses.fields(self)
@@ -158,7 +169,36 @@ class Config:
         for where, values in PUBLISHED_DEFAULTS:
             if field.name in values and all(getattr(self, name) == wanted for name, wanted in where.items()):
                 value = values[field.name]
-        return value
+        return self._variable(field)[1] or value
+
+    def _variable(self, field: dataclasses.Field) -> tuple[str, str]:
+        """Returns the environment variable that gives the field's default, and its content; "" where none does."""
+        name = field.metadata["variable"]
+        # Of the only such field, data_dir, runs without files have no use.
+        return (name, os.environ.get(name, "")) if name and self.dataset_spec.builders else ("", "")
+
+    def origin(self, name: str) -> str:
+        """Returns the flag of a setting, or the environment variable if the value is that of the variable."""
+        variable, content = self._variable(self.__dataclass_fields__[name])
+        return variable if content and content == getattr(self, name) else f"--{flag_name(name)}"
+
+    def place(self, name: str) -> pathlib.Path | None:
+        """Returns the path that a setting names, None if it names none. Raises UserError as `files.user_path`."""
+        field, value = self.__dataclass_fields__[name], getattr(self, name)
+        prefix = field.metadata["prefix"] or ""
+        if not (field.metadata["path"] and value and value.startswith(prefix)):
+            return None
+        return files.user_path(value.removeprefix(prefix), f"{self.origin(name)}={prefix}")
+
+    def anchored(self) -> "Config":
+        """Returns the same settings with places that do not depend on the working folder, as flags.txt has them."""
+        stored: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            if field.metadata["path"] and not field.metadata["prefix"]:
+                place = files.absolute(getattr(self, field.name))
+                if place.isprintable():
+                    stored[field.name] = place
+        return dataclasses.replace(self, **stored)
 
     def check_networks(self, image_width: int) -> None:
         """Raises a ConfigError if the networks do not fit images of this width."""

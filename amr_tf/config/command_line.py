@@ -22,6 +22,8 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout and in a wheel
 DEFAULT, FLAG = "default", "flag"
 ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
+OWN_NAME, CHECKPOINTS = "flags.txt", "checkpoints"  # parts of a run folder
+RUN_DIR = re.compile(r"--?run_dir(=|$)")
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
 
 
@@ -33,12 +35,20 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
 
     Raises:
         ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination.
+        UserError: a place that cannot be used, such as the address of remote storage.
     """
-    return _parse(_segments(arguments))
+    config, sources = _parse(_segments(arguments))
+    for name, source in sources.items():
+        if source != DEFAULT:
+            config.place(name)
+    return config, sources
 
 
 def parse_file(path: pathlib.Path) -> tuple[Config, dict[str, str]]:
-    """Reads a file of flags. Its path may contain what `--flagfile` does not take. Returns and raises as `parse`."""
+    """Reads a file of flags. Its path may contain what `--flagfile` does not take. Returns and raises as `parse`.
+
+    Places are not checked: those of an old run may be unknown on this machine.
+    """
     path = path.resolve()
     return _parse(_segments(_read_words(path), f"preset {path.name}", path.parent, (path,)))
 
@@ -53,6 +63,7 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     sources = {field.name: DEFAULT for field in fields.values()}
     removed = {f"--{name}=" for name in aliases.REMOVED}
     for source, words in segments:
+        _check_words(words, source)
         try:
             stray = values(["amr_tf", *(word for word in words if word not in removed)])[1:]
         except flags.Error as error:
@@ -65,6 +76,9 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
                 sources[field.name] = source
     config = Config(**{field.name: _typed(field.type, values[flag].value) for flag, field in fields.items()})
     config.check_networks(config.image_width)
+    for name, source in sources.items():
+        if source == DEFAULT and not (origin := config.origin(name)).startswith("--"):
+            sources[name] = origin
     return config, sources
 
 
@@ -77,44 +91,82 @@ def _typed(kind: Any, text: str | None) -> Any:
         return text
 
 
-def _segments(
-    arguments: list[str], source: str = FLAG, folder: pathlib.Path | None = None, open_files: tuple = ()
-) -> Iterator[tuple[str, list[str]]]:
-    """Splits the words at each `--flagfile` into (source, words) runs, in the order in which they apply."""
-    for word in arguments:
+def _check_words(words: list[str], source: str) -> None:
+    for word in words:
         if not word.isprintable():
             raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
         # absl's flag that ignores unknown flags would hide a misspelt one.
         if re.fullmatch(r"--?undefok(=.*)?", word):
             raise ConfigError(f"Unknown flags fail. Received: {word} ({source}; --help lists the flags)")
+
+
+def _segments(
+    arguments: list[str],
+    source: str = FLAG,
+    folder: pathlib.Path | None = None,
+    open_files: tuple = (),
+    own_folder: bool = True,
+) -> Iterator[tuple[str, list[str]]]:
+    """Splits the words at each `--flagfile` into (source, words) runs, in the order in which they apply.
+
+    Args:
+        arguments: the words of a command line or of a file.
+        source: their name in messages.
+        folder: that of the file.
+        open_files: the files that include one another down to this one.
+        own_folder: the flags.txt of a run folder means that folder, unless the words choose another.
+    """
+    own_folder = own_folder and not any(RUN_DIR.match(word) for word in arguments)
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
-        match = re.fullmatch(r"--?flagfile(?:=(.*))?", word)
+        match = re.fullmatch(r"--?flagfile(?:=(.*))?", word, re.DOTALL)
         if not match:
             words.append(word)
             continue
         yield source, words
         words = []
         name = match.group(1) if match.group(1) is not None else next(remaining, "")
-        path = find_preset(name, folder)
+        if not name.isprintable():
+            raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
+        found = _find(name, folder)
+        path = found.resolve()
         if path in open_files:
             raise ConfigError(f"A preset cannot include itself. Received: --flagfile={name} in {path}")
-        yield from _segments(_read_words(path), f"preset {name}", path.parent, (*open_files, path))
+        included = _read_words(path)
+        if _is_of_a_run(path):
+            included = [word for word in included if not RUN_DIR.match(word)]
+            included += [f"--run_dir={found.parent}"] if own_folder else []
+        yield from _segments(included, f"preset {name}", path.parent, (*open_files, path), own_folder)
     yield source, words
 
 
+def _is_of_a_run(path: pathlib.Path) -> bool:
+    """Returns true for the flags.txt in a run folder, false for a copy of it elsewhere."""
+    with open(files.regular(path), "rb") as file:
+        own = file.readline(1000).rstrip() == OWN_FIRST_LINE.encode()
+    return own and path.name == OWN_NAME and path.with_name(CHECKPOINTS).is_dir()
+
+
 def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
-    """Finds the preset file `name`, first in `folder`, that of the file that includes it.
+    """Finds the preset file `name`, first in `folder`, that of the file that includes it; returns its real path.
 
     Raises:
         ConfigError: the file does not exist.
+        UserError: `name` is no path of this machine.
     """
-    for place in (folder or pathlib.Path(), pathlib.Path(), *PRESET_ROOTS):
-        path = place / files.user_path(name)
+    return _find(name, folder).resolve()
+
+
+def _find(name: str, folder: pathlib.Path | None) -> pathlib.Path:
+    preset = files.user_path(name, "--flagfile=")
+    paths = [place / preset for place in (folder or pathlib.Path(), pathlib.Path(), *PRESET_ROOTS)]
+    for path in paths:
         if os.path.isfile(path):  # unlike pathlib's it takes any text, such as one too long for a name
-            return path.resolve()
-    raise ConfigError(f"--flagfile names no readable file. Received: --flagfile={name}")
+            return path
+    kind = "a folder" if any(map(os.path.isdir, paths)) else "not a regular file"
+    there = f"It is {kind}. " if name and any(map(os.path.exists, paths)) else ""
+    raise ConfigError(f"--flagfile names no readable file. {there}Received: --flagfile={name}")
 
 
 def _read_words(path: pathlib.Path) -> list[str]:
@@ -132,7 +184,7 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
         ConfigError: an unknown flag, an invalid value, or a flag file that is not text.
     """
     try:
-        return values([program, *arguments])[1:]
+        return values([program, *(word for _, words in _segments(arguments) for word in words)])[1:]
     except (flags.Error, ValueError) as error:
         raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
 
@@ -148,6 +200,30 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
         if word not in names:
             raise ConfigError(f"--{flag} takes {', '.join(names)}. Received: {word!r}")
     return list(dict.fromkeys(words))
+
+
+class PathParser(flags.ArgumentParser):
+    """absl's parser of a flag that takes a path; see `files.user_path`. Empty text is no path: None."""
+
+    def __init__(self, flag: str):
+        super().__init__()
+        self.flag, self.syntactic_help = flag, "a path"
+
+    def parse(self, argument: str | pathlib.Path) -> pathlib.Path | None:
+        return files.user_path(argument, f"--{self.flag}=") if str(argument) else None
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+def define_path(name: str, help: str, flag_values: flags.FlagValues, several: bool = False) -> None:
+    """Declares a flag that takes a path, None by default; with `several` a list of them, [] by default."""
+    parser: PathParser = PathParser(name)
+    text: flags.ArgumentSerializer[Any] = flags.ArgumentSerializer()
+    if several:
+        flags.DEFINE_multi(parser, text, name, [], help, flag_values)
+    else:
+        flags.DEFINE(parser, name, None, help, flag_values, text)
 
 
 def own_help(usage: str, values: flags.FlagValues) -> str:
@@ -173,7 +249,7 @@ def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, st
 
 def flagfile_text(config: Config, sources: dict[str, str]) -> str:
     """Returns the resolved settings as a flag file that starts the same run again, grouped by source."""
-    lines = [OWN_FIRST_LINE]
+    config, lines = config.anchored(), [OWN_FIRST_LINE]
     for source in dict.fromkeys(sources.values()):
         lines += ["", f"# source: {source}"]
         lines += [config.flag(name) for name in sources if sources[name] == source]

@@ -28,6 +28,8 @@ def option(
     below: float | None = None,
     methods: tuple[str, ...] = (),
     runtime: bool = False,
+    path: bool = False,
+    variable: str = "",
 ) -> Any:
     """Declares a field of Config. The field is None until the published default is filled in.
 
@@ -35,12 +37,14 @@ def option(
         default: the value where no published default applies.
         help: the text of `--help`, docs and TensorBoard.
         choices: the accepted values; a registry's table is read anew at each check.
-        prefix: text that accepted values outside of `choices` begin with.
+        prefix: text that accepted values outside of `choices` begin with; a path follows.
         low: inclusive lower bound.
         above: exclusive lower bound.
         below: exclusive upper bound.
         methods: the values of `--model` that read the setting; all of them by default. Others accept its default only.
         runtime: the setting says where and how a run is executed. It changes no result and may differ on resume.
+        path: the value is a path, "" for none.
+        variable: environment variable that contains the default, if it is set.
     """
     if methods:
         help = f"{help} (--model={', '.join(methods)})"
@@ -50,7 +54,7 @@ def option(
         default=None,
         metadata={
             "default": default, "help": help, "choices": choices, "prefix": prefix, "limits": limits,
-            "methods": methods, "runtime": runtime,
+            "methods": methods, "runtime": runtime, "path": path or prefix is not None, "variable": variable,
         },
     )  # fmt: skip
 

@@ -18,5 +18,5 @@ class Request:
     checkpoint: str
     seed: int
     places: dict[str, str]
-    out: str
+    out: pathlib.Path | None
     animate: bool

@@ -51,7 +51,7 @@ def draw(runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
     """
     chosen = {name: registry.load(registry.FIGURES, name) for name in request.figures}
     _check(runs, [name for name, figure in chosen.items() if not figure.points])
-    folder = files.user_path(request.out) if request.out else runs[0].path / "figures"
+    folder = request.out or runs[0].path / "figures"
     written = []
     for name, figure in chosen.items():
         picture, *frames = figure.draw(runs, np.random.default_rng([request.seed, *name.encode()]))

@@ -12,7 +12,7 @@ from amr_tf.runtime.errors import KEPT, UserError, printable
 PIPE_WIDTH = 200  # columns where the output is not a terminal
 
 
-def run(words: list[str], table: str | None, out: str | None) -> None:
+def run(words: list[str], table: str | None, out: pathlib.Path | None) -> None:
     """Prints the report on the runs that `words` name; with `out` also writes it there.
 
     Args:
@@ -35,11 +35,10 @@ def run(words: list[str], table: str | None, out: str | None) -> None:
     except OSError as error:
         raise UserError(f"The report cannot be made: {error}") from error
     if out:
-        folder = files.user_path(out)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            out.mkdir(parents=True, exist_ok=True)
             for name, content in pages.items():
-                files.write(folder / name, content)
+                files.write(out / name, content)
         except OSError as error:
             raise UserError(f"The report cannot be written: {error}. Choose another --out") from error
     text.show(report, console)

@@ -98,9 +98,10 @@ class Checkpoints:
     def _read(self, step: int) -> None:
         path = self._path(step)
         try:
-            # `expect_partial` silences TensorFlow's warnings about unrestored values when the process ends.
-            self.state.read(str(path / "state")).expect_partial().assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            with files.literal(path) as folder:
+                # `expect_partial` silences TensorFlow's warnings about unrestored values when the process ends.
+                self.state.read(str(folder / "state")).expect_partial().assert_consumed()
+        except (OSError, tf.errors.OpError, AssertionError, ValueError) as error:
             raise RunError(f"The checkpoint cannot be restored: {path}: {one_line(error)}") from error
 
     def save(self) -> None:
@@ -124,7 +125,8 @@ class Checkpoints:
             )
         try:
             with self.coordinator.new_folder(path) as folder:
-                self.state.write(str(folder / "state"))
+                with files.literal(folder) as written:
+                    self.state.write(str(written / "state"))
                 for left in filter(pathlib.Path.is_dir, folder.iterdir()):
                     shutil.rmtree(left)  # TensorFlow does not report that it could not delete its own folder
                 files.write_json(folder / MANIFEST, {"step": step, "sha256": _hashes(folder)})

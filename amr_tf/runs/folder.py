@@ -23,7 +23,6 @@ from typing import Any
 import filelock
 
 from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
-from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
@@ -46,12 +45,12 @@ class RunFolder:
 
     def __init__(self, config: Config):
         self.config = config
-        self.path = files.user_path(config.run_dir) if config.run_dir else _default_folder(config)
-        self.flags = self.path / "flags.txt"
+        self.path = config.place("run_dir") or _default_folder(config)
+        self.flags = self.path / command_line.OWN_NAME
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
         self.log = self.path / "log.txt"
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = self.path / command_line.CHECKPOINTS
         self.tensorboard = self.path / "tensorboard"
         self.images = self.path / "images"
         self.config_before: Config | None = None  # settings of `flags.txt`, once they have been compared
@@ -72,6 +71,9 @@ class RunFolder:
             RunError: names each difference, or why the folder cannot be read.
         """
         with _refused("The run folder cannot be read", OTHER):
+            for path in (self.path, *self._parts):
+                if os.path.lexists(path) and not path.is_dir():
+                    raise RunError(f"Not a folder. Received: {path}. {OTHER}")
             # At once, because the first checkpoint would fail.
             made_in = next((path for path in (self.path, *self.path.parents) if path.is_dir()), self.path)
             for path in (made_in, *self._parts, self.flags, self.metrics):
@@ -149,7 +151,7 @@ class RunFolder:
                     leftovers += part.rglob(LEFTOVERS)
                 for left in leftovers:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
-                if self.config != self.config_before:
+                if self.config.anchored() != self.config_before:
                     files.write(self.flags, command_line.flagfile_text(self.config, sources))
                 if data_record and not self.config_before:
                     files.write_json(self.path / "data.json", data_record)
@@ -227,8 +229,7 @@ def default_path(config: Config) -> pathlib.Path:
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
     dataset = config.dataset
-    if dataset.startswith(FOLDER):
-        pictures = files.user_path(dataset.removeprefix(FOLDER))
+    if pictures := config.place("dataset"):
         dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 

@@ -1,16 +1,24 @@
-"""Files: written whole or not at all, read only if they are regular files, kept where they are damaged."""
+"""Files: paths of the user, files written whole or not at all, read only if regular, kept where they are damaged."""
 
 import contextlib
+import glob
 import itertools
 import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import stat
 import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
+
+from amr_tf.runtime.errors import UserError
+
+# Any scheme with two slashes, and with one slash those of storage: pathlib shortens gs://bucket to gs:/bucket.
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(abfss?|file|gs|hdfs|https?|s3[an]?|wasbs?):/", re.IGNORECASE)
+PATTERN = re.compile(r"[][*?\\]")  # characters that TensorFlow reads as a pattern in the path of a checkpoint
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
@@ -55,9 +63,78 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
     return path.rename(next(name for name in names if not name.exists()))
 
 
-def user_path(text: str | os.PathLike[str]) -> pathlib.Path:
-    """Expands a leading `~` as a shell does: an unknown user's `~name` is an ordinary file name."""
-    return pathlib.Path(os.path.expanduser(text))
+def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
+    """Returns the path that a user names. Every path of a command line goes through this function.
+
+    A leading `~` is expanded. The result names the same place if it is given to this function again.
+
+    Args:
+        text: the path as typed.
+        given_as: what precedes the path in the error message, such as "--run_dir=".
+
+    Raises:
+        UserError: an address of remote storage, a home folder that is unknown, or text that names no file.
+    """
+    text = os.fspath(text)
+    what, received = given_as.partition("=")[0] or "A path", f"Received: {given_as}{text}"
+    if ADDRESS.match(text):
+        raise UserError(
+            f"{what} takes a path of this machine, not an address. {received}. Use a local folder and copy it "
+            "afterwards, or mount the storage"
+        )
+    expanded = os.path.expanduser(text)
+    if text.startswith("~") and expanded.startswith("~"):
+        raise UserError(
+            f"{what} begins with a home folder that is unknown here. {received}. Set HOME or give the whole path "
+            f"(./{text} for a name that begins with ~)"
+        )
+    try:
+        unusable = "\0" in os.fsdecode(os.fsencode(text))
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable:
+        raise UserError(f"{what} contains a character that no file name has. {received}. Choose another name")
+    path = pathlib.Path(expanded)
+    # Without its ./ it would be read otherwise the next time.
+    return path.absolute() if str(path).startswith("~") or ADDRESS.match(str(path)) else path
+
+
+def absolute(text: str) -> str:
+    """Returns a path, as typed, that names the same place from every working folder. "" and `~/...` stay."""
+    return text if not text or text.startswith("~") else str(user_path(text).absolute())
+
+
+def as_word(path: pathlib.Path) -> str:
+    """Returns a path for a command line, on which a name that begins with a dash would be a flag."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def matching(pattern: str | os.PathLike[str]) -> list[str]:
+    """Lists the paths that match a pattern. Each of its leading parts that exists is taken as it is written."""
+    found, parts = "", list(pathlib.Path(pattern).parts)
+    while parts and os.path.lexists(os.path.join(found, parts[0])):
+        found = os.path.join(found, parts.pop(0))
+    if not parts:
+        return [found or os.curdir]
+    return sorted(glob.glob(os.path.join(glob.escape(found), *parts), recursive=True))
+
+
+@contextlib.contextmanager
+def literal(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a path of a folder that TensorFlow takes as it is written.
+
+    TensorFlow 2.21 searches for the files of a checkpoint by a pattern, and so misses those in a folder whose path
+    contains `[ ] * ?` or a backslash (https://github.com/tensorflow/tensorflow/issues/34290). It takes paths in UTF-8
+    only. To be removed once `tf.train.Checkpoint.read` finds what `write` has written there.
+    """
+    if not PATTERN.search(str(folder)) and str(folder).isprintable():
+        yield folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield pathlib.Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import math
+import pathlib
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,7 +41,7 @@ class Request(NamedTuple):
     timeout: float
     steps: int
     weights: list[float] | None
-    out: str | None
+    out: pathlib.Path | None
 
 
 def status(server: Server, request: Request) -> None:
@@ -136,22 +137,21 @@ def _read(server: Server, paths: list[str]) -> np.ndarray:
     height, width, channels = server.signature("encode_uint8").inputs["images"].shape[1:]
     if not height or width != height or channels not in (1, 3):
         raise ValueError(f"images of {height} x {width} x {channels}")
-    return np.stack([decoding.read(path, (height, width, channels)) for path in paths])
+    return np.stack([decoding.read(str(files.user_path(path)), (height, width, channels)) for path in paths])
 
 
 def _write_picture(request: Request, *rows: np.ndarray) -> None:
     """Writes rows of images, uint8 [N, H, W, C] each, as a PNG file."""
     picture = canvas.grid([pixels.to_float(row) for row in rows])
     enlarged = canvas.enlarge(picture, canvas.factor(rows[0].shape[2]))
-    _write(request.out or f"{request.command}.png", canvas.png(enlarged))
+    _write(request.out or pathlib.Path(f"{request.command}.png"), canvas.png(enlarged))
 
 
-def _write(out: str, content: bytes) -> None:
+def _write(out: pathlib.Path, content: bytes) -> None:
     try:
-        path = files.user_path(out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(path, content)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.write(out, content)
+    except (OSError, ValueError) as error:  # ValueError: such as a path without a name
         raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
     print(f"written: {out}")
 
@@ -164,7 +164,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("model", "amr", "name of the model on the server", **own)
     flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", **own)
     out = "picture to write (COMMAND.png); with encode, a NumPy file instead of printed codes"
-    flags.DEFINE_string("out", None, out, **own)
+    command_line.define_path("out", out, values)
     flags.DEFINE_integer("steps", 9, "interpolate: points on the way, with both ends", 2, MOST_STEPS, **own)
     flags.DEFINE_list("weights", None, "mix: shares of the pictures, which sum to 1", **own)
     values.set_gnu_getopt()
@@ -193,6 +193,8 @@ def parse(arguments: list[str]) -> Request:
     if not ADDRESS.fullmatch(values.url):
         addresses = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT"
         raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
+    for picture in pictures:
+        files.user_path(picture)  # refused before the server is asked
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
     connection = (values.url, values.model, values.timeout)
     return Request(name, pictures, *connection, values.steps, weights, values.out)

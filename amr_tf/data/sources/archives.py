@@ -57,7 +57,9 @@ class Archive:
             plain = self.filename.removesuffix(".gz")
             dotted = plain.replace("-idx", ".idx")
             names += [plain, dotted, dotted + ".gz"]
-        return next((folder / name for name in names if os.path.lexists(folder / name)), None)
+        paths = [folder / name for name in names if os.path.lexists(folder / name)]
+        # Programs that unpack an archive may leave a folder of its name beside the file.
+        return next(filter(os.path.isfile, paths), paths[0] if paths else None)
 
     def find_shared(self, folder: Path) -> Path | None:
         """Finds the file in a folder that data sets share: of another size, it is another data set's."""
