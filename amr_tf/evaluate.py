@@ -4,7 +4,6 @@ Everything is rebuilt from the run folder; results are merged into its results.j
 that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
-import glob
 import os
 import pathlib
 from typing import Any
@@ -30,8 +29,9 @@ def define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     more = "more may follow without the flag's name"
-    runs = f"run folder, or a pattern such as 'runs/mnist/*'; {more}"
-    command_line.define_path("run_dir", runs, values, several=True)
+    command_line.define_path(
+        "run_dir", f"run folder, or a pattern such as 'runs/mnist/*'; {more}", values, several=True
+    )
     metrics, figures = (
         "; ".join(f"{name}: {load(table, name).description}" for name in table)
         for table in (METRICS, FIGURES)
@@ -71,14 +71,14 @@ def parse(arguments: list[str]) -> Request:
         raise ConfigError(
             f"Figures are written to a folder. Received: --out={values.out}. Use a command for each"
         )
-    places = {name: values[name].value for name in ("data_dir", "raw_dir")}
+    places = {name: str(values[name].value) for name in ("data_dir", "raw_dir") if values[name].value}
     return Request(
         folders=list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),
         metrics=command_line.known("metrics", metrics, METRICS),
         figures=figures,
         checkpoint=values.checkpoint,
         seed=values.seed,
-        places={name: str(place) for name, place in places.items() if place is not None},
+        places=places,
         out=None if to_file else values.out,
         results_file=values.out if to_file else None,
         animate=values.animate,
@@ -86,11 +86,12 @@ def parse(arguments: list[str]) -> Request:
 
 
 def _folders(pattern: pathlib.Path) -> list[pathlib.Path]:
-    # A folder's name may contain brackets.
-    found = [pattern] if os.path.isdir(pattern) else sorted(filter(os.path.isdir, glob.glob(str(pattern))))
-    if not found:
-        raise ConfigError(f"No such run folder. Received: --run_dir={pattern}")
-    return [pathlib.Path(name) for name in found]
+    found = files.matching(pattern)
+    folders = [pathlib.Path(name) for name in found if os.path.isdir(name)]
+    if not folders:
+        what = "Not a folder" if found else "No such run folder"
+        raise ConfigError(f"{what}. Received: --run_dir={pattern}")
+    return folders
 
 
 def work(request: Request) -> int:

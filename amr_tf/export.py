@@ -70,9 +70,9 @@ def work(request: Request) -> None:
         path = saved_model.export(trained, request.export_dir, request.also)
         print(f"exported: {path} (step {trained.step:,}, {trained.chosen}; {time.monotonic() - begin:.0f} s)")
         print(f"model card: {path / saved_model.CARD}")
-        if files.PATTERN.intersection(str(path.absolute())):
+        if files.PATTERN.search(str(path.absolute())):
             print(
-                "TensorFlow loads no model from a path that contains * ? [ or \\: move it before it is served"
+                "warning: TensorFlow reads [ ] * ? and \\ in a path as a pattern: copy the model before loading it"
             )
 
 

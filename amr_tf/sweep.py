@@ -8,6 +8,7 @@ finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 b
 
 import dataclasses
 import pathlib
+import re
 from typing import Any
 
 from absl import flags
@@ -50,8 +51,7 @@ def define_flags() -> flags.FlagValues:
         "values of a training flag, such as lambda=2,5,10; of several --grid all combinations",
         **own,
     )
-    out = "folder of the runs (runs/sweeps/<name of the folder or preset>)"
-    command_line.define_path("out", out, values)
+    command_line.define_path("out", "folder of the runs (runs/sweeps/<name of the folder or preset>)", values)
     flags.DEFINE_enum("executor", "local", ["local", "slurm"], "this machine, or a Slurm cluster", **own)
     flags.DEFINE_integer("parallel", None, "runs at a time (1 here, 256 with Slurm)", lower_bound=1, **own)
     flags.DEFINE_enum("table", None, list(TABLES), "table of the report (that of the presets' folder)", **own)
@@ -81,7 +81,11 @@ def parse(arguments: list[str]) -> runner.Options:
     presets = jobs.find_presets(words)
     if not values.out and len(words) > 1:
         raise ConfigError("Several presets or folders need a name for what they are: --out=runs/sweeps/NAME")
-    out = values.out or pathlib.Path(f"runs/sweeps/{files.user_path(words[0]).resolve().stem}")
+    out = values.out or pathlib.Path("runs/sweeps", files.user_path(words[0]).resolve().stem)
+    if values.executor == "slurm" and re.search(r"[%\\]", str(out.absolute())):
+        raise ConfigError(
+            f"Slurm reads % and \\ in a path as a pattern. Received: {out}. Choose another --out"
+        )
     seeds, extra = values.seeds, values.slurm_extra
     if not seeds or not all(seed.isascii() and seed.isdecimal() for seed in seeds):
         raise ConfigError(f"--seeds takes whole numbers, such as 1,2,3. Received: {','.join(seeds)!r}")

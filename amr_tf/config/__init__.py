@@ -6,12 +6,14 @@ TensorFlow, so that an invalid value is refused at once.
 
 import dataclasses
 import os
+import pathlib
 from typing import Any
 
 from amr_tf import registry
 from amr_tf.config import aliases, rules
 from amr_tf.config.defaults import FIXED, PUBLISHED_DEFAULTS, UNUSED
-from amr_tf.config.fields import ConfigError, check_place, checked, flag_name, option
+from amr_tf.config.fields import ConfigError, checked, flag_name, option
+from amr_tf.runtime import files
 
 __all__ = ["PUBLISHED_DEFAULTS", "Config", "ConfigError", "flag_name"]
 
@@ -80,10 +82,10 @@ class Config:
     latent_width: int = option(4, "width and height of the code in pixels (flat codes ignore it)", low=1)
     data_dir: str = option(
         "~/tensorflow_datasets",
-        "where TFDS keeps prepared data sets; TFDS_DATA_DIR in the environment replaces the default",
+        "where TFDS keeps prepared data sets; TFDS's variable TFDS_DATA_DIR changes the default",
         runtime=True,
         path=True,
-        environ="TFDS_DATA_DIR",
+        variable="TFDS_DATA_DIR",
     )
     raw_dir: str = option(
         "", "folder of official archives, imported without a network", runtime=True, path=True
@@ -162,20 +164,49 @@ class Config:
         given = {field.name: getattr(self, field.name) for field in fields}
         given["model"] = fields[0].metadata["default"] if given["model"] is None else given["model"]
         for field in fields:
-            said = aliases.renamed(given)[field.name]
-            value = checked(field, self._published_default(field) if said is None else said)
-            if said is not None:  # the default is needed by some data sets only
-                check_place(field, value)
+            value = aliases.renamed(given)[field.name]
+            value = checked(field, self._published_default(field) if value is None else value)
             # A frozen dataclass has no other way to fill in its own fields.
             object.__setattr__(self, field.name, value)
         rules.check(self)
 
     def _published_default(self, field: dataclasses.Field) -> Any:
-        value = os.environ.get(field.metadata["environ"]) or field.metadata["default"]
+        value = field.metadata["default"]
         for where, values in PUBLISHED_DEFAULTS:
             if field.name in values and all(getattr(self, name) == wanted for name, wanted in where.items()):
                 value = values[field.name]
-        return value
+        return self._variable(field)[1] or value
+
+    def _variable(self, field: dataclasses.Field) -> tuple[str, str]:
+        """Returns the environment variable that gives the field's default, and its content; "" where none does."""
+        name = field.metadata["variable"]
+        # Of the only such field, data_dir, runs without files have no use.
+        return (name, os.environ.get(name, "")) if name and self.dataset_spec.builders else ("", "")
+
+    def origin(self, name: str) -> str:
+        """Returns the flag of a setting, or the environment variable if the value is that of the variable."""
+        variable, content = self._variable(self.__dataclass_fields__[name])
+        return variable if content and content == getattr(self, name) else f"--{flag_name(name)}"
+
+    def place(self, name: str) -> pathlib.Path | None:
+        """Returns the path that a setting names, None if it names none. Raises ConfigError as `files.user_path`."""
+        field, value = self.__dataclass_fields__[name], getattr(self, name)
+        prefix = field.metadata["prefix"] or ""
+        if not (field.metadata["path"] and value and value.startswith(prefix)):
+            return None
+        return files.user_path(value.removeprefix(prefix), f"{self.origin(name)}={prefix}")
+
+    def anchored(self) -> "Config":
+        """Returns the same settings with places that do not depend on the working folder, as flags.txt has them."""
+        stored: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value, prefix = getattr(self, field.name), field.metadata["prefix"] or ""
+            if field.metadata["path"] and value.startswith(prefix):
+                place = prefix + files.absolute(value.removeprefix(prefix))
+                # The working folder may have a name that no flag can have.
+                if place.isprintable():
+                    stored[field.name] = place
+        return dataclasses.replace(self, **stored)
 
     def check_networks(self, image_width: int) -> None:
         """Raises a ConfigError if the networks do not fit images of this width."""

@@ -16,13 +16,15 @@ from absl import flags
 
 from amr_tf.config import PUBLISHED_DEFAULTS, Config, ConfigError, aliases, flag_name
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import UserError, one_line
+from amr_tf.runtime.errors import one_line
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout and in a wheel
 DEMO = "--flagfile=flags/demo.flags"  # of a command line without flags
 DEFAULT, FLAG = "default", "flag"
 ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
+OWN_NAME, CHECKPOINTS = "flags.txt", "checkpoints"  # parts of a run folder
+RUN_DIR = re.compile(r"--?run_dir(=|$)")
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
 
 
@@ -33,13 +35,21 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
         The Config and, by field name, the source of each value: "default", "flag" or "preset <file>".
 
     Raises:
-        ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination.
+        ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination, or a place that
+            cannot be used, such as the address of remote storage.
     """
-    return _parse(_segments(arguments))
+    config, sources = _parse(_segments(arguments))
+    for name, source in sources.items():
+        if source != DEFAULT:
+            config.place(name)
+    return config, sources
 
 
 def parse_file(path: pathlib.Path) -> tuple[Config, dict[str, str]]:
-    """Reads a file of flags. Its path may contain what `--flagfile` does not take. Returns and raises as `parse`."""
+    """Reads a file of flags. Its path may contain what `--flagfile` does not take. Returns and raises as `parse`.
+
+    Places are not checked: those of an old run may be unknown on this machine.
+    """
     path = path.resolve()
     return _parse(_segments(_read_words(path), f"preset {path.name}", path.parent, (path,)))
 
@@ -54,6 +64,7 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     sources = {field.name: DEFAULT for field in fields.values()}
     removed = {f"--{name}=" for name in aliases.REMOVED}
     for source, words in segments:
+        _check_words(words, source)
         try:
             stray = values(["amr_tf", *(word for word in words if word not in removed)])[1:]
         except flags.Error as error:
@@ -66,9 +77,9 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
                 sources[field.name] = source
     config = Config(**{field.name: _typed(field.type, values[flag].value) for flag, field in fields.items()})
     config.check_networks(config.image_width)
-    for field in fields.values():
-        if sources[field.name] == DEFAULT and os.environ.get(field.metadata["environ"]):
-            sources[field.name] = field.metadata["environ"]
+    for name, source in sources.items():
+        if source == DEFAULT and not (origin := config.origin(name)).startswith("--"):
+            sources[name] = origin
     return config, sources
 
 
@@ -81,52 +92,81 @@ def _typed(kind: Any, text: str | None) -> Any:
         return text
 
 
-def _segments(
-    arguments: list[str], source: str = FLAG, folder: pathlib.Path | None = None, open_files: tuple = ()
-) -> Iterator[tuple[str, list[str]]]:
-    """Splits the words at each `--flagfile` into (source, words) runs, in the order in which they apply."""
-    for word in arguments:
+def _check_words(words: list[str], source: str) -> None:
+    for word in words:
         if not word.isprintable():
             raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
         # absl's flag that ignores unknown flags would hide a misspelt one.
         if re.fullmatch(r"--?undefok(=.*)?", word):
             raise ConfigError(f"Unknown flags fail. Received: {word} ({source}; --help lists the flags)")
+
+
+def _segments(
+    arguments: list[str],
+    source: str = FLAG,
+    folder: pathlib.Path | None = None,
+    open_files: tuple = (),
+    own_folder: bool = True,
+) -> Iterator[tuple[str, list[str]]]:
+    """Splits the words at each `--flagfile` into (source, words) runs, in the order in which they apply.
+
+    Args:
+        arguments: the words of a command line or of a file.
+        source: their name in messages.
+        folder: that of the file.
+        open_files: the files that include one another down to this one.
+        own_folder: the flags.txt of a run folder means that folder, unless the words choose another.
+    """
+    own_folder = own_folder and not any(RUN_DIR.match(word) for word in arguments)
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
-        match = re.fullmatch(r"--?flagfile(?:=(.*))?", word)
+        match = re.fullmatch(r"--?flagfile(?:=(.*))?", word, re.DOTALL)
         if not match:
             words.append(word)
             continue
         yield source, words
         words = []
         name = match.group(1) if match.group(1) is not None else next(remaining, "")
-        path = find_preset(name, folder)
+        if not name.isprintable():
+            raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
+        found = _find(name, folder)
+        path = found.resolve()
         if path in open_files:
             raise ConfigError(f"A preset cannot include itself. Received: --flagfile={name} in {path}")
-        yield from _segments(_read_words(path), f"preset {name}", path.parent, (*open_files, path))
+        included = _read_words(path)
         if _is_of_a_run(path):
-            yield f"preset {name}", [f"--run_dir={path.parent}"]
+            included = [word for word in included if not RUN_DIR.match(word)]
+            included += [f"--run_dir={found.parent}"] if own_folder else []
+        yield from _segments(included, f"preset {name}", path.parent, (*open_files, path), own_folder)
     yield source, words
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
-    """Returns true for the flags.txt of a run folder, which may have moved since it was written."""
-    with open(path, "rb") as file:
-        return path.name == "flags.txt" and file.readline(1000).rstrip() == OWN_FIRST_LINE.encode()
+    """Returns true for the flags.txt in a run folder, false for a copy of it elsewhere."""
+    with open(files.regular(path), "rb") as file:
+        own = file.readline(1000).rstrip() == OWN_FIRST_LINE.encode()
+    return own and path.name == OWN_NAME and path.with_name(CHECKPOINTS).is_dir()
 
 
 def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
-    """Finds the preset file `name`, first in `folder`, that of the file that includes it.
+    """Finds the preset file `name`, first in `folder`, that of the file that includes it; returns its real path.
 
     Raises:
-        ConfigError: the file does not exist.
+        ConfigError: the file does not exist, or `name` is no path of this machine.
     """
-    for place in (folder or pathlib.Path(), pathlib.Path(), *PRESET_ROOTS):
-        path = place / files.user_path(name)
+    return _find(name, folder).resolve()
+
+
+def _find(name: str, folder: pathlib.Path | None) -> pathlib.Path:
+    preset = files.user_path(name, "--flagfile=")
+    paths = [place / preset for place in (folder or pathlib.Path(), pathlib.Path(), *PRESET_ROOTS)]
+    for path in paths:
         if os.path.isfile(path):  # unlike pathlib's it takes any text, such as one too long for a name
-            return path.resolve()
-    raise ConfigError(f"--flagfile names no readable file. Received: --flagfile={name}")
+            return path
+    kind = "a folder" if any(map(os.path.isdir, paths)) else "not a regular file"
+    there = f"It is {kind}. " if name and any(map(os.path.exists, paths)) else ""
+    raise ConfigError(f"--flagfile names no readable file. {there}Received: --flagfile={name}")
 
 
 def _read_words(path: pathlib.Path) -> list[str]:
@@ -137,36 +177,27 @@ def _read_words(path: pathlib.Path) -> list[str]:
     return [line for line in lines if line and not line.startswith(("#", "//"))]
 
 
-class _PathParser(flags.ArgumentParser):
-    """Makes a path of a flag's text, see `files.user_path`."""
-
-    def parse(self, argument: Any) -> pathlib.Path | None:
-        try:
-            return files.user_path(argument) if argument else None
-        except UserError as error:
-            raise ValueError(str(error)) from None
-
-
-def define_path(name: str, help: str, values: flags.FlagValues, several: bool = False) -> None:
-    """Declares a flag that takes a path, or `several` of them in a list; without it the value is None or []."""
-    if several:
-        flags.DEFINE_multi(_PathParser(), flags.ArgumentSerializer(), name, [], help, values)
-    else:
-        flags.DEFINE(_PathParser(), name, None, help, values)
-
-
 def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:
     """Gives the flags of a binary that trains nothing their values; returns the words that are not flags.
 
     Raises:
-        ConfigError: an unknown flag, an invalid value, or a flag file that is not text.
+        ConfigError: an unknown flag, an invalid value or path, or a flag file that is not text.
     """
-    if any(re.match("--?flagfile", word) for word in arguments):
-        arguments = [word for _, words in _segments(arguments) for word in words]
+    words = [word for _, words in _segments(arguments) for word in words]
     try:
-        return values([program, *arguments])[1:]
+        stray = values([program, *words])[1:]
     except (flags.Error, ValueError) as error:
         raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
+    for name in values:
+        flag = values[name]
+        if isinstance(flag.parser, PathParser) and flag.value is not None:
+            found = [files.user_path(text, f"--{name}=") for text in _listed(flag.value) if text]
+            flag.value = found if isinstance(flag.value, list) else next(iter(found), None)
+    return stray
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
@@ -180,6 +211,24 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
         if word not in names:
             raise ConfigError(f"--{flag} takes {', '.join(names)}. Received: {word!r}")
     return list(dict.fromkeys(words))
+
+
+class PathParser(flags.ArgumentParser):
+    """Marks a flag that takes a path; `read_own` makes it a `pathlib.Path`, or None of empty text."""
+
+    syntactic_help = "a path"
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+def define_path(name: str, help: str, flag_values: flags.FlagValues, several: bool = False) -> None:
+    """Declares a flag that takes a path, None by default; with `several` a list of them, [] by default."""
+    text: flags.ArgumentSerializer[Any] = flags.ArgumentSerializer()
+    if several:
+        flags.DEFINE_multi(PathParser(), text, name, [], help, flag_values)
+    else:
+        flags.DEFINE(PathParser(), name, None, help, flag_values, text)
 
 
 def own_help(usage: str, values: flags.FlagValues) -> str:
@@ -205,27 +254,11 @@ def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, st
 
 def flagfile_text(config: Config, sources: dict[str, str]) -> str:
     """Returns the resolved settings as a flag file that starts the same run again, grouped by source."""
-    located = _located(config)
-    lines = [OWN_FIRST_LINE]
+    config, lines = config.anchored(), [OWN_FIRST_LINE]
     for source in dict.fromkeys(sources.values()):
         lines += ["", f"# source: {source}"]
-        lines += [located.flag(name) for name in sources if sources[name] == source]
+        lines += [config.flag(name) for name in sources if sources[name] == source]
     return "\n".join(lines) + "\n"
-
-
-def _located(config: Config) -> Config:
-    """Returns the settings with paths that mean the same from every working folder."""
-    places: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value, prefix = (
-            getattr(config, field.name),
-            "" if field.metadata["path"] else field.metadata["prefix"],
-        )
-        if prefix is not None and value and value.startswith(prefix):
-            place = prefix + files.absolute(value.removeprefix(prefix))
-            # The working folder may have a name that no flag can have.
-            places[field.name] = place if place.isprintable() else value
-    return dataclasses.replace(config, **places)
 
 
 def train_help() -> str:

@@ -7,15 +7,10 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from amr_tf.runtime import files
-from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.errors import ConfigError
 
 # TensorFlow's integers have 32 bits.
 LARGEST_INT = 2**31 - 1
-
-
-class ConfigError(UserError, ValueError):
-    """An invalid setting, or settings that cannot be combined."""
 
 
 def option(
@@ -30,7 +25,7 @@ def option(
     methods: tuple[str, ...] = (),
     runtime: bool = False,
     path: bool = False,
-    environ: str = "",
+    variable: str = "",
 ) -> Any:
     """Declares a field of Config. The field is None until the published default is filled in.
 
@@ -38,14 +33,14 @@ def option(
         default: the value where no published default applies.
         help: the text of `--help`, docs and TensorBoard.
         choices: the accepted values; a registry's table is read anew at each check.
-        prefix: text that accepted values outside of `choices` begin with.
+        prefix: text that accepted values outside of `choices` begin with; a path follows.
         low: inclusive lower bound.
         above: exclusive lower bound.
         below: exclusive upper bound.
         methods: the values of `--model` that read the setting; all of them by default. Others accept its default only.
         runtime: the setting says where and how a run is executed. It changes no result and may differ on resume.
-        path: the value is a path, as is that of `dataset` after its prefix.
-        environ: variable of the environment that replaces the default.
+        path: the value is a path, "" for none.
+        variable: environment variable that contains the default, if it is set.
     """
     if methods:
         help = f"{help} (--model={', '.join(methods)})"
@@ -55,7 +50,7 @@ def option(
         default=None,
         metadata={
             "default": default, "help": help, "choices": choices, "prefix": prefix, "limits": limits,
-            "methods": methods, "runtime": runtime, "path": path, "environ": environ,
+            "methods": methods, "runtime": runtime, "path": path or prefix is not None, "variable": variable,
         },
     )  # fmt: skip
 
@@ -91,16 +86,6 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
         if limit is not None and not accepts(value, limit):
             raise ConfigError(f"{flag} must be {words} {limit}. {received}")
     return value
-
-
-def check_place(field: dataclasses.Field, value: Any) -> None:
-    """Refuses the value of a field that is a path, or has one after its prefix, if `files.user_path` does."""
-    prefix = "" if field.metadata["path"] else field.metadata["prefix"]
-    if prefix is not None and value and value.startswith(prefix):
-        try:
-            files.user_path(value.removeprefix(prefix))
-        except UserError as error:
-            raise ConfigError(f"{error} (--{flag_name(field.name)})") from None
 
 
 def _shown(value: Any) -> str:

@@ -4,15 +4,14 @@ config -> DatasetSpec -> its reader in `sources` -> Arrays -> pipeline -> batche
 """
 
 import dataclasses
-import pathlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amr_tf.data import catalog, pixels
 from amr_tf.data.catalog import DatasetSpec, Places, spec_of
-from amr_tf.runtime import files
-from amr_tf.runtime.errors import DataError, UserError
+from amr_tf.runtime.errors import DataError
 
 __all__ = ["SMOKE_EXAMPLES", "Arrays", "Splits", "check", "ground_truth", "load", "spec_of"]
 
@@ -108,12 +107,9 @@ def ground_truth(config: Any) -> Any:
 
 def _places(config: Any) -> Places:
     limit = max(SMOKE_EXAMPLES, config.batch_size) if config.smoke else None
-    # The default needs a home folder, which a process may be without.
-    try:
-        data_dir = files.user_path(config.data_dir) if config.dataset_spec.builders else pathlib.Path()
-    except UserError as error:
-        raise DataError(f"{error} (--data_dir)") from None
-    return Places(data_dir, config.raw_dir, config.batch_size, config.pixel_range, limit)
+    # A home folder may be unknown where nothing is read from it.
+    data_dir = config.place("data_dir") if config.dataset_spec.builders else None
+    return Places(data_dir or Path(), config.raw_dir, config.batch_size, config.pixel_range, limit)
 
 
 def _draw(name: str, size: int, flag: str, count: int, seed: tuple[int, ...]) -> np.ndarray:

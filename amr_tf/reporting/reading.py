@@ -1,15 +1,14 @@
 """Run folders on the disk: those that a command names, and the contents of each."""
 
 import dataclasses
-import glob
 import math
-import os
 import pathlib
 from typing import Any
 
 from amr_tf.config import Config, ConfigError, aliases, flag_name
 from amr_tf.runs.best import Criterion, best_by, best_row
 from amr_tf.runs.folder import RunError, read_results, read_rows
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import printable
 
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
@@ -82,14 +81,14 @@ def find(words: list[str]) -> list[pathlib.Path]:
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
     for word in words:
-        places = [word] if os.path.exists(word) else sorted(glob.glob(word, recursive=True))
+        places = files.matching(word)
         if not places:
             raise RunError(f"No such folder, and none that matches the pattern. Received: {printable(word)}")
         folders = [
             results.parent
             for place in places
             for results in sorted(pathlib.Path(place).rglob("results.json"))
-            if (results.parent / "flags.txt").is_file()
+            if (results.parent / "flags.txt").exists()
         ]
         if not folders:
             raise RunError(f"No results.json beside a flags.txt. Received: {printable(word)}")

@@ -98,10 +98,10 @@ class Checkpoints:
     def _read(self, step: int) -> None:
         path = self._path(step)
         try:
-            # `expect_partial` silences TensorFlow's warnings about unrestored values when the process ends.
-            with files.without_pattern(path) as folder:
+            with files.literal(path) as folder:
+                # `expect_partial` silences TensorFlow's warnings about unrestored values when the process ends.
                 self.state.read(str(folder / "state")).expect_partial().assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except (OSError, tf.errors.OpError, AssertionError, ValueError) as error:
             raise RunError(f"The checkpoint cannot be restored: {path}: {one_line(error)}") from error
 
     def save(self) -> None:
@@ -125,8 +125,8 @@ class Checkpoints:
             )
         try:
             with self.coordinator.new_folder(path) as folder:
-                with files.without_pattern(folder) as target:
-                    self.state.write(str(target / "state"))
+                with files.literal(folder) as written:
+                    self.state.write(str(written / "state"))
                 for left in filter(pathlib.Path.is_dir, folder.iterdir()):
                     shutil.rmtree(left)  # TensorFlow does not report that it could not delete its own folder
                 files.write_json(folder / MANIFEST, {"step": step, "sha256": _hashes(folder)})

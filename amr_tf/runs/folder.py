@@ -23,7 +23,6 @@ from typing import Any
 import filelock
 
 from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
-from amr_tf.registry import FOLDER
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
@@ -46,12 +45,12 @@ class RunFolder:
 
     def __init__(self, config: Config):
         self.config = config
-        self.path = files.user_path(config.run_dir) if config.run_dir else _default_folder(config)
-        self.flags = self.path / "flags.txt"
+        self.path = config.place("run_dir") or _default_folder(config)
+        self.flags = self.path / command_line.OWN_NAME
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
         self.log = self.path / "log.txt"
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = self.path / command_line.CHECKPOINTS
         self.tensorboard = self.path / "tensorboard"
         self.images = self.path / "images"
         self.config_before: Config | None = None  # settings of `flags.txt`, once they have been compared
@@ -72,6 +71,9 @@ class RunFolder:
             RunError: names each difference, or why the folder cannot be read.
         """
         with _refused("The run folder cannot be read", OTHER):
+            for path in (self.path, *self._parts):
+                if os.path.lexists(path) and not path.is_dir():
+                    raise RunError(f"Not a folder. Received: {path}. {OTHER}")
             # At once, because the first checkpoint would fail.
             made_in = next((path for path in (self.path, *self.path.parents) if path.is_dir()), self.path)
             for path in (made_in, *self._parts, self.flags, self.metrics):
@@ -105,9 +107,9 @@ class RunFolder:
         old, new = self.config_before.hyperparameters(), self.config.hyperparameters()
         changed = [name for name in new if new[name] != old[name]]
         # Pictures may have moved. `data_record.check` compares their contents, with a record of them.
-        if "dataset" in changed and old["dataset"].startswith(FOLDER) and new["dataset"].startswith(FOLDER):
-            then, now = (os.path.realpath(_pictures(dataset)) for dataset in (old["dataset"], new["dataset"]))
-            if then == now or (self.path / "data.json").exists():
+        then, now = (config.place("dataset") for config in (self.config_before, self.config))
+        if "dataset" in changed and then and now:
+            if os.path.realpath(then) == os.path.realpath(now) or (self.path / "data.json").exists():
                 changed.remove("dataset")
         # A schedule that ends with the run cannot be extended.
         if new["epochs"] > old["epochs"] and new["schedule"] == "constant":
@@ -154,7 +156,7 @@ class RunFolder:
                     leftovers += part.rglob(LEFTOVERS)
                 for left in leftovers:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
-                if self.config != self.config_before:
+                if self.config.anchored() != self.config_before:
                     files.write(self.flags, command_line.flagfile_text(self.config, sources))
                 if data_record and not self.config_before:
                     files.write_json(self.path / "data.json", data_record)
@@ -232,14 +234,9 @@ def default_path(config: Config) -> pathlib.Path:
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
     dataset = config.dataset
-    if dataset.startswith(FOLDER):
-        dataset = f"folder_{os.path.basename(os.path.abspath(_pictures(dataset)))}"
+    if pictures := config.place("dataset"):
+        dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
-
-
-def _pictures(dataset: str) -> pathlib.Path:
-    """Returns PATH of `--dataset=folder:PATH`."""
-    return files.user_path(dataset.removeprefix(FOLDER))
 
 
 def _default_folder(config: Config) -> pathlib.Path:

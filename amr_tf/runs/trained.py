@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from amr_tf import data
 from amr_tf.config import Config
+from amr_tf.config.command_line import OWN_NAME
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
@@ -192,9 +193,14 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         RunError: the folder contains no run, or its flags.txt cannot be used.
         ConfigError: invalid places.
     """
-    flags = path / "flags.txt"
+    flags = path / OWN_NAME
     if not os.path.isfile(flags):  # pathlib's raises where the folder may not be entered
-        raise RunError(f"Not a run folder, since there is no flags.txt to be read in it: {path}")
+        what = (
+            "flags.txt in it is not a regular file"
+            if os.path.lexists(flags)
+            else "there is no flags.txt in it"
+        )
+        raise RunError(f"Not a run folder that can be read, since {what}. Received: {path}")
     config = read_flags(flags)
     alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
     if config.dataset.startswith(FOLDER) and "data_dir" in places:
@@ -210,6 +216,8 @@ def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
     """
     if os.path.isdir(folder.checkpoints) and not os.access(folder.checkpoints, os.R_OK | os.X_OK):
         raise RunError(f"No permission to read {folder.checkpoints}: set it right")
+    if os.path.lexists(folder.checkpoints) and not os.path.isdir(folder.checkpoints):
+        raise RunError(f"Not a folder. Received: {folder.checkpoints}. Restore it from a backup")
     kept = checkpoints_in(folder.checkpoints)
     if not kept:
         raise RunError(f"{folder.path} has no checkpoint: train it first")

@@ -41,7 +41,11 @@ class Text(io.TextIOWrapper):
 
     def __init__(self, output: Output, encoding: str = "utf-8"):
         buffer = io.BufferedWriter(output)
-        settings: dict[str, Any] = {"errors": "backslashreplace", "line_buffering": True, "write_through": True}
+        settings: dict[str, Any] = {
+            "errors": "backslashreplace",
+            "line_buffering": True,
+            "write_through": True,
+        }
         super().__init__(buffer, encoding, **settings)
         self.unfiltered = io.TextIOWrapper(buffer, encoding, **settings)
 

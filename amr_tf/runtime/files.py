@@ -1,7 +1,8 @@
-"""Files: written whole or not at all, read only if they are regular files, kept where they are damaged."""
+"""Files: paths of the user, files written whole or not at all, read only if regular, kept where they are damaged."""
 
 import codecs
 import contextlib
+import glob
 import itertools
 import json
 import math
@@ -10,21 +11,22 @@ import pathlib
 import re
 import shutil
 import stat
-import tempfile
 import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.errors import ConfigError, printable
 
-# Two letters and more: gs://bucket, s3://bucket, dbfs:/folder. pathlib makes one slash of two.
-REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# Any scheme with two slashes, and with one slash those of storage: pathlib shortens gs://bucket to gs:/bucket.
+ADDRESS = re.compile(
+    r"[a-z][a-z0-9+.-]*://|(abfss?|dbfs|file|gs|hdfs|https?|s3[an]?|wasbs?):/", re.IGNORECASE
+)
+PATTERN = re.compile(r"[][*?\\]")  # characters that TensorFlow reads as a pattern in the path of a checkpoint
 # Byte-order marks. That of UTF-16 begins one of UTF-32.
 WIDE = {
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
 }
-PATTERN = frozenset("*?[\\")
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
@@ -85,51 +87,80 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
     return path.rename(next(name for name in names if not name.exists()))
 
 
-def user_path(text: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns the local path that a user names. Every path of every command passes through here.
+def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
+    """Returns the path that a user names. Every path of a command line goes through this function.
 
-    A leading `~` is expanded as a shell does: an unknown user's `~name` is an ordinary file name.
+    A leading `~` is expanded. The result names the same place if it is given to this function again.
 
-    Example:
-        >>> user_path("runs/a")
-        PosixPath('runs/a')
+    Args:
+        text: the path as typed.
+        given_as: what precedes the path in the error message, such as "--run_dir=".
 
     Raises:
-        UserError: a remote address such as gs://bucket, or `~` where the home folder is unknown.
+        ConfigError: an address of remote storage, a home folder that is unknown, or text that names no file.
     """
-    path = os.path.expanduser(text)
-    if REMOTE.match(path):
-        raise UserError(
-            f"Remote addresses are not supported. Received: {path}. Use a local folder (a mounted bucket is one)"
+    text = os.fspath(text)
+    what, received = given_as.partition("=")[0] or "A path", printable(f"Received: {given_as}{text}")
+    if ADDRESS.match(text):
+        raise ConfigError(
+            f"{what} takes a path of this machine, not an address. {received}. Use a local folder and copy it "
+            "afterwards, or mount the storage"
         )
-    if path.split("/")[0] == "~":
-        raise UserError(
-            f"The home folder is unknown. Received: {path}. Set HOME, or write the path without ~ (or as ./~)"
+    expanded = os.path.expanduser(text)
+    if text.startswith("~") and expanded.startswith("~"):
+        raise ConfigError(
+            f"{what} begins with a home folder that is unknown here. {received}. Set HOME or give the whole path "
+            f"(./~... for a name that begins with ~)"
         )
-    return pathlib.Path(path)
+    try:
+        unusable = "\0" in os.fsdecode(os.fsencode(text))
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable:
+        raise ConfigError(
+            f"{what} contains a character that no file name has. {received}. Choose another name"
+        )
+    path = pathlib.Path(expanded)
+    # Without its ./ it would be read otherwise the next time.
+    return path.absolute() if str(path).startswith("~") or ADDRESS.match(str(path)) else path
 
 
 def absolute(text: str) -> str:
-    """Returns a user's path as it reads from any working folder; `~` stays as it is."""
-    return text if text.startswith("~") else os.path.abspath(text)
+    """Returns a path, as typed, that names the same place from every working folder. "" and `~/...` stay."""
+    return text if not text or text.startswith("~") else str(user_path(text).absolute())
+
+
+def as_word(path: pathlib.Path) -> str:
+    """Returns a path for a command line, on which a name that begins with a dash would be a flag."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def matching(pattern: str | os.PathLike[str]) -> list[str]:
+    """Lists the paths that match a pattern. Each of its leading parts that exists is taken as it is written."""
+    found, parts = "", list(pathlib.Path(pattern).parts)
+    while parts and os.path.lexists(os.path.join(found, parts[0])):
+        found = os.path.join(found, parts.pop(0))
+    if not parts:
+        return [found or os.curdir]
+    return sorted(glob.glob(os.path.join(glob.escape(found), *parts), recursive=True))
 
 
 @contextlib.contextmanager
-def without_pattern(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a path of an existing folder that has none of the characters * ? [ \\.
+def literal(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a path of a folder that TensorFlow takes as it is written.
 
-    TensorFlow 2.21 matches the path of a checkpoint as a pattern when it reads one
-    (https://github.com/tensorflow/tensorflow/issues/6082), so it gets a link where the folder's own path has such a
-    character.
+    TensorFlow 2.21 searches for the files of a checkpoint by a pattern, and so misses those in a folder whose path
+    contains `[ ] * ?` or a backslash (https://github.com/tensorflow/tensorflow/issues/34290). It takes paths in UTF-8
+    only. To be removed once `tf.train.Checkpoint.read` finds what `write` has written there.
     """
-    if not PATTERN.intersection(str(folder)):
+    if not PATTERN.search(str(folder)) and str(folder).isprintable():
         yield folder
         return
-    place = next((p for p in (tempfile.gettempdir(), "/tmp") if not PATTERN.intersection(p)), None)  # noqa: S108
-    with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=place) as parent:
-        link = pathlib.Path(parent, "folder")
-        link.symlink_to(folder.absolute(), target_is_directory=True)
-        yield link
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield pathlib.Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -154,7 +154,7 @@ def _write(out: pathlib.Path, content: bytes) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         files.write(out, content)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: such as a path without a name
         raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
     print(f"written: {out}")
 

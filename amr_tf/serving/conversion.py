@@ -51,6 +51,6 @@ def _write_onnx(target: pathlib.Path, model) -> None:
 
 def _write_litert(saved_model: pathlib.Path, target: pathlib.Path) -> None:
     """Converts the SavedModel: conversion of the functions themselves gives wrong numbers."""
-    with files.without_pattern(saved_model) as folder:
+    with files.literal(saved_model) as folder:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(PARTS))
         (target / "model.tflite").write_bytes(converter.convert())

@@ -47,7 +47,7 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
             path = export_dir / str(1 + max(versions, default=0))
             found = signatures(run.model, run.attribute_names, run.spec.white)
             archive, described = _archive(run.model, found)
-            with files.atomic_folder(path) as folder:
+            with files.atomic_folder(path) as temporary, files.literal(temporary) as folder:
                 archive.write_out(str(folder), verbose=False)
                 requested = {"serving_default": found["reconstruct"], **found}
                 warmup.write(folder, requested, run.model.image_shape)

@@ -180,8 +180,9 @@ def find_presets(words: list[str]) -> list[str]:
     """
     names = []
     for word in words:
-        folders = [root / files.user_path(word) for root in (pathlib.Path(), *command_line.PRESET_ROOTS)]
-        folder = next(filter(os.path.isdir, folders), None)
+        places = [root / files.user_path(word) for root in (pathlib.Path(), *command_line.PRESET_ROOTS)]
+        place = next(filter(os.path.exists, places), pathlib.Path(word))
+        folder = place if os.path.isdir(place) else None
         found = (
             [os.path.join(word, path.name) for path in sorted(folder.glob("*.flags"))] if folder else [word]
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from amr_tf.runs.best import ACCURACY, LAST, Criterion, Row, best_by, best_row
 from amr_tf.runs.folder import read_rows
+from amr_tf.runtime import files
 from amr_tf.runtime.console import Console
 from amr_tf.sweeping import executors, scheduler
 from amr_tf.sweeping.jobs import Job, State
@@ -47,7 +48,7 @@ def run(options: Options) -> int:
     succeeded = True
     if any(job.folder.results.exists() for job in options.jobs):
         table = [f"--table={options.table}"] if options.table else []
-        succeeded = _command("report", str(options.out), f"--out={options.out}", *table)
+        succeeded = _command("report", files.as_word(options.out), f"--out={options.out}", *table)
     else:
         console.print("no report: no run has finished an epoch")
     done = [f"--run_dir={job.folder.path}" for job in options.jobs if states[job][0] is State.DONE]

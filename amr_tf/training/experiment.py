@@ -22,7 +22,7 @@ from amr_tf.distributed.strategy import make_strategy
 from amr_tf.models.build import build_model
 from amr_tf.runs import best, checkpoints, data_record
 from amr_tf.runs.folder import RunFolder, read_rows
-from amr_tf.runtime import startup
+from amr_tf.runtime import files, startup
 from amr_tf.runtime.console import LoggedConsole
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.training import callbacks, loop
@@ -156,7 +156,7 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
     if by is not best.ACCURACY:
         console.print(f"best goes by the {by.name}: all validation examples have the same label")
     # The interpreter as the user typed it.
-    words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", str(folder.tensorboard)]
+    words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", files.as_word(folder.tensorboard)]
     console.print(f"results:     {folder.results}\npicture:     {picture}\nTensorBoard: {shlex.join(words)}")
 
 

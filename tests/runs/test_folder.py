@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from amr_tf.config import Config, command_line
+from amr_tf.config import Config, ConfigError, command_line
 from amr_tf.runs.folder import NEEDED, RunError, RunFolder, default_path, read_rows, write_rows
 from amr_tf.runtime import files
 
@@ -28,8 +28,12 @@ def test_default_path_tells_runs_apart(settings, path):
     assert default_path(Config(**settings)) == pathlib.Path("runs", path)
 
 
-def test_run_dir_of_unknown_user_is_a_name():
-    assert str(RunFolder(Config(run_dir="~nobody-of-that-name/run")).path) == "~nobody-of-that-name/run"
+def test_run_dir_of_an_unknown_user_is_refused():
+    """A folder named ~nobody would be made in the working folder."""
+    with pytest.raises(
+        ConfigError, match=r"^--run_dir begins with a home folder .*=~nobody-of-that-name/run\. "
+    ):
+        RunFolder(Config(run_dir="~nobody-of-that-name/run"))
 
 
 def test_check_flags_of_the_user_are_foreign(tmp_path):

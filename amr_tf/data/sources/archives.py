@@ -57,9 +57,9 @@ class Archive:
             plain = self.filename.removesuffix(".gz")
             dotted = plain.replace("-idx", ".idx")
             names += [plain, dotted, dotted + ".gz"]
-        there = [folder / name for name in names if os.path.lexists(folder / name)]
-        # MNIST is also shared as files beside folders of their other name.
-        return next(filter(os.path.isfile, there), there[0] if there else None)
+        paths = [folder / name for name in names if os.path.lexists(folder / name)]
+        # Programs that unpack an archive may leave a folder of its name beside the file.
+        return next(filter(os.path.isfile, paths), paths[0] if paths else None)
 
     def find_shared(self, folder: Path) -> Path | None:
         """Finds the file in a folder that data sets share: of another size, it is another data set's."""

@@ -147,7 +147,7 @@ def _gather(spec: DatasetSpec, places: Places) -> tuple[list[archives.Checked], 
 
     A builder class with `find_archive` reads an archive in place, which TFDS knows nothing of.
     """
-    raw_dir = files.user_path(places.raw_dir) if places.raw_dir else None
+    raw_dir = files.user_path(places.raw_dir, "--raw_dir=") if places.raw_dir else None
     # os.path.isdir takes any text for a name: too long, or where access is denied.
     if raw_dir and not (os.path.isdir(raw_dir) and os.access(raw_dir, os.X_OK)):
         raise DataError(
