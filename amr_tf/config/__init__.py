@@ -31,9 +31,9 @@ class Config:
     dataset: str = option(
         "lines",
         "data set; all but lines, spiral and shapes come from TFDS, dsprites if its file is at hand; folder:PATH is a "
-        "folder of your own pictures, whose sub-folders are the labels",
+        "folder of your pictures, whose sub-folders are the labels; npz:FILE has your images and labels as arrays",
         choices=registry.DATASETS,
-        prefix=registry.FOLDER,
+        prefixes=tuple(registry.OWN_DATA),
     )
     arch: str = option("amr", "networks; amr_fixed has sound initial values", choices=registry.ARCHS)
     mixer: str = option(
@@ -82,7 +82,7 @@ class Config:
     image_fit: str = option("resize", "from 28 to 32 px: AMR resizes, ACAI pads", choices=("resize", "pad"))
     image_size: int = option(
         0,
-        "width and height that pictures of celeba, zappos and folder:PATH are cut to (0: 64 px)",
+        "width and height that images of celeba, zappos, folder:PATH and npz:FILE are cut to (0: 64 px)",
         choices=(0, 32, 64, 128),
     )
     attributes: str = option(

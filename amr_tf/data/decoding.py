@@ -52,16 +52,21 @@ def decode(path: str | os.PathLike[str], size: int, channels: int | None = None)
         plain, transparent = _plain(ImageOps.exif_transpose(image))
     if channels:
         plain = plain.convert("L" if channels == 1 else "RGB")
-    square = np.asarray(ImageOps.fit(plain, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
+    pixels = square(plain, size)
     note = Note(
         mode=mode,
         change=int(np.sign(size - min(width, height))),
         cut=width != height,
         turned=orientation in range(2, 9),
         transparent=transparent,
-        blank=bool((square == square[0, 0]).all()),
+        blank=bool((pixels == pixels[0, 0]).all()),
     )
-    return square, note
+    return pixels, note
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """Cuts the middle square of an image of mode L or RGB and resizes it, antialiased: uint8 [size, size, C]."""
+    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
 
 
 def read(path: str, image_shape: tuple[int, int, int]) -> np.ndarray:

@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 
 from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
-from amr_tf.registry import FOLDER
+from amr_tf.registry import own_data
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
@@ -210,7 +210,7 @@ def default_path(config: Config) -> pathlib.Path:
     """Returns runs/<dataset>/<model>[_<mixer>][_k<k>]_lambda<lambda>[_<flag>-<value> ...]_s<seed>.
 
     Flags are those with other than published values. The mixer and k have their short form for models that leave them
-    free. A folder of pictures is named by its last part.
+    free. The user's own data are named by the last part of their path.
     """
     named = {"dataset", "model", "lambda_", "epochs", "seed"}
     parts = [config.model]
@@ -227,9 +227,10 @@ def default_path(config: Config) -> pathlib.Path:
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
     dataset = config.dataset
-    if dataset.startswith(FOLDER):
-        pictures = files.user_path(dataset.removeprefix(FOLDER))
-        dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
+    prefix, place = own_data(dataset)
+    if prefix:
+        name = os.path.basename(os.path.abspath(files.user_path(place)))
+        dataset = f"{prefix[:-1]}_{name.removesuffix('.npz')}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 
 

@@ -70,7 +70,7 @@ class TrainedRun:
             self._restore()
 
     def _spec_of_results(self) -> DatasetSpec | None:
-        """Returns the spec of a folder of pictures without opening it; None before the first epoch's end."""
+        """Returns the spec of the user's own data without opening them; None before the first epoch's end."""
         found = self.folder.read_results()
         if not {"image_shape", "classes"} <= found.keys():
             return None
