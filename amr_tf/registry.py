@@ -58,8 +58,11 @@ DATASETS = {
     "zappos": "amr_tf.data.catalog:ZAPPOS",
     "shapes": "amr_tf.data.catalog:SHAPES",
 }
-FOLDER = "folder:"  # --dataset=folder:PATH, the user's pictures
-PICTURES = "amr_tf.data.catalog:PICTURES"
+FOLDER, NPZ = "folder:", "npz:"
+OWN_DATA = {  # the user's own: --dataset=folder:PATH, --dataset=npz:FILE
+    FOLDER: "amr_tf.data.catalog:PICTURES",
+    NPZ: "amr_tf.data.catalog:ARRAYS",
+}
 METRICS = {
     "probe": "amr_tf.evaluation.measures:PROBE",
     "probe_pixels": "amr_tf.evaluation.measures:PROBE_PIXELS",
@@ -105,5 +108,17 @@ def load(table: Mapping[str, str], name: str) -> Any:
 
 
 def load_dataset(name: str) -> Any:
-    """Imports the `DatasetSpec` of a value of `--dataset`: a name of `DATASETS`, or a folder of pictures."""
-    return load({name: PICTURES} if name.startswith(FOLDER) else DATASETS, name)
+    """Imports the `DatasetSpec` of a value of `--dataset`: a name of `DATASETS`, or data of the user's own."""
+    prefix, _ = own_data(name)
+    return load(OWN_DATA, prefix) if prefix else load(DATASETS, name)
+
+
+def own_data(dataset: str) -> tuple[str, str]:
+    """Splits a value of `--dataset` that names the user's own data into prefix and path; both are "" for others.
+
+    Example:
+        >>> own_data("npz:faces.npz")
+        ('npz:', 'faces.npz')
+    """
+    prefix = next(filter(dataset.startswith, OWN_DATA), "")
+    return prefix, dataset.removeprefix(prefix) if prefix else ""

@@ -34,9 +34,9 @@ class Config:
     dataset: str = option(
         "lines",
         "data set; all but lines, spiral and shapes come from TFDS, dsprites if its file is at hand; folder:PATH is a "
-        "folder of your own pictures, whose sub-folders are the labels",
+        "folder of your pictures, whose sub-folders are the labels; npz:FILE has your images and labels as arrays",
         choices=registry.DATASETS,
-        prefix=registry.FOLDER,
+        prefixes=tuple(registry.OWN_DATA),
     )
     arch: str = option("amr", "networks; amr_fixed has sound initial values", choices=registry.ARCHS)
     mixer: str = option(
@@ -93,7 +93,7 @@ class Config:
     image_fit: str = option("resize", "from 28 to 32 px: AMR resizes, ACAI pads", choices=("resize", "pad"))
     image_size: int = option(
         0,
-        "width and height that pictures of celeba, zappos and folder:PATH are cut to (0: 64 px)",
+        "width and height that images of celeba, zappos, folder:PATH and npz:FILE are cut to (0: 64 px)",
         choices=(0, 32, 64, 128),
     )
     pixel_range: str = option(
@@ -190,23 +190,26 @@ class Config:
 
     def place(self, name: str) -> pathlib.Path | None:
         """Returns the path that a setting names, None if it names none. Raises ConfigError as `files.user_path`."""
-        field, value = self.__dataclass_fields__[name], getattr(self, name)
-        prefix = field.metadata["prefix"] or ""
-        if not (field.metadata["path"] and value and value.startswith(prefix)):
-            return None
-        return files.user_path(value.removeprefix(prefix), f"{self.origin(name)}={prefix}")
+        prefix, place = self._split(name)
+        return files.user_path(place, f"{self.origin(name)}={prefix}") if place else None
 
     def anchored(self) -> "Config":
         """Returns the same settings with places that do not depend on the working folder, as flags.txt has them."""
         stored: dict[str, Any] = {}
         for field in dataclasses.fields(self):
-            value, prefix = getattr(self, field.name), field.metadata["prefix"] or ""
-            if field.metadata["path"] and value.startswith(prefix):
-                place = prefix + files.absolute(value.removeprefix(prefix))
-                # The working folder may have a name that no flag can have.
-                if place.isprintable():
-                    stored[field.name] = place
+            prefix, place = self._split(field.name)
+            # The working folder may have a name that no flag can have.
+            if place and (absolute := files.absolute(place)).isprintable():
+                stored[field.name] = prefix + absolute
         return dataclasses.replace(self, **stored)
+
+    def _split(self, name: str) -> tuple[str, str]:
+        """Splits the value of a setting into a prefix and a path; the path is "" where the setting names none."""
+        metadata, value = self.__dataclass_fields__[name].metadata, getattr(self, name)
+        if not metadata["path"]:
+            return "", ""
+        prefix = next(filter(value.startswith, metadata["prefixes"]), "")
+        return (prefix, value.removeprefix(prefix)) if prefix or not metadata["prefixes"] else ("", "")
 
     def check_networks(self, image_width: int) -> None:
         """Raises a ConfigError if the networks do not fit images of this width."""

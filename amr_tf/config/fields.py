@@ -18,7 +18,7 @@ def option(
     help: str,
     *,
     choices: Collection[Any] | None = None,
-    prefix: str | None = None,
+    prefixes: tuple[str, ...] = (),
     low: float | None = None,
     above: float | None = None,
     below: float | None = None,
@@ -33,7 +33,7 @@ def option(
         default: the value where no published default applies.
         help: the text of `--help`, docs and TensorBoard.
         choices: the accepted values; a registry's table is read anew at each check.
-        prefix: text that accepted values outside of `choices` begin with; a path follows.
+        prefixes: texts that accepted values outside of `choices` begin with; a path follows.
         low: inclusive lower bound.
         above: exclusive lower bound.
         below: exclusive upper bound.
@@ -49,8 +49,8 @@ def option(
     return dataclasses.field(
         default=None,
         metadata={
-            "default": default, "help": help, "choices": choices, "prefix": prefix, "limits": limits,
-            "methods": methods, "runtime": runtime, "path": path or prefix is not None, "variable": variable,
+            "default": default, "help": help, "choices": choices, "prefixes": prefixes, "limits": limits,
+            "methods": methods, "runtime": runtime, "path": path or bool(prefixes), "variable": variable,
         },
     )  # fmt: skip
 
@@ -75,9 +75,9 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
     # flags.txt has one value per line and is read without the spaces at a line's ends.
     if kind is str and (not value.isprintable() or value != value.strip()):
         raise ConfigError(f"{flag} takes printable text on one line without spaces at its ends. {received}")
-    choices, prefix = field.metadata["choices"], field.metadata["prefix"]
-    if choices and value not in choices and not (prefix and value.startswith(prefix) and value != prefix):
-        names = [*map(str, choices), *([f"{prefix}PATH"] if prefix else [])]
+    choices, prefixes = field.metadata["choices"], field.metadata["prefixes"]
+    if choices and value not in choices and (value in prefixes or not str(value).startswith(prefixes)):
+        names = [*map(str, choices), *(f"{prefix}PATH" for prefix in prefixes)]
         raise ConfigError(f"{flag} takes one of {', '.join(names)}. {received}")
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{flag} takes a finite number. {received}")

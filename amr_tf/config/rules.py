@@ -100,12 +100,12 @@ RULES = (
     Rule(
         ("raw_dir", "dataset"),
         lambda c: not c.raw_dir or c.dataset_spec.builders,
-        "Generated data and folders need no archives: name the data set of --raw_dir, such as --dataset=mnist",
+        "Generated data and data of your own need no archives: name the data set of --raw_dir, such as --dataset=mnist",
     ),
     Rule(
         ("image_size", "dataset"),
         lambda c: c.image_size == 0 or c.dataset_spec.sized,
-        "Only pictures of celeba, zappos and folder:PATH are cut to a size: leave --image_size out",
+        "Only images of celeba, zappos, folder:PATH and npz:FILE are cut to a size: leave --image_size out",
     ),
     Rule(
         ("pixel_range", "dataset"),

@@ -32,8 +32,8 @@ class DatasetSpec:
     Attributes:
         name: the value of `--dataset`.
         width: width and height in pixels of the images that a model sees; 1 for 2-D points.
-        channels: colours of a pixel, or 2 coordinates of a point; 0 until a folder of pictures is read.
-        classes: number of labels, which are 0 .. classes - 1; 0 until a folder of pictures is read.
+        channels: colours of a pixel, or 2 coordinates of a point; 0 until the user's own data are read.
+        classes: number of labels, which are 0 .. classes - 1; 0 until the user's own data are read.
         reader: gives (spec, [training, validation, test]) for (spec, Places), the splits as `sources.Examples` and
             the spec completed by what only reading reveals. None for examples that are already in memory.
         checker: takes (spec, Places) and raises DataError where `reader` would lack files. It is quick.
@@ -47,9 +47,9 @@ class DatasetSpec:
         validation: share of the official training split that becomes the validation split.
         idx_sha256: sha256 of an unpacked archive by its file name. It identifies archives that were packed anew.
         title: name for reports, where it differs from `name`.
-        class_names: names of the labels of a folder of pictures.
-        sha256: hash of the names and labels in a folder of pictures.
-        content_sha256: hash of the pictures' files.
+        class_names: names of the labels of the user's own data.
+        sha256: hash of the names, or the pixels, and the labels of the user's own data.
+        content_sha256: hash of the files of a folder of pictures.
         white: value of 16-bit grey pictures that became white.
     """
 
@@ -80,7 +80,7 @@ class DatasetSpec:
 
     @property
     def complete(self) -> bool:
-        """False until the pictures of a folder are read, which determine its classes and channels."""
+        """False until the user's own data are read, which determine their classes and channels."""
         return self.classes > 0
 
     def read(self, places: Places) -> tuple["DatasetSpec", list[Any]]:
@@ -99,7 +99,7 @@ def resolved(function: str | Callable[..., Any] | None) -> Any:
 
 
 def spec_named(dataset: str) -> DatasetSpec:
-    """Finds the spec of a value of `--dataset`: a name of the registry or `folder:PATH`."""
+    """Finds the spec of a value of `--dataset`: a name of the registry, `folder:PATH` or `npz:FILE`."""
     return dataclasses.replace(registry.load_dataset(dataset), name=dataset)
 
 
@@ -187,5 +187,8 @@ ZAPPOS = DatasetSpec(
 )
 PICTURES = DatasetSpec(
     "folder", 64, 0, classes=0, reader=f"{_SOURCES}.folder:read", checker=f"{_SOURCES}.folder:check", sized=True
+)
+ARRAYS = DatasetSpec(
+    "npz", 64, 0, classes=0, reader=f"{_SOURCES}.arrays:read", checker=f"{_SOURCES}.arrays:check", sized=True
 )
 # fmt: on

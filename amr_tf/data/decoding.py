@@ -64,15 +64,15 @@ def decode(
     """
     content = files.regular(pathlib.Path(path)).read_bytes()
     try:
-        pixels = _pixels(content, size, white)
+        found = _pixels(content, size, white)
     except Exception:
         if not content.startswith(PNG):
             raise
-        pixels = _pixels(_without_metadata(content), size, white)
-    mode, (width, height), turned, plain, transparent, top = pixels
+        found = _pixels(_without_metadata(content), size, white)
+    mode, (width, height), turned, plain, transparent, top = found
     if channels:
         plain = plain.convert("L" if channels == 1 else "RGB")
-    square = np.asarray(ImageOps.fit(plain, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
+    pixels = square(plain, size)
     note = Note(
         mode=mode,
         change=int(np.sign(size - min(width, height))),
@@ -80,10 +80,15 @@ def decode(
         turned=turned,
         transparent=transparent,
         top=top,
-        blank=bool((square == square[0, 0]).all()),
+        blank=bool((pixels == pixels[0, 0]).all()),
         sha256=hashlib.sha256(content).digest(),
     )
-    return square, note
+    return pixels, note
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """Cuts the middle square of an image of mode L or RGB and resizes it, antialiased: uint8 [size, size, C]."""
+    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
 
 
 def _pixels(

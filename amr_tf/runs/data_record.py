@@ -6,13 +6,13 @@ from typing import Any
 
 from amr_tf.data import Splits
 from amr_tf.data.decoding import DEEP
-from amr_tf.registry import FOLDER
+from amr_tf.registry import own_data
 from amr_tf.runs.folder import read_json
 from amr_tf.runtime.errors import DataError, one_line
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """Returns the content of data.json; for pictures with the SHA-256 of their names and labels, and of their files."""
+    """Returns the content of data.json; for the user's own data with their SHA-256."""
     spec = splits.train.spec
     facts = {
         "name": splits.train.name,
@@ -29,14 +29,14 @@ def describe(splits: Splits) -> dict[str, Any]:
 def check(path: pathlib.Path, splits: Splits) -> None:
     """Refuses data that differ from those of the run in the folder `path`. A run without the file is accepted.
 
-    A folder of pictures may have moved.
+    The user's own data may have moved.
 
     Raises:
         DataError: names the differences.
         RunError: the file is damaged.
     """
     before, now = read_json(path / "data.json", "record of the run's data", {}), describe(splits)
-    if now["name"].startswith(FOLDER):
+    if own_data(now["name"])[0]:
         before.pop("name", None)
     changed = [name for name in now if name in before and before[name] != now[name]]
     if changed:

@@ -23,6 +23,7 @@ from typing import Any
 import filelock
 
 from amr_tf.config import Config, ConfigError, aliases, command_line, flag_name
+from amr_tf.registry import own_data
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError
 
@@ -108,9 +109,14 @@ class RunFolder:
         changed = [name for name in new if new[name] != old[name]]
         # Pictures may have moved. `data_record.check` compares their contents, with a record of them.
         then, now = (config.place("dataset") for config in (self.config_before, self.config))
-        if "dataset" in changed and then and now:
-            if os.path.realpath(then) == os.path.realpath(now) or (self.path / "data.json").exists():
-                changed.remove("dataset")
+        recorded = (self.path / "data.json").exists()
+        if (
+            "dataset" in changed
+            and then
+            and now
+            and (recorded or os.path.realpath(then) == os.path.realpath(now))
+        ):
+            changed.remove("dataset")
         # A schedule that ends with the run cannot be extended.
         if new["epochs"] > old["epochs"] and new["schedule"] == "constant":
             changed.remove("epochs")
@@ -217,7 +223,7 @@ def default_path(config: Config) -> pathlib.Path:
     """Returns runs/<dataset>/<model>[_<mixer>][_k<k>]_lambda<lambda>[_<flag>-<value> ...]_s<seed>.
 
     Flags are those with other than published values. The mixer and k have their short form for models that leave them
-    free. A folder of pictures is named by its last part.
+    free. The user's own data are named by the last part of their path.
     """
     named = {"dataset", "model", "lambda_", "epochs", "seed"}
     parts = [config.model]
@@ -234,8 +240,9 @@ def default_path(config: Config) -> pathlib.Path:
         if not (field.name in named or field.metadata["runtime"] or value == getattr(published, field.name)):
             parts.append(f"{flag_name(field.name)}-{value}")
     dataset = config.dataset
-    if pictures := config.place("dataset"):
-        dataset = f"folder_{os.path.basename(os.path.abspath(pictures))}"
+    if place := config.place("dataset"):
+        name = os.path.basename(os.path.abspath(place)).removesuffix(".npz")
+        dataset = f"{own_data(dataset)[0][:-1]}_{name}"
     return pathlib.Path("runs") / dataset / "_".join([*parts, f"s{config.seed}"])
 
 

@@ -16,7 +16,7 @@ from amr_tf.config.command_line import OWN_NAME
 from amr_tf.data.catalog import DatasetSpec
 from amr_tf.mixing import mix
 from amr_tf.models.build import build_model
-from amr_tf.registry import FOLDER
+from amr_tf.registry import own_data
 from amr_tf.runs import data_record
 from amr_tf.runs.best import best_by, best_kept, best_row
 from amr_tf.runs.checkpoints import Checkpoints
@@ -76,7 +76,7 @@ class TrainedRun:
             self._restore()
 
     def _spec_of_results(self) -> DatasetSpec | None:
-        """Returns the spec of a folder of pictures without opening it; None before the first epoch's end."""
+        """Returns the spec of the user's own data without opening them; None before the first epoch's end."""
         found = self.folder.read_results()
         if not {"image_shape", "classes"} <= found.keys():
             return None
@@ -203,8 +203,8 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         raise RunError(f"Not a run folder that can be read, since {what}. Received: {path}")
     config = read_flags(flags)
     alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
-    if config.dataset.startswith(FOLDER) and "data_dir" in places:
-        return dataclasses.replace(config, **alone, dataset=f"{FOLDER}{places['data_dir']}")
+    if (prefix := own_data(config.dataset)[0]) and "data_dir" in places:
+        return dataclasses.replace(config, **alone, dataset=f"{prefix}{places['data_dir']}")
     return dataclasses.replace(config, **alone | (places if config.dataset_spec.builders else {}))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import jinja2
 
 from amr_tf import registry
-from amr_tf.registry import FOLDER
 from amr_tf.runs.best import best_by
 from amr_tf.runs.folder import read_rows
 
@@ -30,8 +29,8 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
     """
     config, results = run.config, run.folder.read_results()
     settings = config.hyperparameters()
-    if config.dataset.startswith(FOLDER):  # its name alone: a card does not show paths of a machine
-        data = f"pictures of the folder {pathlib.PurePath(config.dataset.removeprefix(FOLDER)).name}"
+    data = _named(config.dataset)
+    if data != config.dataset:
         settings["dataset"] = data
     else:
         data = GENERATED.get(config.dataset) or results.get("data") or config.dataset
@@ -59,6 +58,13 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
     )
 
 
+def _named(dataset: str) -> str:
+    """Names the user's own data by the last part of their path: a card does not show paths of a machine."""
+    prefix, place = registry.own_data(dataset)
+    kinds = {registry.FOLDER: "pictures of the folder", registry.NPZ: "arrays of the file"}
+    return f"{kinds[prefix]} {pathlib.PurePath(place).name}" if prefix else dataset
+
+
 def _row(*cells: Any) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
@@ -79,7 +85,7 @@ def _measured(run, results: dict[str, Any], rows: list[dict[str, float]]) -> lis
             # Runs of older versions have metrics that are not known any more.
             metric = registry.load(registry.METRICS, name) if name in registry.METRICS else None
             description = metric.description if metric else ""
-            measured.append((name, description, f"{found['score']:.4g}", str(found.get("data", ""))))
+            measured.append((name, description, f"{found['score']:.4g}", _named(str(found.get("data", "")))))
     row = next((row for row in rows if row["step"] == run.step), {})
     column = best_by(results, rows).column if rows else ""
     what = {

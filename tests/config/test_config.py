@@ -312,15 +312,17 @@ def test_the_named_choices_alone_never_contradict_each_other():
 @pytest.mark.parametrize(
     ("keywords", "width"),
     [({"dataset": "mnist"}, 32), ({"dataset": "celeba"}, 64), ({"dataset": "zappos", "image_size": 128}, 128),
-     ({"dataset": "folder:a b"}, 64), ({"dataset": "folder:/a", "image_size": 32}, 32)],
+     ({"dataset": "folder:a b"}, 64), ({"dataset": "folder:/a", "image_size": 32}, 32),
+     ({"dataset": "npz:a.npz", "image_size": 128}, 128)],
 )  # fmt: skip
 def test_image_width_is_the_data_sets_unless_it_is_asked_for(keywords, width):
     assert Config(**keywords).image_width == width
 
 
-def test_dataset_folder_without_a_path_is_refused():
-    with pytest.raises(ConfigError, match=r"shapes, folder:PATH\. Received: --dataset='folder:'"):
-        Config(dataset="folder:")
+@pytest.mark.parametrize("prefix", ["folder:", "npz:"])
+def test_dataset_of_own_data_without_a_path_is_refused(prefix):
+    with pytest.raises(ConfigError, match=rf"folder:PATH, npz:PATH\. Received: --dataset='{prefix}'"):
+        Config(dataset=prefix)
 
 
 def test_published_defaults_depend_on_earlier_fields_only():

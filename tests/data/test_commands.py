@@ -125,6 +125,30 @@ def test_train_folder_of_mixed_pictures_reports_changes(tmp_path):
     assert results_of(tmp_path / "run")["metrics"]["reconstruction"]["mse"] > 0
 
 
+@pytest.mark.slow
+def test_train_arrays_then_evaluate_export_and_report(tmp_path):
+    """Of a file that is gone when the run is exported: its results say what its images were."""
+    images = np.random.default_rng(0).integers(256, size=(120, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.array(["left", "right"] * 60))
+    flags = ("--image_size=32", "--arch=acai", "--steps_per_epoch=2", *TINY)
+    out, results = train(tmp_path, f"--dataset=npz:{tmp_path / 'own.npz'}", *flags)
+    assert "classes: 2 (left, right)\n120 images, from 8 x 8 to 32 x 32 RGB" in out
+    assert results["classes"] == 2
+    run_dir = f"--run_dir={tmp_path / 'run'}"
+    done = run("evaluate", run_dir, "--metrics=probe,reconstruction")
+    assert done.returncode == 0, done.stderr
+    assert set(results_of(tmp_path / "run")["metrics"]) == {"probe", "reconstruction"}
+    (tmp_path / "own.npz").unlink()
+    assert run("export", run_dir).returncode == 0
+    card = (tmp_path / "run" / "export" / "1" / "model_card.md").read_text(encoding="utf-8")
+    assert "arrays of the file own.npz" in card
+    assert str(tmp_path) not in card
+    assert run("report", tmp_path / "run", f"--out={tmp_path / 'report'}").returncode == 0
+    done = run("evaluate", run_dir, "--metrics=probe")
+    assert done.returncode == 2
+    assert "The file of arrays cannot be read: " in done.stderr
+
+
 def test_train_unusable_folder_is_one_line_before_tensorflow(tmp_path):
     mixed_pictures(tmp_path / "pics")
     (tmp_path / "pics" / "empty").mkdir()

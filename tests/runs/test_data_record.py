@@ -57,6 +57,22 @@ def test_check_changed_pictures_are_named(run, pictures, old, new, differs):
     assert "\n" not in str(error.value)
 
 
+def test_check_arrays_may_move_but_not_change(tmp_path):
+    """One pixel, or one label, makes other data."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(256, size=(120, 8, 8), dtype=np.uint8), np.arange(120) % 2
+
+    def load_from(name, **arrays):
+        np.savez(tmp_path / name, **{"images": images, "labels": labels} | arrays)
+        return data.load(Config(dataset=f"npz:{tmp_path / name}", image_size=32, depth=2, batch_size=8))
+
+    files.write_json(tmp_path / "data.json", data_record.describe(load_from("a.npz")))
+    data_record.check(tmp_path, load_from("moved.npz"))
+    for changed in ({"images": images ^ (np.arange(120) == 9)[:, None, None]}, {"labels": labels[::-1]}):
+        with pytest.raises(DataError, match=f"not those that {tmp_path} was trained on.*sha256"):
+            data_record.check(tmp_path, load_from("b.npz", **changed))
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "3", "\xff", "[" * 100_000])
 def test_check_damaged_record_is_one_line(run, pictures, text):
     (run / "data.json").write_bytes(text.encode("latin-1"))

@@ -22,6 +22,7 @@ from amr_tf.runtime import files
         ({"schedule": "cosine", "epochs": 7}, "lines/amr_mixup_k2_lambda10_epochs-7_schedule-cosine_s0"),
         ({"dataset": "mnist", "data_dir": "/a", "raw_dir": "b"}, "mnist/amr_mixup_k2_lambda10_s0"),
         ({"dataset": "folder:~/pics/"}, "folder_pics/amr_mixup_k2_lambda10_s0"),
+        ({"dataset": "npz:~/data/faces.npz"}, "npz_faces/amr_mixup_k2_lambda10_s0"),
     ],
 )
 def test_default_path_tells_runs_apart(settings, path):

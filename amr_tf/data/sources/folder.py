@@ -20,6 +20,8 @@ from amr_tf.runtime.startup import cores
 
 DEPTHS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1)  # largest values of cameras and scanners with fewer bits
 NAMED = 10  # broken pictures, or classes, that a message names
+# Instance norm multiplies gradients by 316 where nothing varies.
+BLANK = "of one colour throughout, on which --arch=resnet may diverge"
 
 
 def check(spec: DatasetSpec, places: Places) -> None:
@@ -70,9 +72,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
         images = images[..., :1].copy()
     print(_report(found, notes, images.shape[1:]), flush=True)
     if blank := [shown(picture.path) for picture, note in zip(pictures, notes, strict=True) if note.blank]:
-        # Instance norm multiplies gradients by 316 where nothing varies.
-        text = "of one colour throughout, on which --arch=resnet may diverge"
-        print(f"warning: {len(blank):,} {text}: {blank[0]}{', ...' * (len(blank) > 1)}", flush=True)
+        print(f"warning: {len(blank):,} {BLANK}: {blank[0]}{', ...' * (len(blank) > 1)}", flush=True)
     named = b"".join(picture.key + picture.label.to_bytes(8) for split in found.splits for picture in split)
     spec = dataclasses.replace(
         spec,

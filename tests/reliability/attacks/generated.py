@@ -218,3 +218,13 @@ def folder_of_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
         (folder / f"{number}.{kind.lower()}").write_bytes(content)
     with harmless(folder):
         data.load(Config(dataset=f"folder:{folder}", image_size=32))
+
+
+def arrays_file(folder: pathlib.Path, rng: np.random.Generator) -> None:
+    """A mutated file of 100 images with labels as arrays."""
+    file = io.BytesIO()
+    images = rng.integers(256, size=(100, 4, 4), dtype=np.uint8)
+    np.savez_compressed(file, images=images, labels=np.arange(100) % 3)
+    (folder / "own.npz").write_bytes(mutated(file.getvalue(), rng))
+    with harmless(folder):
+        data.load(Config(dataset=f"npz:{folder / 'own.npz'}", image_size=32, batch_size=8))

@@ -50,6 +50,7 @@ def test_no_other_manifest_makes_a_checkpoint_intact(tmp_path, examples):
         (generated.mat_archive, 15),
         (generated.zip_archive, 15),
         (generated.folder_of_pictures, 1),
+        (generated.arrays_file, 15),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
