@@ -44,7 +44,7 @@ def define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
     command_line.define_path(
-        "data_dir", "folder of the data, or the file of npz:FILE, if moved since the run was trained", values
+        "data_dir", "folder (or file) of the data, if moved since the training", values
     )
     command_line.define_path("raw_dir", "folder of official archives, if moved since then", values)
     out = "folder of the figures (that of the first run), or FILE.json for the results of the metrics"
