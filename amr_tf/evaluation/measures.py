@@ -237,6 +237,9 @@ def _no_supervision(run: "TrainedRun") -> str:
         return "its test examples all have the same attributes"
     if len(run.attributes("train")) < LEAST_EXAMPLES:
         return f"its classifier learns from {LEAST_EXAMPLES} training examples or more"
+    known = run.attributes("train")
+    if known.shape[1] == 1 and 1 in np.bincount(known[:, 0]):
+        return "its classifier learns from two training examples or more with and without the attribute"
     return _no_images(run)
 
 

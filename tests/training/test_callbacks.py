@@ -96,7 +96,7 @@ def test_results_are_those_of_the_best_validation(results):
         st.tuples(st.sampled_from([0.25, 0.5, 1.0]), st.sampled_from([0.5, 0.1, 0.3])), min_size=1, max_size=7
     ),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_results_best_checkpoint_is_there_at_every_moment(saving, by, numbers):
     """After each save and each epoch of real checkpoints, the epoch that the rule names can be opened."""
     model, make_folder = saving
