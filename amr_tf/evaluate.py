@@ -1,6 +1,7 @@
 """BINARY. Measures trained runs: python -m amr_tf.evaluate --run_dir=runs/... --metrics=probe,factor_vae
 
-Everything is rebuilt from the run folder; results are merged into its results.json. Exit codes: 0 done, 2 an error
+Everything is rebuilt from the run folder. Results are merged into its results.json, unless this user may only read the
+run, and written to the file that --out names. Exit codes: 0 done, 2 an error
 that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
@@ -44,8 +45,12 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
     flags.DEFINE_string("data_dir", None, "folder of the data, if moved since the run was trained", **own)
     flags.DEFINE_string("raw_dir", None, "folder of official archives, if moved since then", **own)
-    flags.DEFINE_string("out", "", "folder of the figures (that of the first run)", **own)
+    out = (
+        "folder of figures (that of the first run) and metrics.json; without figures, a file for the metrics"
+    )
+    flags.DEFINE_string("out", "", out, **own)
     flags.DEFINE_bool("animate", False, "figures as GIFs too", **own)
+    values.set_gnu_getopt()
     return values
 
 
@@ -64,6 +69,8 @@ def parse(arguments: list[str]) -> Request:
     metrics = values.metrics if values.metrics is not None else () if figures else DEFAULT_METRICS
     if not metrics and not figures:
         raise ConfigError(f"Nothing to measure: --metrics takes {', '.join(METRICS)}. Received: --metrics=")
+    if figures and values.out.endswith(".json"):
+        raise ConfigError(f"With --figures --out is a folder. Received: --out={values.out}. Name a folder")
     places = {name: values[name].value for name in ("data_dir", "raw_dir")}
     return Request(
         folders=list(dict.fromkeys(folder for pattern in patterns for folder in _folders(pattern))),

@@ -39,6 +39,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("checkpoint", "best", "best (by validation), last, or a number of steps", values)
     flags.DEFINE_string("export_dir", None, "folder of the versions 1, 2, ... (RUN/export)", values)
     flags.DEFINE_list("also", [], f"further formats of encoder and decoder: {', '.join(ALSO)}", values)
+    values.set_gnu_getopt()
     return values
 
 

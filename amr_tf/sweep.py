@@ -6,12 +6,13 @@ command again resumes a sweep: finished runs are left alone, interrupted ones re
 finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
+import dataclasses
 import pathlib
 from typing import Any
 
 from absl import flags
 
-from amr_tf.config import ConfigError, command_line
+from amr_tf.config import Config, ConfigError, command_line, flag_name
 from amr_tf.config.command_line import own_help
 from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
@@ -113,17 +114,29 @@ def parse(arguments: list[str]) -> runner.Options:
 
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
-    """Sorts words into flags of this binary, flags of every run, and others."""
+    """Sorts words into flags of this binary, flags of every run, and others.
+
+    A flag without "=" takes its value from the next word, unless it is a switch, as absl has it.
+
+    Raises:
+        ConfigError: an unknown flag without "=", of which it is not known whether the next word is its value.
+    """
+    of_runs = {flag_name(field.name): field.type is bool for field in dataclasses.fields(Config)}
+    switches = {prefix + name for name, is_switch in of_runs.items() if is_switch for prefix in ("", "no")}
     own: list[str] = []
     passed_on: list[str] = []
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
         name, equals, _ = word.lstrip("-").partition("=")
-        if word.startswith("-") and name in known:
-            own.append(word if equals else f"{word}={next(remaining, '')}")
-        else:
-            (passed_on if word.startswith("-") else words).append(word)
+        if not word.startswith("-"):
+            words.append(word)
+            continue
+        if not equals and name not in switches:
+            if name not in known and name not in of_runs:
+                raise ConfigError(f"Unknown flag. Received: {word}. --help lists those of a sweep")
+            word = f"{word}={next(remaining, '')}"
+        (own if name in known else passed_on).append(word)
     return own, passed_on, words
 
 

@@ -4,7 +4,10 @@ A nested `--flagfile` is searched beside the file that names it, then in the wor
 keeps `flags/`, so that presets can be named from any folder.
 """
 
+import codecs
+import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import re
@@ -34,6 +37,7 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
     Raises:
         ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination.
     """
+    _check_printable(arguments, FLAG)
     return _parse(_segments(arguments))
 
 
@@ -82,8 +86,6 @@ def _segments(
 ) -> Iterator[tuple[str, list[str]]]:
     """Splits the words at each `--flagfile` into (source, words) runs, in the order in which they apply."""
     for word in arguments:
-        if not word.isprintable():
-            raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
         # absl's flag that ignores unknown flags would hide a misspelt one.
         if re.fullmatch(r"--?undefok(=.*)?", word):
             raise ConfigError(f"Unknown flags fail. Received: {word} ({source}; --help lists the flags)")
@@ -118,11 +120,47 @@ def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
 
 
 def _read_words(path: pathlib.Path) -> list[str]:
+    """Reads the flags of a file in UTF-8, with or without a byte-order mark, and any line ends."""
     try:
-        lines = [line.strip() for line in files.regular(path).read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+        content = files.regular(path).read_bytes()
+        if encoding := _wide_encoding(content):
+            convert = f"Convert it: iconv -f {encoding} -t UTF-8"
+            raise ConfigError(f"A preset is a text file in UTF-8. Received: {path} in {encoding}. {convert}")
+        # A mark may also begin a later line, of files that were put together.
+        lines = [line.lstrip("\ufeff").strip() for line in content.decode().splitlines()]
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"A preset is a text file of flags, in UTF-8. Received: {path}: {error}") from None
+    except OSError as error:
         raise ConfigError(f"A preset is a text file of flags. Received: {path}: {error}") from None
-    return [line for line in lines if line and not line.startswith(("#", "//"))]
+    words = [line for line in lines if line and not line.startswith(("#", "//"))]
+    _check_printable(words, path)
+    return words
+
+
+def _wide_encoding(content: bytes) -> str:
+    """Returns "UTF-16" or "UTF-32" if a text is in it, by its byte-order mark or its zero bytes; otherwise ""."""
+    marks = {
+        "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+        "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    }
+    for encoding, known in marks.items():  # UTF-32's little-endian mark begins with UTF-16's
+        if content.startswith(known):
+            return encoding
+    if b"\0" not in content:
+        return ""
+    for encoding, order in itertools.product(marks, ("LE", "BE")):
+        with contextlib.suppress(UnicodeDecodeError):
+            if all(
+                line.isprintable() for line in content.decode(f"{encoding}-{order}").expandtabs().splitlines()
+            ):
+                return encoding
+    return ""
+
+
+def _check_printable(words: Iterable[str], source: pathlib.Path | str) -> None:
+    for word in words:
+        if not word.isprintable():
+            raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
 
 
 def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:
@@ -131,8 +169,9 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
     Raises:
         ConfigError: an unknown flag, an invalid value, or a flag file that is not text.
     """
+    words = [word for _, segment in _segments(arguments) for word in segment]
     try:
-        return values([program, *arguments])[1:]
+        return values([program, *words])[1:]
     except (flags.Error, ValueError) as error:
         raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
 

@@ -8,8 +8,9 @@ import pathlib
 class Request:
     """Metrics of each of some runs, and figures of all of them together.
 
-    `places` are `data_dir` and `raw_dir` where the data have moved since training. Without `out` figures are written to
-    the folder of the first run.
+    `places` are `data_dir` and `raw_dir` where the data have moved since training. `out` is the folder of
+    the figures, by default in the first run. The metrics are written there too, or to a file of that name where no
+    figure is requested.
     """
 
     folders: list[pathlib.Path]

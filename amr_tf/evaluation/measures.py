@@ -66,17 +66,26 @@ def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[s
     }
 
 
-def check(folder: RunFolder) -> None:
-    """Refuses a run whose results.json is damaged, cannot be written to, or does not exist yet.
+def check(folder: RunFolder) -> str:
+    """Checks that results.json can take metrics. Nothing is written, not even a lock, to a run that may only be read.
+
+    Returns:
+        The reason why metrics cannot be added to the run; empty where they can.
 
     Raises:
-        RunError: the file cannot take a metric.
+        RunError: results.json is damaged or does not exist yet, or a process is training the run.
     """
     if not folder.results.exists():
         raise RunError(f"{folder.path} has no results.json yet: train it to the end of an epoch first")
     folder.read_results()
+    lock = folder.path / ".lock"
     if not os.access(folder.path, os.W_OK):
-        raise RunError(f"No permission to write to {folder.path}: set it right")
+        read_only = os.statvfs(folder.path).f_flag & os.ST_RDONLY
+        return "its file system is read-only" if read_only else "no permission to write to it"
+    if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
+        return f"no permission to write to {lock}"
+    with folder.held():
+        return ""
 
 
 def save(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:

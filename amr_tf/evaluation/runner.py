@@ -1,6 +1,10 @@
 """Course of an evaluation: each metric of each run, saved as it is computed, then a table."""
 
+import contextlib
+import errno
+import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import rich.progress
@@ -8,8 +12,9 @@ import rich.table
 
 from amr_tf import registry
 from amr_tf.evaluation import Request, figures, measures
+from amr_tf.runs.folder import RunFolder
 from amr_tf.runs.trained import TrainedRun
-from amr_tf.runtime import errors
+from amr_tf.runtime import errors, files
 from amr_tf.runtime.console import Console
 from amr_tf.runtime.errors import DataError, UserError
 from amr_tf.runtime.interruption import Interruption
@@ -27,7 +32,7 @@ def run(request: Request, interruption: Interruption) -> int:
         UserError: the figures cannot be drawn.
         Interrupted: by a signal; what was measured is saved, and its table printed.
     """
-    console = Console(PIPE_WIDTH)
+    console, results = Console(PIPE_WIDTH), _Results(request)
     table, failed = rich.table.Table(box=None, pad_edge=False), 0
     for column in ("run", "step", "metric", "score", "chance"):
         table.add_column(column, justify="left" if column in ("run", "metric") else "right", overflow="fold")
@@ -35,13 +40,15 @@ def run(request: Request, interruption: Interruption) -> int:
     try:
         for folder in request.folders if request.metrics else ():
             try:
-                failed += _measure(folder, request, console, table, interruption)
+                failed += _measure(folder, request, console, table, results, interruption)
             except UserError as error:
                 errors.report(PROGRAM, error)
                 failed += 1
     finally:
         if table.row_count:
             console.print(table, soft_wrap=False)
+            if results.file:
+                console.print(f"results: {results.file}")
     if request.figures:
         runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
         for path in figures.draw(runs, request):
@@ -54,14 +61,18 @@ def _measure(
     request: Request,
     console: Console,
     table: rich.table.Table,
+    results: "_Results",
     interruption: Interruption,
 ) -> int:
     """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
     failed = 0
     with _Bar(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
-        with trained.folder.held():  # before hours of computing
-            measures.check(trained.folder)
+        if reason := results.check(trained.folder):  # before hours of computing
+            instead = f"written to {results.file}" if results.file else "only printed. --out=FILE keeps them"
+            console.print(
+                f"{folder}: the results are not added to the run, since {reason}; they are {instead}"
+            )
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
@@ -80,8 +91,55 @@ def _measure(
                 failed += 1
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
-            measures.save(trained.folder, {name: found})
+            results.save(trained.folder, name, found)
     return failed
+
+
+class _Results:
+    """Keeps the results: in the results.json of each run that can be written to, and in the file that `--out` names.
+
+    Attributes:
+        file: the file; None without `--out`, or where only figures are requested. Beside figures, or in an existing
+            folder, it is `metrics.json`.
+    """
+
+    def __init__(self, request: Request):
+        self.file: pathlib.Path | None = None
+        self._single = len(request.folders) == 1
+        self._content: dict[str, Any] = {}
+        self._read_only: set[pathlib.Path] = set()
+        if request.out and request.metrics:
+            out = files.user_path(request.out)
+            self.file = out / "metrics.json" if request.figures or out.is_dir() else out
+            with _writing(self.file):
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                if not os.access(self.file.parent, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.file.parent))
+
+    def check(self, folder: RunFolder) -> str:
+        """Returns why results cannot be added to a run, as `measures.check` does."""
+        reason = measures.check(folder)
+        if reason:
+            self._read_only.add(folder.path)
+        return reason
+
+    def save(self, folder: RunFolder, metric: str, found: dict[str, Any]) -> None:
+        """Writes a metric of a run."""
+        if self.file:
+            of_run = self._content.setdefault(str(folder.path), {"metrics": {}})
+            of_run["metrics"][metric] = found
+            with _writing(self.file):
+                files.write_json(self.file, of_run if self._single else self._content)
+        if folder.path not in self._read_only:
+            measures.save(folder, {metric: found})
+
+
+@contextlib.contextmanager
+def _writing(file: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"The results cannot be written to {file}: {error}. Choose another --out") from error
 
 
 class _Bar(rich.progress.Progress):
@@ -89,7 +147,7 @@ class _Bar(rich.progress.Progress):
 
     def __init__(self, console: Console):
         super().__init__(
-            rich.progress.SpinnerColumn(), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
+            rich.progress.SpinnerColumn("line"), "{task.description}", rich.progress.BarColumn(), "{task.fields[rate]}",
             rich.progress.TimeElapsedColumn(), rich.progress.TimeRemainingColumn(), "left", console=console,
             transient=True, disable=not console.is_terminal,
         )  # fmt: skip

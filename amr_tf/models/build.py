@@ -1,5 +1,9 @@
 """The model of a run, made from its settings and the shape of its images."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 
 from amr_tf import registry
@@ -22,11 +26,25 @@ def build_model(
         ConfigError: the networks do not fit images of this shape.
     """
     config.check_networks(image_shape[0])
-    precision, before = config.mixed_precision, keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "none" else f"mixed_{precision}")
-    try:
+    policy = "float32" if config.mixed_precision == "none" else f"mixed_{config.mixed_precision}"
+    with _keras_settings(policy):
         model = registry.load(registry.MODELS, config.model)(config, image_shape, classes, attributes)
-    finally:
-        keras.config.set_dtype_policy(before)
-    model.compile()
+        model.compile()
     return model
+
+
+@contextlib.contextmanager
+def _keras_settings(policy: str) -> Iterator[None]:
+    """Applies the settings of Keras that the layers are made with; the caller's are restored afterwards."""
+    own = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last", "dtype_policy": policy}
+    before = {name: getattr(keras.config, name)() for name in own}
+
+    def apply(settings: dict[str, Any]) -> None:
+        for name, value in settings.items():
+            getattr(keras.config, f"set_{name}")(value)
+
+    apply(own)
+    try:
+        yield
+    finally:
+        apply(before)

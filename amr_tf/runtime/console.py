@@ -34,12 +34,17 @@ class Output(io.FileIO):
 class Text(io.TextIOWrapper):
     """Text stream in which control characters other than newline, tab and carriage return are replaced.
 
+    A character that the encoding does not have is written as its backslash escape.
     The attribute `unfiltered` is a stream to the same place that passes all characters.
     """
 
     def __init__(self, output: Output, encoding: str = "utf-8"):
         buffer = io.BufferedWriter(output)
-        settings: dict[str, Any] = {"errors": "replace", "line_buffering": True, "write_through": True}
+        settings: dict[str, Any] = {
+            "errors": "backslashreplace",
+            "line_buffering": True,
+            "write_through": True,
+        }
         super().__init__(buffer, encoding, **settings)
         self.unfiltered = io.TextIOWrapper(buffer, encoding, **settings)
 

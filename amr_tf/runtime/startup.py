@@ -9,10 +9,14 @@ from amr_tf.runtime.errors import UserError, one_line
 
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 THREADS = "TF_NUM_INTRAOP_THREADS"
+# Keras reads <KERAS_HOME>/keras.json when it is imported. No file can be in this place, and none is written.
+KERAS = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
 
 
 def import_tensorflow() -> None:
     """Imports TensorFlow and lists its devices while standard error is held back.
+
+    The user's settings of Keras, in a keras.json or the environment, do not apply.
 
     The messages come from C++ before its log level applies. They are shown if the import fails, or if
     TF_CPP_MIN_LOG_LEVEL is set. TF_NUM_INTRAOP_THREADS is half of the cores by default.
@@ -20,7 +24,10 @@ def import_tensorflow() -> None:
     Raises:
         UserError: an invalid number of threads, or no folder for temporary files.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    for name in [name for name in os.environ if name.startswith("KERAS_")]:
+        del os.environ[name]
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)  # Keras 2 in place of Keras 3
+    os.environ.update(KERAS)
     # Most of a step consists of pairs of convolutions that can run side by side, with half of the cores each.
     os.environ.setdefault(THREADS, str(max(1, cores() // 2)))
     # A negative number would abort the process.
