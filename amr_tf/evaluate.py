@@ -1,6 +1,7 @@
 """BINARY. Measures trained runs: python -m amr_tf.evaluate --run_dir=runs/... --metrics=probe,factor_vae
 
-Everything is rebuilt from the run folder; results are merged into its results.json. Exit codes: 0 done, 2 an error
+Everything is rebuilt from the run folder. Results are merged into its results.json, unless this user may only read the
+run, and written to the file that --out names. Exit codes: 0 done, 2 an error
 that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
@@ -43,13 +44,12 @@ def define_flags() -> flags.FlagValues:
         "checkpoint", "best", "best (on the validation split), last, or a number of steps", **own
     )
     flags.DEFINE_integer("seed", 0, "seed of what metrics and figures draw", lower_bound=0, **own)
-    command_line.define_path(
-        "data_dir", "folder (or file) of the data, if moved since the training", values
-    )
+    command_line.define_path("data_dir", "folder (or file) of the data, if moved since the training", values)
     command_line.define_path("raw_dir", "folder of official archives, if moved since then", values)
     out = "folder of the figures (that of the first run), or FILE.json for the results of the metrics"
     command_line.define_path("out", out, values)
     flags.DEFINE_bool("animate", False, "figures as GIFs too", **own)
+    values.set_gnu_getopt()
     return values
 
 

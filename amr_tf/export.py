@@ -41,6 +41,7 @@ def define_flags() -> flags.FlagValues:
     )
     command_line.define_path("export_dir", "folder of the versions 1, 2, ... (RUN/export)", values)
     flags.DEFINE_list("also", [], f"further formats of encoder and decoder: {', '.join(ALSO)}", values)
+    values.set_gnu_getopt()
     return values
 
 

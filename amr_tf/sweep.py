@@ -119,19 +119,27 @@ def parse(arguments: list[str]) -> runner.Options:
 
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
-    """Sorts words into flags of this binary, flags of every run, and others. A value may be the following word."""
-    switches = {flag_name(field.name) for field in dataclasses.fields(Config) if field.type is bool}
-    switches |= {f"no{name}" for name in switches}
+    """Sorts words into flags of this binary, flags of every run, and others.
+
+    A flag without "=" takes its value from the next word, unless it is a switch, as absl has it.
+
+    Raises:
+        ConfigError: an unknown flag without "=", of which it is not known whether the next word is its value.
+    """
+    of_runs = {flag_name(field.name): field.type is bool for field in dataclasses.fields(Config)}
+    switches = {prefix + name for name, is_switch in of_runs.items() if is_switch for prefix in ("", "no")}
     own: list[str] = []
     passed_on: list[str] = []
     words: list[str] = []
     remaining = iter(arguments)
     for word in remaining:
+        name, equals, _ = word.lstrip("-").partition("=")
         if not word.startswith("-"):
             words.append(word)
             continue
-        name, equals, _ = word.lstrip("-").partition("=")
         if not equals and name not in switches:
+            if name not in known and name not in of_runs:
+                raise ConfigError(f"Unknown flag. Received: {word}. --help lists those of a sweep")
             word = f"{word}={next(remaining, '')}"
         (own if name in known else passed_on).append(word)
     return own, passed_on, words

@@ -4,7 +4,10 @@ A nested `--flagfile` is searched beside the file that names it, then in the wor
 keeps `flags/`, so that presets can be named from any folder.
 """
 
+import codecs
+import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import re
@@ -170,11 +173,40 @@ def _find(name: str, folder: pathlib.Path | None) -> pathlib.Path:
 
 
 def _read_words(path: pathlib.Path) -> list[str]:
+    """Reads the flags of a file in UTF-8, with or without a byte-order mark, and any line ends."""
     try:
-        lines = [line.strip() for line in files.read_text(path).splitlines()]
-    except (OSError, ValueError) as error:
+        content = files.regular(path).read_bytes()
+        if encoding := _wide_encoding(content):
+            convert = f"Convert it: iconv -f {encoding} -t UTF-8"
+            raise ConfigError(f"A preset is a text file in UTF-8. Received: {path} in {encoding}. {convert}")
+        # A mark may also begin a later line, of files that were put together.
+        lines = [line.lstrip("\ufeff").strip() for line in content.decode().splitlines()]
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"A preset is a text file of flags, in UTF-8. Received: {path}: {error}") from None
+    except OSError as error:
         raise ConfigError(f"A preset is a text file of flags. Received: {path}: {error}") from None
-    return [line for line in lines if line and not line.startswith(("#", "//"))]
+    words = [line for line in lines if line and not line.startswith(("#", "//"))]
+    return words
+
+
+def _wide_encoding(content: bytes) -> str:
+    """Returns "UTF-16" or "UTF-32" if a text is in it, by its byte-order mark or its zero bytes; otherwise ""."""
+    marks = {
+        "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+        "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    }
+    for encoding, known in marks.items():  # UTF-32's little-endian mark begins with UTF-16's
+        if content.startswith(known):
+            return encoding
+    if b"\0" not in content:
+        return ""
+    for encoding, order in itertools.product(marks, ("LE", "BE")):
+        with contextlib.suppress(UnicodeDecodeError):
+            if all(
+                line.isprintable() for line in content.decode(f"{encoding}-{order}").expandtabs().splitlines()
+            ):
+                return encoding
+    return ""
 
 
 def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:

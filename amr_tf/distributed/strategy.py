@@ -28,6 +28,7 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
     """
     if config.strategy == "multiworker":
         return _multiworker(config, cluster.this_task(config))
+    os.environ.pop(cluster.VARIABLE, None)  # of another job; MirroredStrategy would wait for its workers
     _split_cpu(config.cpu_devices)
     gpus = tf.config.list_logical_devices("GPU")
     if config.strategy == "none" or (config.strategy == "auto" and len(gpus) < 2):

@@ -34,8 +34,7 @@ class Output(io.FileIO):
 class Text(io.TextIOWrapper):
     """Text stream in which control characters other than newline, tab and carriage return are replaced.
 
-    A character that the encoding lacks is written as its backslash escape.
-
+    A character that the encoding does not have is written as its backslash escape.
     The attribute `unfiltered` is a stream to the same place that passes all characters.
     """
 

@@ -1,6 +1,5 @@
 """Files: paths of the user, files written whole or not at all, read only if regular, kept where they are damaged."""
 
-import codecs
 import contextlib
 import glob
 import itertools
@@ -22,11 +21,6 @@ ADDRESS = re.compile(
     r"[a-z][a-z0-9+.-]*://|(abfss?|dbfs|file|gs|hdfs|https?|s3[an]?|wasbs?):/", re.IGNORECASE
 )
 PATTERN = re.compile(r"[][*?\\]")  # characters that TensorFlow reads as a pattern in the path of a checkpoint
-# Byte-order marks. That of UTF-16 begins one of UTF-32.
-WIDE = {
-    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-}
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
@@ -38,22 +32,6 @@ def regular(path: pathlib.Path) -> pathlib.Path:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(f"{path.name} is not a regular file")
     return path
-
-
-def read_text(path: pathlib.Path) -> str:
-    """Reads a text file in UTF-8, with or without a byte-order mark.
-
-    Raises:
-        OSError: the file cannot be read or is not a regular file.
-        ValueError: another encoding.
-    """
-    content = regular(path).read_bytes()
-    for encoding, marks in WIDE.items():
-        if content.startswith(marks):
-            raise ValueError(f"the text is {encoding}. Save it as UTF-8")
-    if b"\0" in content:
-        raise ValueError("the text contains zero bytes, as UTF-16 does. Save it as UTF-8")
-    return content.decode("utf-8-sig")
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:

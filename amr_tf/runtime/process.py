@@ -1,5 +1,6 @@
 """Process-level setup of all commands: standard streams, signals during shutdown, and the exit code."""
 
+import codecs
 import errno
 import os
 import sys
@@ -24,6 +25,7 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
         program: name of the command in its messages.
         main: the command.
     """
+    _use_utf8()
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -39,3 +41,16 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
         lost = UserError(f"Not all of the output could be written: {output.failure.strerror}")
         code = code or errors.report(program, lost)
     sys.exit(code)
+
+
+def _use_utf8() -> None:
+    """Starts this process again in Python's UTF-8 mode where the locale has names of files in another encoding.
+
+    TensorFlow takes names as UTF-8 in any locale, so it would use other files than Python does. Python chooses this
+    mode itself in the locale C, unless PYTHONUTF8=0. Output keeps the locale's encoding.
+    """
+    if codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
+        return
+    os.environ.setdefault("PYTHONIOENCODING", getattr(sys.stdout, "encoding", "ascii"))
+    os.environ["PYTHONUTF8"] = "1"  # of the processes that this one starts
+    os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 (no shell)

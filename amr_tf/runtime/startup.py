@@ -28,6 +28,8 @@ def import_tensorflow() -> None:
             f"Keras runs on another backend. Received: {backend}. Start a new process, and import amr_tf before keras "
             f"or set KERAS_BACKEND={BACKEND}"
         )
+    for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_HOME"]:
+        del os.environ[name]  # such as KERAS_MAX_EPOCHS
     os.environ["KERAS_BACKEND"] = BACKEND
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     # Most of a step consists of pairs of convolutions that can run side by side, with half of the cores each.
