@@ -3,7 +3,9 @@
 Methods as Keras models are in `amr_tf.models`.
 """
 
+import hashlib
 import os
+import pathlib
 import signal
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +20,10 @@ from amr_tf.evaluation import measures
 from amr_tf.mixing import mix
 from amr_tf.runs.folder import read_rows
 from amr_tf.runs.trained import TrainedRun
+from amr_tf.runtime import files
 from amr_tf.runtime.errors import Interrupted
+
+SIZES = (32, 64, 128)  # widths of images that networks take
 
 
 class Run(TrainedRun):
@@ -165,6 +170,7 @@ class Run(TrainedRun):
 def train(
     preset: str = "",
     *,
+    data: Any = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     checkpoint: str = "best",
     **flags: Any,
@@ -177,6 +183,10 @@ def train(
     Args:
         preset: name of a preset below `flags/`, such as "fast/mnist_amr_mixup_k2", or the path of a flag file. Flags
             given as arguments win.
+        data: own examples in place of `dataset`: images, or (images, labels), or a dict with these for "train",
+            "validation" and "test", of which the last two may be missing. Images are uint8 [N, H, W], [N, H, W, 1] or
+            [N, H, W, 3], labels [N] whole numbers or texts. They are kept in a file below `runs/arrays`, so that the
+            run can be resumed and measured by any command. `image_size` is the next one of 32, 64 and 128 by default.
         callbacks: Keras callbacks. Their `model` is the run's, and `model.stop_training` ends the run with its current
             epoch. A batch event covers all the steps of a call (`--steps_per_execution`).
         checkpoint: the checkpoint that is opened: `best`, `last`, or a number of steps.
@@ -192,7 +202,10 @@ def train(
     Example:
         >>> run = amr_tf.train(dataset="lines", epochs=2, lambda_=2.0)
         >>> run = amr_tf.train("fast/mnist_amr_mixup_k2", epochs=20)
+        >>> run = amr_tf.train(data=(images, labels), epochs=5)
     """
+    if data is not None:
+        flags = _with_data(data, flags)
     config, sources = command_line.parse(_words(preset, flags) or [command_line.DEMO])
     try:
         path = training.start(config, sources, watchers=tuple(callbacks))
@@ -228,6 +241,51 @@ def load(
         name: place for name, place in (("data_dir", data_dir), ("raw_dir", raw_dir)) if place is not None
     }
     return Run(path, checkpoint, places)
+
+
+def _with_data(data: Any, flags: dict[str, Any]) -> dict[str, Any]:
+    """Writes arrays to a file that is named by their contents; returns flags that train on it."""
+    if "dataset" in flags:
+        raise ConfigError(
+            f"data is given in place of a data set. Received: dataset={flags['dataset']!r} too. Leave it out"
+        )
+    arrays = _arrays(data)
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    path = pathlib.Path("runs/arrays", f"{digest.hexdigest()[:16]}.npz")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_file(path) as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    widest = max(
+        array.shape[1] for name, array in arrays.items() if name == "images" or name.startswith("x_")
+    )
+    fitting = next((size for size in SIZES if size >= widest), SIZES[-1])
+    return {"image_size": fitting, **flags, "dataset": f"npz:{path}"}
+
+
+def _arrays(data: Any) -> dict[str, np.ndarray]:
+    """Returns examples by the names that `npz:FILE` has; raises ConfigError for other data than `train` describes."""
+    names = {"train": "train", "validation": "val", "test": "test"}
+    parts = data if isinstance(data, dict) else {"": data}
+    if isinstance(data, dict) and ("train" not in data or set(data) - set(names)):
+        raise ConfigError(
+            f"data has the splits {', '.join(names)}. Received: {', '.join(map(str, data)) or 'none'}"
+        )
+    arrays: dict[str, np.ndarray] = {}
+    for split, part in parts.items():
+        images, labels = part if isinstance(part, tuple) and len(part) == 2 else (part, None)
+        x, y = (f"x_{names[split]}", f"y_{names[split]}") if split else ("images", "labels")
+        arrays[x] = np.asarray(images)
+        if labels is not None:
+            arrays[y] = np.asarray(labels)
+        if arrays[x].ndim < 3 or any(array.dtype.hasobject for array in arrays.values()):
+            raise ConfigError(
+                f"data has arrays of images [N, H, W, C]. Received: {arrays[x].dtype} {arrays[x].shape}"
+            )
+    return arrays
 
 
 def _words(preset: str, flags: dict[str, Any]) -> list[str]:
