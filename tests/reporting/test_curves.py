@@ -107,3 +107,10 @@ def test_extreme_numbers_can_be_drawn(tmp_path, steps, values):
     for chart in charts_of(folder):
         assert "nan" not in chart.svg
         assert "inf" not in chart.svg
+
+
+def test_accuracy_of_runs_with_one_label_is_not_drawn(tmp_path):
+    folder = write_run(tmp_path / "run", [1.0, 1.0], about={"classes": 1}, dataset="folder:faces")
+    assert [chart.title for chart in charts_of(folder)] == [
+        "folder:faces: reconstruction of validation images (l1)"
+    ]

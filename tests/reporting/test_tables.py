@@ -191,3 +191,61 @@ def test_each_run_is_named_with_where_it_was_made(three):
     assert tables.summary_line(report.groups) == (
         f"Runs in {three}: amr_s0, amr_s1, amr_s2. Data: mnist. Commit: c0ffeec0ffee. Hardware: a CPU, 2 cores."
     )
+
+
+def test_groups_without_labels_show_reconstruction(tmp_path):
+    """The last of four epochs is the best. No accuracy of 100 % is shown as a result."""
+    one_class = {"about": {"classes": 1}, "dataset": "folder:faces", "tests": [1.0] * 4}
+    write_run(tmp_path / "a", [1.0] * 4, **one_class, seed=1)
+    report = tables.all_groups(grouped(tmp_path / "a"))
+    (section,) = report.sections
+    assert section.title == "By reconstruction: all labels are the same"
+    assert section.head == (
+        "data set", "model", "validation reconstruction", "95 % t interval", "test at that epoch", "seeds",
+    )  # fmt: skip
+    assert section.rows == [("folder:faces", "amr", "0.2500", "-", "0.5000", "1: 1")]
+    assert "lowest validation reconstruction" in report.protocol
+    assert "highest validation accuracy" not in report.protocol
+    (record,) = report.records
+    assert (record["validation_reconstruction_mean"], record["validation_mean"], record["test_mean"]) == (
+        0.25,
+        None,
+        None,
+    )
+    row = dict(zip(report.provenance.head, report.provenance.rows[0], strict=True))
+    assert (row["validation (best epoch)"], row["test"]) == (
+        "reconstruction 0.2500 (4)",
+        "reconstruction 0.5000",
+    )
+
+
+def test_labelled_and_unlabelled_groups_are_two_tables(tmp_path):
+    """Rows of report.csv have the same columns."""
+    labelled = write_run(tmp_path / "labelled", [0.9])
+    unlabelled = write_run(
+        tmp_path / "unlabelled", [1.0], about={"classes": 1}, dataset="folder:faces", tests=[1.0]
+    )
+    report = tables.all_groups(grouped(unlabelled, labelled))
+    assert [[row[0] for row in section.rows] for section in report.sections] == [["lines"], ["folder:faces"]]
+    first, second = report.records
+    assert list(first) == list(second)
+    assert (first["validation_mean"], second["validation_reconstruction_mean"]) == (90.0, 1.0)
+
+
+def test_sizes_without_effect_are_no_column(tmp_path):
+    """Flat codes have no width: of the runs with feature maps one width is shown, and both flat runs are one group."""
+    flat = {"dataset": "dsprites", "arch": "burgess"}
+    folders = [
+        write_run(tmp_path / "a", [0.9], **flat, latent_width=4, seed=1),
+        write_run(tmp_path / "b", [0.9], **flat, latent_width=8, depth=32, seed=2),
+        write_run(tmp_path / "c", [0.9], dataset="dsprites", arch="amr", recon_loss="l1", latent_width=8),
+    ]
+    report = tables.all_groups(grouped(*folders))
+    assert "latent_width" not in report.sections[0].head
+    assert [row[-1] for row in report.sections[0].rows] == ["2: 1, 2", "1: 0"]
+    folders.append(
+        write_run(tmp_path / "d", [0.9], dataset="dsprites", arch="amr", recon_loss="l1", latent_width=4)
+    )
+    section = tables.all_groups(grouped(*folders)).sections[0]
+    column = section.head.index("latent_width")
+    assert [row[column] for row in section.rows] == ["-", "8", "4"]

@@ -15,6 +15,7 @@ import pytest
 
 from amr_tf import sweep
 from amr_tf.config import Config, command_line, flag_name
+from amr_tf.runs.best import RECONSTRUCTION
 from amr_tf.runs.folder import write_rows
 from amr_tf.runtime import files
 from amr_tf.runtime.console import Console
@@ -48,14 +49,17 @@ def one_job(*words: str) -> jobs.Job:
     return sweep.parse(["mine/one.flags", *words]).jobs[0]
 
 
-def finished_run(job: jobs.Job, epochs: int, validation: float = 0.5) -> None:
+def finished_run(
+    job: jobs.Job, epochs: int, validation: float = 0.5, recon: float = 0.1, results: dict | None = None
+) -> None:
     """Writes what a run of the job leaves after some epochs."""
     folder = job.folder
     (folder.checkpoints / "step_0000000002").mkdir(parents=True, exist_ok=True)
     folder.flags.write_text(command_line.flagfile_text(job.config, dict.fromkeys(vars(job.config), "flag")))
     accuracies = {"val_probe_accuracy": validation, "test_probe_accuracy": 0.5}
+    accuracies |= {"val_recon": recon, "test_recon": 2 * recon}
     write_rows(folder.metrics, [{"epoch": n, "step": 2 * n} | accuracies for n in range(1, epochs + 1)])
-    files.write_json(folder.results, {})
+    files.write_json(folder.results, results or {})
 
 
 def test_parse_gives_a_job_for_each_preset_and_seed(presets):
@@ -383,6 +387,38 @@ def test_comparison_names_the_best_by_mean_validation(presets):
         "two lambda-5 not done out/two/lambda-5",
         "two lambda-10 40.00% 50.00% out/two/lambda-10 <- best by validation probe accuracy",
     ]
+
+
+def test_comparison_without_labels_is_by_reconstruction(presets):
+    """Every probe is right; the means over two seeds of 0.2 and 0.4, 0.25 and 0.3."""
+    words = ["mine/one.flags", "--out=out", "--seeds=0,1", "--epochs=1", "--grid=lambda=2,5"]
+    planned = sweep.parse(words).jobs
+    for job, recon in zip(planned, [0.2, 0.25, 0.4, 0.3], strict=True):
+        finished_run(job, 1, 1.0, recon, {"best_by": RECONSTRUCTION.name})
+    assert planned[0].progress().endswith("1 of 1 epochs, reconstruction 0.2000 validation")
+    assert [" ".join(line.split()) for line in runner.comparison(dict.fromkeys(planned, (State.DONE, "")))][
+        1:
+    ] == [
+        "one lambda-2 0.3000 0.6000 out/one/lambda-2",
+        "one lambda-5 0.2750 0.5500 out/one/lambda-5 <- best by validation reconstruction",
+    ]
+
+
+def test_comparison_of_different_losses_names_no_best(presets):
+    planned = sweep.parse(["mine/one.flags", "--out=out", "--epochs=1", "--grid=recon_loss=l1,l2"]).jobs
+    for job in planned:
+        finished_run(job, 1, 1.0, 0.2, {"best_by": RECONSTRUCTION.name})
+    lines = runner.comparison(dict.fromkeys(planned, (State.DONE, "")))
+    assert not [line for line in lines if "<-" in line]
+    assert lines[-1] == "no best setting of one: no number compares all of them"
+
+
+def test_comparison_equal_accuracies_go_by_reconstruction(presets):
+    planned = sweep.parse(["mine/one.flags", "--out=out", "--epochs=1", "--grid=lambda=2,5,10"]).jobs
+    for job, recon in zip(planned, (0.3, 0.1, 0.2), strict=True):
+        finished_run(job, 1, 0.5, recon)
+    lines = runner.comparison(dict.fromkeys(planned, (State.DONE, "")))
+    assert ["<- best by validation probe accuracy" in line for line in lines[1:]] == [False, True, False]
 
 
 def test_sweep_grid_ends_with_the_comparison(presets, capfd):
