@@ -202,7 +202,7 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         )
         raise RunError(f"Not a run folder that can be read, since {what}. Received: {path}")
     config = read_flags(flags)
-    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
+    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": files.as_word(path)}
     if (prefix := own_data(config.dataset)[0]) and "data_dir" in places:
         return dataclasses.replace(config, **alone, dataset=f"{prefix}{places['data_dir']}")
     return dataclasses.replace(config, **alone | (places if config.dataset_spec.builders else {}))

@@ -109,8 +109,9 @@ def absolute(text: str) -> str:
 
 
 def as_word(path: pathlib.Path) -> str:
-    """Returns a path for a command line, on which a name that begins with a dash would be a flag."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
+    """Returns a path that was found, not typed, as `user_path` and the command line of any program read it."""
+    text = str(path)
+    return f"./{text}" if text.startswith(("-", "~")) or ADDRESS.match(text) else text
 
 
 def matching(pattern: str | os.PathLike[str]) -> list[str]:

@@ -74,6 +74,13 @@ def test_absolute_stays_where_the_folder_changes(monkeypatch, tmp_path):
     assert [files.absolute(text) for text in stored] == stored
 
 
+@pytest.mark.parametrize("path", ["~", "~x/y", "-x", "gs:/x", "a", "/~", "a/-x"])
+def test_as_word_is_read_as_the_path(path):
+    word = files.as_word(pathlib.Path(path))
+    assert not word.startswith("-")
+    assert files.user_path(word).absolute() == pathlib.Path(path).absolute()
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
