@@ -183,7 +183,7 @@ class Config:
         return variable if content and content == getattr(self, name) else f"--{flag_name(name)}"
 
     def place(self, name: str) -> pathlib.Path | None:
-        """Returns the path that a setting names, None if it names none. Raises UserError as `files.user_path`."""
+        """Returns the path that a setting names, None if it names none. Raises ConfigError as `files.user_path`."""
         field, value = self.__dataclass_fields__[name], getattr(self, name)
         prefix = field.metadata["prefix"] or ""
         if not (field.metadata["path"] and value and value.startswith(prefix)):

@@ -34,8 +34,8 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
         The Config and, by field name, the source of each value: "default", "flag" or "preset <file>".
 
     Raises:
-        ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination.
-        UserError: a place that cannot be used, such as the address of remote storage.
+        ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination, or a place that
+            cannot be used, such as the address of remote storage.
     """
     config, sources = _parse(_segments(arguments))
     for name, source in sources.items():
@@ -152,8 +152,7 @@ def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
     """Finds the preset file `name`, first in `folder`, that of the file that includes it; returns its real path.
 
     Raises:
-        ConfigError: the file does not exist.
-        UserError: `name` is no path of this machine.
+        ConfigError: the file does not exist, or `name` is no path of this machine.
     """
     return _find(name, folder).resolve()
 
@@ -181,12 +180,23 @@ def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> li
     """Gives the flags of a binary that trains nothing their values; returns the words that are not flags.
 
     Raises:
-        ConfigError: an unknown flag, an invalid value, or a flag file that is not text.
+        ConfigError: an unknown flag, an invalid value or path, or a flag file that is not text.
     """
+    words = [word for _, words in _segments(arguments) for word in words]
     try:
-        return values([program, *(word for _, words in _segments(arguments) for word in words)])[1:]
+        stray = values([program, *words])[1:]
     except (flags.Error, ValueError) as error:
         raise ConfigError(f"{one_line(error)} (--help lists the flags)") from None
+    for name in values:
+        flag = values[name]
+        if isinstance(flag.parser, PathParser) and flag.value is not None:
+            found = [files.user_path(text, f"--{name}=") for text in _listed(flag.value) if text]
+            flag.value = found if isinstance(flag.value, list) else next(iter(found), None)
+    return stray
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
@@ -203,14 +213,9 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
 
 
 class PathParser(flags.ArgumentParser):
-    """absl's parser of a flag that takes a path; see `files.user_path`. Empty text is no path: None."""
+    """Marks a flag that takes a path; `read_own` makes it a `pathlib.Path`, or None of empty text."""
 
-    def __init__(self, flag: str):
-        super().__init__()
-        self.flag, self.syntactic_help = flag, "a path"
-
-    def parse(self, argument: str | pathlib.Path) -> pathlib.Path | None:
-        return files.user_path(argument, f"--{self.flag}=") if str(argument) else None
+    syntactic_help = "a path"
 
     def flag_type(self) -> str:
         return "path"
@@ -218,12 +223,11 @@ class PathParser(flags.ArgumentParser):
 
 def define_path(name: str, help: str, flag_values: flags.FlagValues, several: bool = False) -> None:
     """Declares a flag that takes a path, None by default; with `several` a list of them, [] by default."""
-    parser: PathParser = PathParser(name)
     text: flags.ArgumentSerializer[Any] = flags.ArgumentSerializer()
     if several:
-        flags.DEFINE_multi(parser, text, name, [], help, flag_values)
+        flags.DEFINE_multi(PathParser(), text, name, [], help, flag_values)
     else:
-        flags.DEFINE(parser, name, None, help, flag_values, text)
+        flags.DEFINE(PathParser(), name, None, help, flag_values, text)
 
 
 def own_help(usage: str, values: flags.FlagValues) -> str:

@@ -7,14 +7,10 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.errors import ConfigError
 
 # TensorFlow's integers have 32 bits.
 LARGEST_INT = 2**31 - 1
-
-
-class ConfigError(UserError):
-    """An invalid setting, or settings that cannot be combined."""
 
 
 def option(

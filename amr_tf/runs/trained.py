@@ -19,6 +19,7 @@ from amr_tf.models.build import build_model
 from amr_tf.runs import data_record
 from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError, RunFolder, best_row, checkpoints_in, read_flags, read_rows, step_of
+from amr_tf.runtime import files
 
 BATCH = 512
 MOST_EXAMPLES = 50_000  # of a split, always the same ones
@@ -196,7 +197,7 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
         )
         raise RunError(f"Not a run folder that can be read, since {what}. Received: {path}")
     config = read_flags(flags)
-    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": str(path)}
+    alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": files.as_word(path)}
     return dataclasses.replace(config, **alone | (places if config.dataset_spec.builders else {}))
 
 

@@ -19,6 +19,10 @@ class UserError(Exception):
     exit_code = 2
 
 
+class ConfigError(UserError):
+    """An invalid setting, or settings that cannot be combined."""
+
+
 class DataError(UserError):
     """Data that is missing, damaged or does not fit the request."""
 

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from amr_tf.runtime.errors import UserError
+from amr_tf.runtime.errors import ConfigError, printable
 
 # Any scheme with two slashes, and with one slash those of storage: pathlib shortens gs://bucket to gs:/bucket.
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(abfss?|file|gs|hdfs|https?|s3[an]?|wasbs?):/", re.IGNORECASE)
@@ -73,27 +73,29 @@ def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
         given_as: what precedes the path in the error message, such as "--run_dir=".
 
     Raises:
-        UserError: an address of remote storage, a home folder that is unknown, or text that names no file.
+        ConfigError: an address of remote storage, a home folder that is unknown, or text that names no file.
     """
     text = os.fspath(text)
-    what, received = given_as.partition("=")[0] or "A path", f"Received: {given_as}{text}"
+    what, received = given_as.partition("=")[0] or "A path", printable(f"Received: {given_as}{text}")
     if ADDRESS.match(text):
-        raise UserError(
+        raise ConfigError(
             f"{what} takes a path of this machine, not an address. {received}. Use a local folder and copy it "
             "afterwards, or mount the storage"
         )
     expanded = os.path.expanduser(text)
     if text.startswith("~") and expanded.startswith("~"):
-        raise UserError(
+        raise ConfigError(
             f"{what} begins with a home folder that is unknown here. {received}. Set HOME or give the whole path "
-            f"(./{text} for a name that begins with ~)"
+            f"(./~... for a name that begins with ~)"
         )
     try:
         unusable = "\0" in os.fsdecode(os.fsencode(text))
     except UnicodeEncodeError:
         unusable = True
     if unusable:
-        raise UserError(f"{what} contains a character that no file name has. {received}. Choose another name")
+        raise ConfigError(
+            f"{what} contains a character that no file name has. {received}. Choose another name"
+        )
     path = pathlib.Path(expanded)
     # Without its ./ it would be read otherwise the next time.
     return path.absolute() if str(path).startswith("~") or ADDRESS.match(str(path)) else path
@@ -105,8 +107,9 @@ def absolute(text: str) -> str:
 
 
 def as_word(path: pathlib.Path) -> str:
-    """Returns a path for a command line, on which a name that begins with a dash would be a flag."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
+    """Returns a path that was found, not typed, as `user_path` and the command line of any program read it."""
+    text = str(path)
+    return f"./{text}" if text.startswith(("-", "~")) or ADDRESS.match(text) else text
 
 
 def matching(pattern: str | os.PathLike[str]) -> list[str]:

@@ -90,7 +90,12 @@ def test_parse_any_flag_file_parses_or_refuses(preset_path, content):
         (["--flagfile"], "--flagfile names no readable file. Received: --flagfile="),
         (["--flagfile=missing"], "--flagfile names no readable file. Received: --flagfile=missing"),
         (["--flagfile=" + "x" * 300], "--flagfile names no readable file. Received: --flagfile=" + "x" * 300),
-        (["--flagfile=~no-such-user/x"], "--flagfile names no readable file. Received: --flagfile=~no-such-user/x"),
+        (["--flagfile=~/no such"], "--flagfile names no readable file. Received: --flagfile=~/no such"),
+        (["--flagfile=/"], "--flagfile names no readable file. It is a folder. Received: --flagfile=/"),
+        (
+            ["--flagfile=/dev/null"],
+            "--flagfile names no readable file. It is not a regular file. Received: --flagfile=/dev/null",
+        ),
     ],
 )  # fmt: skip
 def test_parse_refusal_names_the_received_value(words, message):

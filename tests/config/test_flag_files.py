@@ -1,6 +1,7 @@
 """Flag files: presets that include each other, and the flags.txt of a run, without TensorFlow."""
 
 import dataclasses
+import pathlib
 
 import pytest
 from hypothesis import assume, given, settings
@@ -130,6 +131,73 @@ def test_flags_txt_groups_values_by_source(preset_path):
     assert groups[f"# source: preset {preset_path}"] == ["--k=3"]
     assert groups["# source: flag"] == ["--seed=7"]
     assert len(groups["# source: default"]) == len(dataclasses.fields(Config)) - 2
+
+
+@pytest.fixture
+def run_folder(write, tmp_path):
+    """Makes run folders whose flags.txt stores other places."""
+
+    def make(name: str, *words: str) -> None:
+        config, sources = command_line.parse(["--k=3", "--run_dir=runs/first", *words])
+        write(f"{name}/flags.txt", command_line.flagfile_text(config, sources))
+        (tmp_path / name / "checkpoints").mkdir()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["--flagfile=runs/moved/flags.txt"], "runs/moved"),
+        (["--flagfile=runs/moved/flags.txt", "--run_dir=other"], "other"),
+        (["--run_dir=other", "--flagfile=runs/moved/flags.txt"], "other"),
+        (["--run_dir", "other", "--flagfile=runs/moved/flags.txt"], "other"),
+        (["--flagfile=includes.flags"], "runs/moved"),
+        (["--flagfile=includes.flags", "--run_dir=other"], "other"),
+        (["--flagfile=chooses.flags"], "other"),
+    ],
+)
+def test_flags_txt_of_a_run_means_its_folder(write, run_folder, words, place):
+    """A moved or copied run resumes where it is; the text still names the folder of the beginning."""
+    run_folder("runs/moved")
+    write("includes.flags", "--flagfile=runs/moved/flags.txt\n--epochs=7\n")
+    write("chooses.flags", "--run_dir=other\n--flagfile=runs/moved/flags.txt\n")
+    config, sources = command_line.parse(words)
+    assert config.place("run_dir").resolve() == pathlib.Path(place).resolve()
+    assert config.k == 3
+    assert sources["run_dir"].partition(" ")[0] == ("flag" if "--run_dir" in " ".join(words) else "preset")
+
+
+def test_flags_txt_in_a_folder_of_any_name_means_it(run_folder, monkeypatch, tmp_path):
+    for name in ("exp[1]", "~", "a b", "-x", "gs:/bucket", "{epoch} %d #1"):
+        run_folder(name)
+        config, _ = command_line.parse([f"--flagfile=./{name}/flags.txt"])
+        assert config.place("run_dir").absolute() == tmp_path / name
+
+
+def test_flags_txt_copied_out_of_its_run_is_a_preset(write, run_folder, tmp_path):
+    """Under any name, where no run is: it starts the run that it was copied from."""
+    run_folder("runs/first")
+    text = (tmp_path / "runs/first/flags.txt").read_text()
+    for name in ("my.flags", "elsewhere/flags.txt", "runs/first/other.flags"):
+        write(name, text)
+        assert command_line.parse([f"--flagfile={name}"])[0].run_dir == str(tmp_path / "runs/first")
+
+
+def test_preset_named_flags_txt_keeps_its_run_dir(write, tmp_path):
+    """Only a run's own file means the folder that it is in."""
+    write("runs/mine/flags.txt", "--run_dir=runs/first\n")
+    (tmp_path / "runs/mine/checkpoints").mkdir()
+    assert command_line.parse(["--flagfile=runs/mine/flags.txt"])[0].run_dir == "runs/first"
+
+
+def test_flags_txt_places_hold_from_other_folders(write, run_folder, tmp_path, monkeypatch):
+    run_folder("runs/first", "--dataset=mnist", "--data_dir=prepared", "--raw_dir=../archives")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    config, _ = command_line.parse(["--flagfile=../runs/first/flags.txt"])
+    assert config.place("data_dir") == tmp_path / "prepared"
+    assert config.place("raw_dir").resolve() == tmp_path.parent / "archives"
 
 
 @pytest.mark.parametrize("binary", [report, evaluate, export, client], ids=lambda binary: binary.__name__)

@@ -5,10 +5,9 @@ import pathlib
 
 import pytest
 
-from amr_tf.config import Config, command_line
+from amr_tf.config import Config, ConfigError, command_line
 from amr_tf.runs.folder import NEEDED, RunError, RunFolder, default_path, read_rows, write_rows
 from amr_tf.runtime import files
-from amr_tf.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -31,7 +30,9 @@ def test_default_path_tells_runs_apart(settings, path):
 
 def test_run_dir_of_an_unknown_user_is_refused():
     """A folder named ~nobody would be made in the working folder."""
-    with pytest.raises(UserError, match=r"^--run_dir begins with a home folder .*=~nobody-of-that-name/run\. "):
+    with pytest.raises(
+        ConfigError, match=r"^--run_dir begins with a home folder .*=~nobody-of-that-name/run\. "
+    ):
         RunFolder(Config(run_dir="~nobody-of-that-name/run"))
 
 
