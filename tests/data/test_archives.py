@@ -42,6 +42,17 @@ def checked(archive, folder):
     return archives.check(archive, archive.find(folder))
 
 
+@pytest.mark.parametrize("beside", ["train-labels-idx1-ubyte.gz", "train-labels-idx1-ubyte"])
+def test_find_file_beside_a_folder_of_its_name(archive, folder, beside):
+    """Programs that unpack an archive leave such folders; alone it is found too, and refused by its name."""
+    (folder / beside).mkdir()
+    assert archive.find(folder) == folder / beside
+    with pytest.raises(DataError, match=beside):
+        checked(archive, folder)
+    (folder / "train-labels.idx1-ubyte").write_bytes(CONTENT)
+    assert checked(archive, folder).path == folder / "train-labels.idx1-ubyte"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

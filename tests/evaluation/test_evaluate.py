@@ -338,6 +338,13 @@ def test_runs_of_different_data_share_no_figure(trained, tmp_path, refused):
     assert "one data set" in refused(evaluate.main, *command)
 
 
+def test_file_in_place_of_a_run_is_not_called_absent(tmp_path, refused):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b" / "flags.txt").mkdir(parents=True)
+    assert "Not a folder." in refused(evaluate.main, f"--run_dir={tmp_path / 'a'}")
+    assert "flags.txt in it is not a regular file" in refused(evaluate.main, f"--run_dir={tmp_path / 'b'}")
+
+
 def test_a_name_with_brackets_is_a_folder_first(tmp_path):
     (tmp_path / "a[1]").mkdir()
     assert evaluate.parse([f"--run_dir={tmp_path}/a[1]"]).folders == [tmp_path / "a[1]"]

@@ -188,7 +188,7 @@ def test_model_without_the_signature_is_refused(pictures, monkeypatch):
         client.work(client.parse(["encode", *pictures(0)]))
 
 
-@pytest.mark.parametrize("out", [".", "0.png/strip.png", "a\0b"])
+@pytest.mark.parametrize("out", [".", "0.png/strip.png"])
 def test_out_unwritable_path_is_refused(pictures, monkeypatch, out):
     claiming(monkeypatch, "codes", np.zeros((1, 2), np.float32))
     with pytest.raises(UserError, match=r"The result cannot be written: .* Choose another --out"):

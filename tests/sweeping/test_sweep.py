@@ -300,7 +300,14 @@ def test_sweep_failed_job_does_not_affect_the_others(presets):
         assert complaint.endswith(f"(its log: less out/.sweep/{name}_s0/log.txt)")
 
 
-@pytest.mark.parametrize("out", ["/etc/passwd/x", "/proc/x", "~nosuchuser" + "x" * 300])
+def test_find_presets_file_before_a_folder_elsewhere(presets):
+    """A file in the working folder has the name of the project's folder of presets."""
+    (presets / "flags").write_text("--dataset=spiral\n--batch_size=8\n")
+    (job,) = sweep.parse(["flags", "--out=o"]).jobs
+    assert (job.config.dataset, job.name) == ("spiral", "flags/s0")
+
+
+@pytest.mark.parametrize("out", ["/etc/passwd/x", "/proc/x", "x" * 300])
 def test_sweep_unusable_out_is_one_line(presets, capsys, out):
     assert sweep.main(["mine", f"--out={out}"]) == 2
     printed, err = capsys.readouterr()
