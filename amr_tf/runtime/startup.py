@@ -9,6 +9,11 @@ from amr_tf.runtime.errors import UserError, one_line
 
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 THREADS = "TF_NUM_INTRAOP_THREADS"
+SHOWN = (
+    QUIET,
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+)  # At an unknown flag of XLA, TensorFlow prints it and ends the process.
 # Keras reads <KERAS_HOME>/keras.json when it is imported. No file can be in this place, and none is written.
 KERAS = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
 
@@ -19,7 +24,7 @@ def import_tensorflow() -> None:
     The user's settings of Keras, in a keras.json or the environment, do not apply.
 
     The messages come from C++ before its log level applies. They are shown if the import fails, or if
-    TF_CPP_MIN_LOG_LEVEL is set. TF_NUM_INTRAOP_THREADS is half of the cores by default.
+    one of `SHOWN` is set. TF_NUM_INTRAOP_THREADS is half of the cores by default.
 
     Raises:
         UserError: an invalid number of threads, or no folder for temporary files.
@@ -33,9 +38,10 @@ def import_tensorflow() -> None:
     # A negative number would abort the process.
     if not re.fullmatch("[0-9]{1,4}", os.environ[THREADS]):
         raise UserError(f"{THREADS} must be a number of threads. Received: {os.environ[THREADS]!r}")
-    if QUIET in os.environ:
+    shown = any(name in os.environ for name in SHOWN)
+    os.environ.setdefault(QUIET, "3")
+    if shown:
         return
-    os.environ[QUIET] = "3"
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile(dir=temporary_folder()) as held_back:
