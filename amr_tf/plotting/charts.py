@@ -1,11 +1,13 @@
 """Charts drawn with Matplotlib: labels beside images, masks, clouds of points.
 
-Matplotlib is imported when the first chart is drawn, and neither pyplot nor its global settings are used.
+Matplotlib is imported when the first chart is drawn. Neither pyplot nor the settings of a matplotlibrc are used.
 """
 
+import contextlib
 import itertools
 import logging
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,24 +41,36 @@ class Mask(NamedTuple):
     values: np.ndarray
 
 
+@contextlib.contextmanager
+def default_style() -> Iterator[None]:
+    """Applies Matplotlib's own settings while a figure is drawn or rendered."""
+    # Remarks about caches, fonts and a matplotlibrc would be taken for the output of a command.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
 def figure(width: float, height: float, **options) -> Any:
     """Returns an empty Matplotlib figure of this size in pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # Remarks about caches and fonts would be taken for the output of a command.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     made = Figure((width / DPI, height / DPI), dpi=DPI, **options)
     FigureCanvasAgg(made)
     return made
 
 
+@default_style()
 def picture(drawn) -> np.ndarray:
     """Renders a figure: uint8 [H, W, 3]."""
     drawn.canvas.draw()
     return np.array(drawn.canvas.buffer_rgba())[..., :3]
 
 
+@default_style()
 def labelled(image: np.ndarray, labels: list[str]) -> np.ndarray:
     """Writes a label left of each of the rows of equal height in a picture.
 
@@ -82,6 +96,7 @@ def labelled(image: np.ndarray, labels: list[str]) -> np.ndarray:
     return picture(drawn)
 
 
+@default_style()
 def masks(panels: list[Mask], labels: list[str]) -> Any:
     """Draws masks below each other, a labelled row for each combination and a column for each feature map."""
     height = len(panels) * (MASK_ROW * len(labels) + MASK_MARGIN)
@@ -101,6 +116,7 @@ def masks(panels: list[Mask], labels: list[str]) -> Any:
     return drawn
 
 
+@default_style()
 def clouds(panels: list[Cloud]) -> Any:
     """Draws real points and mixes over them, PANELS_A_ROW panels in a row; all have as many dimensions."""
     from matplotlib.lines import Line2D

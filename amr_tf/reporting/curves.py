@@ -82,6 +82,7 @@ def _chart(title: str, y_label: str, groups: list[Group], column: str, scale: fl
     return Chart(title, _svg(draw(lines, y_label)), lines, [group for group, _ in curves])
 
 
+@charts.default_style()
 def draw(lines: list[Line], y_label: str) -> Any:
     """Draws lines over training steps as a Matplotlib figure."""
     from matplotlib.ticker import EngFormatter
@@ -117,7 +118,7 @@ def _svg(figure: Any) -> str:
     import matplotlib
 
     content = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "amr_tf"}):
+    with charts.default_style(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "amr_tf"}):
         figure.savefig(content, format="svg", metadata={"Date": None})
     return content.getvalue()
 

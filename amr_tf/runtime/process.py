@@ -26,6 +26,9 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
         main: the command.
     """
     _use_utf8()
+    os.environ.pop(
+        "MPLBACKEND", None
+    )  # of another program: Matplotlib refuses to be imported with an unknown one
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -12,6 +12,8 @@ from amr_tf.runtime.errors import UserError, one_line
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 THREADS = "TF_NUM_INTRAOP_THREADS"
 BACKEND = "tensorflow"
+# Messages are shown with these variables. At an unknown flag of XLA, TensorFlow prints it and ends the process.
+SHOWN = (QUIET, "TF_XLA_FLAGS", "XLA_FLAGS")
 
 
 def import_tensorflow() -> None:
@@ -37,7 +39,7 @@ def import_tensorflow() -> None:
     # A negative number would abort the process.
     if not re.fullmatch("[0-9]{1,4}", os.environ[THREADS]):
         raise UserError(f"{THREADS} must be a number of threads. Received: {os.environ[THREADS]!r}")
-    quiet = QUIET not in os.environ
+    quiet = not any(name in os.environ for name in SHOWN)
     os.environ.setdefault(QUIET, "3")
     with _held_back() if quiet else contextlib.nullcontext():
         import tensorflow as tf
