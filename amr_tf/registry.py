@@ -48,6 +48,7 @@ GAN_LOSSES = {
 DATASETS = {
     "lines": "amr_tf.data.catalog:LINES",
     "spiral": "amr_tf.data.catalog:SPIRAL",
+    "digits": "amr_tf.data.catalog:DIGITS",
     "mnist": "amr_tf.data.catalog:MNIST",
     "kmnist": "amr_tf.data.catalog:KMNIST",
     "fashion_mnist": "amr_tf.data.catalog:FASHION_MNIST",

@@ -33,8 +33,9 @@ class Config:
     model: str = option("amr", "training method", choices=registry.MODELS)
     dataset: str = option(
         "lines",
-        "data set; all but lines, spiral and shapes come from TFDS, dsprites if its file is at hand; folder:PATH is a "
-        "folder of your pictures, whose sub-folders are the labels; npz:FILE has your images and labels as arrays",
+        "data set; lines, spiral, shapes and digits need no files, dsprites is drawn if its file is missing, the "
+        "others come from TFDS; folder:PATH is a folder of your pictures, whose sub-folders are the labels; npz:FILE "
+        "has your images and labels as arrays",
         choices=registry.DATASETS,
         prefixes=tuple(registry.OWN_DATA),
     )

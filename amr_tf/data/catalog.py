@@ -40,7 +40,7 @@ class DatasetSpec:
         ground_truth: gives the `metrics.ground_truth.GroundTruth` for (spec, Places); None where factors are unknown.
         attributes: names of the binary attributes of an example, in the order of `Arrays.attributes`.
         selectable_attributes: names that `--attributes` chooses from.
-        generated: the data are drawn by this package, from no file.
+        generated: the data are drawn by this package, or installed with it.
         sized: pictures are cut to `--image_size`.
         builders: TFDS names, or import paths of builder classes. Any of them may be prepared; the last one is what
             gets prepared.
@@ -163,6 +163,7 @@ SHAPES = DatasetSpec(
     "shapes", 32, 3, classes=16, reader=f"{_SOURCES}.shapes:read", generated=True,
     attributes=("square", "large", "filled", "blue"),
 )
+DIGITS = DatasetSpec("digits", 32, 1, reader=f"{_SOURCES}.digits:read", generated=True)
 # The hold-out is a share and not a number of examples, so that a part of a data set is divided alike.
 MNIST = DatasetSpec("mnist", 32, 1, builders=("mnist",), validation=1 / 6, idx_sha256=_MNIST_IDX, **_TFDS)
 KMNIST = DatasetSpec("kmnist", 32, 1, builders=("kmnist",), validation=1 / 6, **_TFDS)

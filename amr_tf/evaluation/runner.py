@@ -150,10 +150,13 @@ def _cells(found: dict[str, Any]) -> tuple[str, str, str]:
     more = ", ".join(
         f"{name} {_text(value)}"
         for name, value in found.items()
-        if name not in ("score", "chance", *PROVENANCE) and not isinstance(value, list | dict)
+        if name not in ("score", "chance", *PROVENANCE)
+        and (name == "interval" or not isinstance(value, list | dict))
     )
     return _text(found.get("score", "")), _text(found.get("chance", "")), more
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " to ".join(map(_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

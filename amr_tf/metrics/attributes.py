@@ -4,10 +4,11 @@ import itertools
 import warnings
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_consistent_length
+
+from amr_tf.metrics import accuracy
 
 HIDDEN = 128
 # Training stops earlier if the accuracy on held-out images does not improve in 10 passes.
@@ -69,11 +70,10 @@ def score(
 
     found = right(mixes, requested)
     whole = int(found.all(axis=1).sum())
-    interval = binomtest(whole, len(found)).proportion_ci(0.95, method="wilson")
     differences = [np.abs(p - q).mean() for p, q in itertools.combinations(parameters, 2)]
     return {
         "score": whole / len(found),
-        "interval": [float(interval.low), float(interval.high)],
+        "interval": accuracy.interval(whole, len(found)),
         "random_mask": _share(right(random_mixes, requested)),
         "chance": _share(parents == requested[:, None]),
         "classifier": _share(right(*test)),

@@ -5,11 +5,12 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
+
+from amr_tf.metrics import accuracy
 
 # From strong to weak penalty: each fit starts from the solution of an easier one.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -50,14 +51,13 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `converged`
             fitted.set_params(C=strength).fit(*train)
-        accuracy = float(fitted.score(*validation))
-        if accuracy > validation_score:
-            model, validation_score = copy.deepcopy(fitted), accuracy
+        validated = float(fitted.score(*validation))
+        if validated > validation_score:
+            model, validation_score = copy.deepcopy(fitted), validated
     right, total = int(accuracy_score(model.predict(codes), labels, normalize=False)), len(labels)
-    interval = binomtest(right, total).proportion_ci(0.95, method="wilson")
     return {
         "score": right / total,
-        "interval": [float(interval.low), float(interval.high)],
+        "interval": accuracy.interval(right, total),
         "test_examples": total,
         "C": model.C,
         "validation_score": validation_score,

@@ -19,6 +19,7 @@ from amr_tf.data import pipeline
 from amr_tf.distributed import cluster
 from amr_tf.distributed.coordination import Coordinator
 from amr_tf.distributed.strategy import make_strategy
+from amr_tf.metrics import accuracy
 from amr_tf.models.build import build_model
 from amr_tf.runs import best, checkpoints, data_record
 from amr_tf.runs.folder import RunFolder, read_rows
@@ -151,13 +152,22 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
     picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}_mixes.png"
     console.print(
         f"\n{by.measure}: {by.shown(row, 'val')} validation (best, epoch {int(row['epoch'])}), "
-        f"{by.shown(row, 'test')} test at that epoch"
+        f"{by.shown(row, 'test')} test at that epoch{_interval(row, results) if by is best.ACCURACY else ''}"
     )
     if by is not best.ACCURACY:
         console.print(f"best goes by the {by.name}: all validation examples have the same label")
     # The interpreter as the user typed it.
     words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", files.as_word(folder.tensorboard)]
     console.print(f"results:     {folder.results}\npicture:     {picture}\nTensorBoard: {shlex.join(words)}")
+
+
+def _interval(best: dict[str, float], results: callbacks.Results) -> str:
+    """Returns the uncertainty of the test accuracy, which is large for a small test split; "" without labels."""
+    if results.about["classes"] < 2:
+        return ""
+    total = results.about["examples"]["test"]
+    low, high = accuracy.interval(round(best["test_probe_accuracy"] * total), total)
+    return f" (95 % interval of {total:,} images: {low:.1%} to {high:.1%})"
 
 
 def _about(config: Config, sources: dict[str, str], splits: data.Splits, strategy) -> dict:

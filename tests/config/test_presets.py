@@ -104,6 +104,9 @@ FAST = {
     f"fast/mnist_{name}.flags": Config(**MNIST | METHODS.get(name, METHODS["acai_rerun"]))
     for name in ("aegan", "amr_mixup_k2", "amr_mixup_k3", "acai")
 }
+FAST["fast/digits_amr_mixup_k2.flags"] = Config(
+    **MNIST | METHODS["amr_mixup_k2"] | {"dataset": "digits", "latent": 16, "depth": 8, "steps_per_epoch": 60}
+)
 FIGURE_6 = {
     "figures/figure6/shapes.flags": Config(
         **RECIPE, dataset="shapes", mixer="supervised", arch="burgess", latent=64, recon_loss="l2", lambda_=20.0,
