@@ -88,7 +88,6 @@ def _measure(
     with _Bar(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
         measures.check(trained.folder)  # before hours of computing
-        console.print(_chosen(trained))
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
@@ -110,6 +109,8 @@ def _measure(
             results.setdefault(str(folder), {})[name] = found
             if measures.is_writable(trained.folder):
                 measures.save(trained.folder, {name: found})
+    if str(folder) in results:
+        console.print(_chosen(trained))
     if str(folder) in results and not measures.is_writable(trained.folder):
         other = "" if request.results_file else "; --out=FILE.json keeps them"
         console.print(f"{folder} may only be read: the results are not added to its results.json{other}")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from amr_tf import data
-from amr_tf.data.sources import folder
+from amr_tf.data.sources import folder_layout
 from amr_tf.runtime.errors import DataError
 
 COUNT = 120
@@ -137,7 +137,7 @@ def test_splits_depend_on_neither_order_nor_other_images(load, images, labels):
 
 def test_split_is_that_of_the_sha256_of_the_pixels(load, images):
     """Frozen: no later version may move an image from test to training."""
-    wanted = [folder.split_of(hashlib.sha256(image.tobytes()).digest()) for image in images]
+    wanted = [folder_layout.split_of(hashlib.sha256(image.tobytes()).digest()) for image in images]
     assert np.bincount(wanted).tolist() == [len(part) for part in load({"images": images})] == [96, 14, 10]
 
 

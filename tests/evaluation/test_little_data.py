@@ -69,7 +69,7 @@ def test_every_figure_of_images_is_tried_here():
 )
 def test_each_figure_is_drawn_from_the_images_it_uses(few, tmp_path, count, one_label):
     """With fewer it names how many it mixes."""
-    run, request = few(count, one_label), Request([], [], [], "best", 0, {}, str(tmp_path), True)
+    run, request = few(count, one_label), Request([], [], [], "best", 0, {}, tmp_path, None, True)
     for name, least in LEAST.items():
         if count < least:
             with pytest.raises(ConfigError, match=f"{name} mixes {least} test images. Received: {count} of"):
@@ -85,7 +85,7 @@ def test_traversal_of_one_image_moves_every_number(few, tmp_path, monkeypatch):
     run, decoded = few(1, False), []
     decode = run.decode
     monkeypatch.setattr(run, "decode", lambda codes: decoded.append(codes) or decode(codes))
-    figures.draw("traversal", [run], Request([], [], [], "best", 0, {}, str(tmp_path), False))
+    figures.draw("traversal", [run], Request([], [], [], "best", 0, {}, tmp_path, None, False))
     codes = decoded[0].reshape(4, -1, 4)
     assert all(np.ptp(codes[number, :, number]) > 0 for number in range(4))
 
