@@ -84,7 +84,7 @@ def _measure(
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
         with trained.folder.held():  # before hours of computing
             measures.check(trained.folder)
-        console.print(_chosen(trained))
+        measured = table.row_count
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
@@ -104,6 +104,8 @@ def _measure(
                 continue
             table.add_row(str(folder), str(trained.step), name, *_cells(found))
             measures.save(trained.folder, {name: found})
+        if table.row_count > measured:
+            console.print(_chosen(trained))
     return failed
 
 
