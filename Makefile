@@ -64,12 +64,12 @@ clean:
 
 # The stamps are touched last: an install that was cut short is taken up again, a finished one is left alone. An
 # environment in which pip does not run was itself cut short and is made anew.
-$(VENV)/.installed: requirements.txt constraints.txt
+$(VENV)/.installed: requirements.txt constraints.txt pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	    2>/dev/null || { echo "amr_tf needs Python 3.11 to 3.13 with venv (Debian: apt install python3-venv)." \
 	    "Received: PYTHON=$(PYTHON). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(INSTALL) -r requirements.txt
+	$(INSTALL) -r requirements.txt -e .
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt

@@ -12,7 +12,7 @@ from absl import flags
 
 from amr_tf.config import command_line
 from amr_tf.config.command_line import own_help
-from amr_tf.runtime import files, startup
+from amr_tf.runtime import extras, files, startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.interruption import Interruption
 from amr_tf.runtime.main import Command
@@ -62,6 +62,9 @@ def parse(arguments: list[str]) -> Request:
 def work(request: Request) -> None:
     """Writes the next version and prints its path."""
     begin = time.monotonic()
+    extras.require("The export of a run", "tensorflow_serving")
+    if "onnx" in request.also:
+        extras.require("--also=onnx", "tf2onnx")
     with Interruption():
         startup.import_tensorflow()
         from amr_tf.runs.trained import TrainedRun

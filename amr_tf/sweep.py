@@ -17,7 +17,7 @@ from amr_tf.config import Config, ConfigError, command_line, flag_name
 from amr_tf.config.command_line import own_help
 from amr_tf.registry import FIGURES, METRICS
 from amr_tf.reporting.published import TABLES
-from amr_tf.runtime import files
+from amr_tf.runtime import extras, files
 from amr_tf.runtime.main import Command
 from amr_tf.sweeping import jobs, runner
 
@@ -76,6 +76,8 @@ def parse(arguments: list[str]) -> runner.Options:
     values = define_flags()
     own, passed_on, words = _sort(arguments, set(values))
     command_line.read_own(values, "amr_tf.sweep", own)
+    if values.executor == "slurm":
+        extras.require("--executor=slurm", "submitit")
     if not words:
         raise ConfigError("No preset to train. Received: nothing (--help explains them)")
     presets = jobs.find_presets(words)

@@ -102,6 +102,7 @@ def ground_truth(config: Any) -> Any:
         DataError: see `load`; also when the prepared data lack some combinations of factors.
     """
     spec = spec_of(config)
+    spec.require_packages()
     return catalog.resolved(spec.ground_truth)(spec, _places(config))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amr_tf import registry
+from amr_tf.runtime import extras
 from amr_tf.runtime.errors import DataError
 
 MOST_ATTRIBUTES = 8  # a label for each combination of them: 256
@@ -84,13 +85,20 @@ class DatasetSpec:
         return self.classes > 0
 
     def read(self, places: Places) -> tuple["DatasetSpec", list[Any]]:
-        """Calls `reader`."""
+        """Calls `reader`. Raises UserError as `require_packages` does."""
+        self.require_packages()
         return resolved(self.reader)(self, places)
 
     def check(self, places: Places) -> None:
-        """Calls `checker`, where there is one."""
+        """Calls `checker`, where there is one. Raises UserError as `require_packages` does."""
+        self.require_packages()
         if self.checker is not None:
             resolved(self.checker)(self, places)
+
+    def require_packages(self) -> None:
+        """Raises UserError if a package that the data set needs is not installed."""
+        if self.builders:
+            extras.require(f"Reading {self.name}", "tensorflow_datasets", "importlib_resources")
 
 
 def resolved(function: str | Callable[..., Any] | None) -> Any:

@@ -19,7 +19,7 @@ from amr_tf.config import command_line
 from amr_tf.config.command_line import own_help
 from amr_tf.data import decoding, pixels
 from amr_tf.plotting import canvas
-from amr_tf.runtime import files, startup
+from amr_tf.runtime import extras, files, startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.main import Command
 from amr_tf.serving.server import AVAILABLE, Server, ServingError
@@ -217,6 +217,7 @@ def connect(url: str, model: str, timeout: float) -> Server:
     """Returns the server by the protocol of its address. Nothing is sent yet."""
     if not url.startswith("grpc:"):
         return Server(url, model, timeout)
+    extras.require("A connection over gRPC", "tensorflow_serving")
     startup.import_tensorflow()
     from amr_tf.serving import grpc
 

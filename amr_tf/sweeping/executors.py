@@ -9,8 +9,6 @@ import tempfile
 import time
 from typing import Any
 
-import submitit
-
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, one_line
 from amr_tf.sweeping import worker
@@ -93,6 +91,8 @@ class Slurm:
             raise UserError(f"--executor=slurm needs a Slurm that answers here: {problem}")
 
     def submit(self, jobs: list[Job], active: int) -> None:
+        import submitit  # an optional dependency
+
         try:
             for job in jobs:
                 job.prepare()

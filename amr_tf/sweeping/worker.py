@@ -13,11 +13,14 @@ import socket
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import filelock
-import submitit
 
 from amr_tf.runtime import files
+
+if TYPE_CHECKING:
+    import submitit
 
 LOCK, LOG, ERRORS, END, PROCESS = ".lock", "log.txt", "errors.txt", "end.json", "process.json"
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
@@ -56,14 +59,16 @@ class Train:
             time.sleep(self.linger)
         return code
 
-    def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+    def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
         """Saves and returns the same job again; submitit calls it at the time limit or a preemption."""
+        from submitit.helpers import DelayedSubmission
+
         self._stop()
         if self.process is not None:
             # Not `Popen.wait`, which this call may have interrupted and which would wait for itself.
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        return submitit.helpers.DelayedSubmission(Train(self.command, self.job_dir, self.linger))
+        return DelayedSubmission(Train(self.command, self.job_dir, self.linger))
 
     def _stop(self, *_) -> None:
         self.stopped = True

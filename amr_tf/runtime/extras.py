@@ -1,0 +1,36 @@
+"""Optional dependencies: the packages of each extra of this package, and the error that names the extra."""
+
+import importlib.util
+
+from amr_tf.runtime.errors import UserError
+
+# Import name: (name of the package, extra of this package).
+PACKAGES = {
+    "tensorflow_datasets": ("tensorflow-datasets", "data"),
+    "importlib_resources": (
+        "importlib_resources",
+        "data",
+    ),  # tensorflow-datasets imports it without declaring it
+    "tensorflow_serving": ("tensorflow-serving-api", "serving"),
+    "tf2onnx": ("tf2onnx", "onnx"),
+    "submitit": ("submitit", "slurm"),
+}
+
+
+def require(what: str, *modules: str) -> None:
+    """Refuses what needs an optional dependency that is not installed. Imports nothing.
+
+    Args:
+        what: begins the message, such as "Reading svhn".
+        modules: import names among `PACKAGES`.
+
+    Raises:
+        UserError: names the package and the command that installs its extra.
+
+    Example:
+        >>> require("Reading svhn", "tensorflow_datasets")
+    """
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            package, extra = PACKAGES[module]
+            raise UserError(f"{what} needs {package}. Install it: pip install 'amr_tf[{extra}]'")
