@@ -73,7 +73,7 @@ def test_own_arrays_take_splits(arrays, tmp_path, monkeypatch):
         (np.zeros((8, 8), np.uint8), {}, r"Received: uint8 \(8, 8\)"),
         (np.array([[[None]]]), {}, "object"),
         (np.zeros((90, 28, 28)), {}, "must be uint8"),
-        (np.zeros((90, 28, 28), np.uint8), {"dataset": "lines"}, "takes the place"),
+        (np.zeros((90, 28, 28), np.uint8), {"dataset": "lines"}, "in place of a data set"),
     ],
 )
 def test_own_arrays_that_do_not_fit_are_refused(data, more, message, tmp_path, monkeypatch):

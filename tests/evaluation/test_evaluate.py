@@ -1,8 +1,11 @@
 """`amr_tf.evaluate`: run folders alone give numbers in results.json and pictures; errors are one line."""
 
 import json
+import os
+import pathlib
 import re
 import shutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -328,6 +331,45 @@ def test_missing_data_are_one_line(run_dir, tmp_path, refused):
     (tmp_path / "empty").mkdir()
     places = [f"--raw_dir={tmp_path / 'empty'}", f"--data_dir={tmp_path / 'empty'}"]
     assert "mnist" in refused(evaluate.main, f"--run_dir={run_dir}", "--metrics=reconstruction", *places)
+
+
+@pytest.fixture
+def read_only(trained):
+    """Gives a copy of a run that this process may only read, beside a folder `out` to write to."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as parent:  # pytest closes its own to other users
+        folder = shutil.copytree(trained / "mixup", pathlib.Path(parent, "run"))
+        pathlib.Path(parent, "out").mkdir()
+        for path in (pathlib.Path(parent), *pathlib.Path(parent).rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        pathlib.Path(parent, "out").chmod(0o777)
+        (folder / ".lock").unlink(missing_ok=True)
+        folder.chmod(0o555)
+        if user == 0:
+            os.setresuid(65534, 65534, 0)  # root may write anywhere
+        yield folder
+        os.setresuid(user, user, user)
+        folder.chmod(0o755)
+
+
+def test_run_that_may_only_be_read_is_measured(read_only, capsys, refused):
+    """The results are printed, and written where --out says; the run does not change."""
+    before, out = files(read_only), read_only.with_name("out")
+    command = [f"--run_dir={read_only}", "--metrics=reconstruction"]
+    assert evaluate.main(command) == 0
+    said = capsys.readouterr().out
+    assert "may only be read: the results are not added" in said
+    assert "mse" in said
+    assert evaluate.main([*command, f"--out={out / 'new' / 'r.json'}"]) == 0
+    capsys.readouterr()
+    assert list(json.loads((out / "new" / "r.json").read_bytes())[str(read_only)]) == ["reconstruction"]
+    figures = ["--figures=interpolation", f"--run_dir={read_only}"]
+    assert evaluate.main([*figures, f"--out={out}"]) == 0
+    capsys.readouterr()
+    assert evaluate.main(figures) == 2
+    assert "Choose another --out" in capsys.readouterr().err
+    assert "a folder. Received: --out=a.json" in refused(evaluate.main, *figures, "--out=a.json")
+    assert files(read_only) == before
 
 
 def test_runs_of_different_data_share_no_figure(trained, tmp_path, refused):
