@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import pathlib
 import subprocess
 import sys
 import time
@@ -228,7 +229,8 @@ def test_client_invalid_flags_are_refused(refused, arguments, said):
 
 def test_client_flags_between_pictures_are_read():
     words = ["mix", "a.png", "--url=grpc://[::1]:8500", "b.png", "--weights=1.5,-0.5", "--model=x"]
-    expected = ("mix", ["a.png", "b.png"], "grpc://[::1]:8500", "x", 10.0, 9, [1.5, -0.5], None)
+    pictures = [pathlib.Path("a.png"), pathlib.Path("b.png")]
+    expected = ("mix", pictures, "grpc://[::1]:8500", "x", 10.0, 9, 65_535, [1.5, -0.5], None)
     assert client.parse(words) == expected
 
 
