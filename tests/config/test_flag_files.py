@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from amr_tf import evaluate, export, report
+from amr_tf import evaluate, export, report, train
 from amr_tf.config import Config, ConfigError, command_line
 from amr_tf.registry import MODELS
 from amr_tf.serving import client
@@ -136,3 +136,25 @@ def test_every_binary_refuses_a_binary_flag_file(binary, tmp_path, capsys):
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
     assert binary.main([f"--flagfile={tmp_path / 'picture.png'}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_text_of_any_system_is_read(preset_path, end, encoding):
+    """A byte-order mark also begins the second of two files that were put together."""
+    preset_path.write_bytes(end.join(["# \xfc", "--k=3", ""]).encode(encoding) * 2)
+    assert command_line.parse([f"--flagfile={preset_path}"])[0] == Config(k=3)
+    assert command_line.parse_file(preset_path)[0] == Config(k=3)
+    preset_path.write_bytes(end.join(["# \xfc", "--run_dir=no-such-\xfc", ""]).encode(encoding))
+    assert evaluate.main([f"--flagfile={preset_path}"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [(f"utf-{width}{order}", f"UTF-{width}") for width in (16, 32) for order in ("", "-le", "-be")]
+    + [("latin-1", "in UTF-8"), ("cp1252", "in UTF-8")],
+)
+@pytest.mark.parametrize("main", [train.main, evaluate.main], ids=lambda main: main.program)
+def test_text_in_another_encoding_is_refused(preset_path, refused, main, encoding, said):
+    preset_path.write_bytes("# \xfc\r\n--k=3\r\n".encode(encoding))
+    assert f" {said}" in refused(main, f"--flagfile={preset_path}")

@@ -1,8 +1,11 @@
 """`amr_tf.evaluate`: run folders alone give numbers in results.json and pictures; errors are one line."""
 
 import json
+import os
+import pathlib
 import re
 import shutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -39,8 +42,8 @@ def run_dir(trained, tmp_path):
     return shutil.copytree(trained / "mixup", tmp_path / "run")
 
 
-def metrics_of(folder):
-    return json.loads((folder / "results.json").read_bytes())["metrics"]
+def metrics_of(folder, name="results.json"):
+    return json.loads((folder / name).read_bytes())["metrics"]
 
 
 def files(folder):
@@ -210,6 +213,7 @@ def assert_shows(picture, expected):
         (["--run_dir=.", "--metrics="], "Nothing to measure"),
         (["--run_dir=.", "--seed=-1"], "seed"),
         (["--run_dir=.", "--color"], "color"),
+        (["--run_dir=.", "--figures=triangle", "--out=a.json"], "--out is a folder. Received: --out=a.json"),
     ],
 )
 def test_bad_words_are_one_line(words, message, tmp_path, monkeypatch, refused):
@@ -258,6 +262,53 @@ def test_a_run_in_training_is_refused_at_once(run_dir, capsys):
     said = capsys.readouterr()
     assert "is in use by another process" in said.err
     assert "reconstruction" not in said.out
+
+
+@pytest.fixture
+def read_only(trained):
+    """Gives a copy of a run which this process may only read, beside a folder `out` to write to."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as parent:  # pytest closes its own to other users
+        folder = shutil.copytree(trained / "mixup", pathlib.Path(parent, "run"))
+        pathlib.Path(parent, "out").mkdir()
+        for path in (pathlib.Path(parent), *pathlib.Path(parent).rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        pathlib.Path(parent, "out").chmod(0o777)
+        (folder / ".lock").unlink(missing_ok=True)
+        folder.chmod(0o555)
+        if user == 0:
+            os.setresuid(65534, 65534, 0)  # root may write anywhere
+        yield folder
+        os.setresuid(user, user, user)
+        folder.chmod(0o755)
+
+
+def test_a_run_to_be_read_only_is_measured(read_only, capsys, refused):
+    """The results are printed, and written where --out says; the run does not change."""
+    before, out = files(read_only), read_only.with_name("out")
+    command = [f"--run_dir={read_only}", "--metrics=reconstruction"]
+    assert evaluate.main(command) == 0
+    said = capsys.readouterr().out
+    assert "not added to the run, since no permission to write to it" in said
+    assert "mse" in said
+    assert evaluate.main([*command, f"--out={out / 'new' / 'r.json'}"]) == 0
+    assert list(metrics_of(out / "new", "r.json")) == ["reconstruction"]
+    assert evaluate.main([*command, "--figures=interpolation", f"--out={out}"]) == 0
+    assert {path.name for path in out.iterdir()} == {"new", "metrics.json", "interpolation.png"}
+    assert "Choose another --out" in refused(
+        evaluate.main, f"--run_dir={read_only}", "--figures=interpolation"
+    )
+    assert "Choose another --out" in refused(evaluate.main, *command, f"--out={read_only / 'r.json'}")
+    assert files(read_only) == before
+
+
+def test_out_has_the_results_of_all_runs(trained, tmp_path):
+    """Runs that can be written to get theirs too."""
+    runs = [str(shutil.copytree(trained / name, tmp_path / name)) for name in ("mixup", "bernoulli")]
+    words = ["--metrics=reconstruction", f"--out={tmp_path / 'r.json'}"]
+    assert evaluate.main(["--run_dir", *runs, *words]) == 0
+    found = json.loads((tmp_path / "r.json").read_bytes())
+    assert found == {run: {"metrics": metrics_of(pathlib.Path(run))} for run in runs}
 
 
 def test_untrained_classes_leave_other_metrics(tmp_path, capsys):

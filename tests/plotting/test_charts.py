@@ -1,5 +1,6 @@
 """Charts show their data, with nothing cut off."""
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -51,3 +52,13 @@ def test_clouds_have_a_panel_each_with_mixes_on_top(dimensions, count):
             np.testing.assert_array_equal(points.get_offsets(), np.concatenate([REAL, MIXED])[:, :2])
             assert axes.get_xlim() == axes.get_ylim() == (-1.2, 1.2)
             np.testing.assert_allclose(points.get_facecolor()[-1, :3], [1, 127 / 255, 14 / 255])
+
+
+def test_settings_of_matplotlib_are_not_the_users():
+    """They are applied again afterwards."""
+    values = np.linspace(0, 1, 12).reshape(3, 4)
+    masks = [charts.Mask("maps", 1, values)]
+    expected = charts.picture(charts.masks(masks, list("abc")))
+    with matplotlib.rc_context({"figure.facecolor": "red", "font.size": 20, "axes.grid": True}):
+        np.testing.assert_array_equal(charts.picture(charts.masks(masks, list("abc"))), expected)
+        assert matplotlib.rcParams["font.size"] == 20

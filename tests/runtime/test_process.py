@@ -122,3 +122,30 @@ def test_closed_terminal_saves_training_or_is_ignored(tmp_path, handler, code, e
         process.kill()
     saved = max(int(path.name.removeprefix("step_")) for path in (tmp_path / "checkpoints").glob("step_*"))
     assert saved == 4 * epochs if code == 0 else 4 <= saved < 4 * epochs
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *(
+            f"PYTHONIOENCODING={encoding}"
+            for encoding in ("ascii", "ascii:strict", "latin-1", "cp1252", "cp437")
+        ),
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0",
+    ],
+)
+def test_text_the_terminal_lacks_is_escaped(setting):
+    """In a line of an error, which any command may print."""
+    done = shell(f"{setting} @report 日 2>&1")
+    assert (done.returncode, done.stdout.splitlines()[-1].rpartition(": ")[2]) == (2, "\\u65e5")
+
+
+@pytest.mark.slow
+def test_training_in_the_locale_c_uses_the_named_folder(tmp_path):
+    """Names of files are UTF-8 for Python and TensorFlow alike; the log is UTF-8 too."""
+    folder = tmp_path / "日"
+    done = shell(f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 @train {TINY} --run_dir={folder}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u65e5/results.json" in done.stdout
+    assert "日/results.json" in (folder / "log.txt").read_text(encoding="utf-8")
+    assert (folder / "checkpoints" / "step_0000000008").is_dir()

@@ -393,3 +393,12 @@ def test_sweep_grid_ends_with_the_comparison(presets, capfd):
     lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
     assert "one lambda-2 60.00% 50.00% out/one/lambda-2 <- best by validation" in lines
     assert lines[-1] == "2 jobs: 2 done"
+
+
+def test_flags_without_an_equals_sign_take_the_next_word(refused):
+    """Of this binary and of its runs, but for switches; an unknown flag is named, not the word after it."""
+    words = ["a.flags", "--epochs", "3", "--seeds", "1,2", "--nosmoke", "b.flags", "--k=4"]
+    own, passed_on, presets = sweep._sort(words, {"seeds"})
+    assert (own, passed_on) == (["--seeds=1,2"], ["--epochs=3", "--nosmoke", "--k=4"])
+    assert presets == ["a.flags", "b.flags"]
+    assert "Received: --epoch. " in refused(sweep.main, "a.flags", "--epoch", "3")
