@@ -46,7 +46,7 @@ from amr_tf.models.build import build_model
 from tests.support.config import tiny_config
 print([getattr(keras.config, name)() for name in ("backend", "floatx", "image_data_format", "epsilon")])
 model = build_model(tiny_config(arch="amr_fixed"), (32, 32, 1), 10)
-print(model.encoder.output.shape, {variable.dtype for variable in model.encoder.variables})
+print(model.encoder.output_shape, {variable.dtype for variable in model.encoder.variables})
 """
 
 
