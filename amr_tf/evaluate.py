@@ -89,7 +89,7 @@ def parse(arguments: list[str]) -> Request:
 
 def _folders(pattern: pathlib.Path) -> list[pathlib.Path]:
     found = files.matching(pattern)
-    folders = [pathlib.Path(name) for name in found if os.path.isdir(name)]
+    folders = [files.user_path(files.as_word(pathlib.Path(name))) for name in found if os.path.isdir(name)]
     if not folders:
         what = "Not a folder" if found else "No such run folder"
         raise ConfigError(f"{what}. Received: --run_dir={pattern}")

@@ -41,30 +41,31 @@ def import_tensorflow() -> None:
         raise UserError(f"{THREADS} must be a number of threads. Received: {os.environ[THREADS]!r}")
     quiet = not any(name in os.environ for name in SHOWN)
     os.environ.setdefault(QUIET, "3")
-    with _held_back() if quiet else contextlib.nullcontext():
+    with _held_back() if quiet else contextlib.nullcontext(), _no_settings_of_keras():
+        import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
         if quiet:
             tf.get_logger().setLevel("ERROR")  # no warning that each opened run traces its functions anew
-        _import_keras()
-
-
-def _import_keras() -> None:
-    """Imports Keras with its own defaults: an empty folder stands in for the user's, which is read at the import."""
-    with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=temporary_folder()) as empty:
-        before = os.environ.get("KERAS_HOME")
-        os.environ["KERAS_HOME"] = empty
-        try:
-            import keras
-        finally:
-            del os.environ["KERAS_HOME"]
-            if before is not None:
-                os.environ["KERAS_HOME"] = before
     # It may have been imported before.
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
+
+
+@contextlib.contextmanager
+def _no_settings_of_keras() -> Iterator[None]:
+    """Has an empty folder stand in for the user's, whose keras.json Keras and TensorFlow read at their import."""
+    with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=temporary_folder()) as empty:
+        before = os.environ.get("KERAS_HOME")
+        os.environ["KERAS_HOME"] = empty
+        try:
+            yield
+        finally:
+            del os.environ["KERAS_HOME"]
+            if before is not None:
+                os.environ["KERAS_HOME"] = before
 
 
 @contextlib.contextmanager
