@@ -33,6 +33,11 @@ def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
     Returns:
         Mixed codes, the shape of h.
+
+    Example:
+        >>> h = tf.constant([[0.0, 0.0], [10.0, 20.0]])
+        >>> mix(h, indices=tf.constant([[0, 1]]), weights=tf.constant([[[0.8], [0.2]]])).numpy().tolist()
+        [[2.0, 4.0]]
     """
     return tf.reduce_sum(tf.cast(weights, h.dtype) * tf.gather(h, indices), axis=1)
 
@@ -93,6 +98,11 @@ class Mixup(_Mixer):
     """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1).
 
     The way from one code to another is straight.
+
+    Example:
+        >>> indices, weights = Mixup(k=3).sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
+        >>> indices.shape, weights.shape
+        (TensorShape([8, 3]), TensorShape([8, 3, 1, 1, 1]))
     """
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
@@ -107,7 +117,13 @@ class Mixup(_Mixer):
 
 
 class ChannelMixup(Mixup):
-    """Convex mixing with a draw of its own for every example and feature map (for every unit of a flat code)."""
+    """Convex mixing with a draw of its own for every example and feature map (for every unit of a flat code).
+
+    Example:
+        >>> _, weights = ChannelMixup().sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
+        >>> weights.shape
+        TensorShape([8, 2, 1, 1, 2])
+    """
 
     def _shared(self, code_shape: Shape) -> Shape:
         return _per_map(code_shape)
@@ -117,6 +133,11 @@ class UnitBernoulli(_Mixer):
     """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely.
 
     On the way from one code to another the feature maps are switched over one after the other, in their order.
+
+    Example:
+        >>> _, weights = UnitBernoulli(k=3).sample(8, code_shape=(4, 4, 6), seed=tf.constant([0, 1]))
+        >>> weights.shape, sorted(set(weights.numpy().ravel().tolist()))
+        (TensorShape([8, 3, 1, 1, 6]), [0.0, 1.0])
     """
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
@@ -138,6 +159,10 @@ class Bernoulli(UnitBernoulli):
     """Discrete mixing (Eq. 5): for k = 2 ONE p ~ U(0, 1) for the whole batch, then m ~ Bern(p) per feature map.
 
     For k > 2 it is the categorical draw of `UnitBernoulli`.
+
+    Example:
+        >>> Bernoulli().path(tf.zeros([1, 4]), tf.ones([1, 4]), steps=3)[:, 1].numpy().tolist()
+        [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]
     """
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
@@ -150,7 +175,13 @@ class Bernoulli(UnitBernoulli):
 
 
 class ReversedMixup(Mixup):
-    """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2]."""
+    """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2].
+
+    Example:
+        >>> indices, weights = ReversedMixup().sample(4, code_shape=(2,), seed=tf.constant([0, 1]))
+        >>> indices.numpy().tolist()
+        [[0, 3], [1, 2], [2, 1], [3, 0]]
+    """
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, *(1,) * len(code_shape))
@@ -187,6 +218,11 @@ def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Te
 
     Returns:
         float32 [B, A], 0 or 1.
+
+    Example:
+        >>> y = tf.constant([[0.0, 1.0], [0.0, 1.0]])
+        >>> requested_attributes(y, partners=tf.constant([1, 0]), seed=tf.constant([0, 1])).numpy().tolist()
+        [[0.0, 1.0], [0.0, 1.0]]
     """
     draw = tf.random.stateless_uniform(tf.shape(attributes), tf.random.fold_in(seed, _ATTRIBUTES))
     return tf.where(draw < 0.5, attributes, tf.gather(attributes, partners))
@@ -201,6 +237,11 @@ def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
 
     Returns:
         int32 [B], a permutation too; the same where all are labelled or none is.
+
+    Example:
+        >>> labelled = tf.constant([True, False, True, False])
+        >>> labelled_partners(tf.constant([1, 0, 3, 2]), labelled).numpy().tolist()
+        [0, 1, 2, 3]
     """
     unlabelled = tf.cast(~labelled, tf.int32)
     # The labelled ones first, in both orders: those who seek and those who are found.
@@ -222,6 +263,10 @@ def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
 
     Returns:
         float32 [B, C], 0 or 1, or in [0, 1] with `soft`.
+
+    Example:
+        >>> draw_mask(tf.constant([[-50.0, 50.0]]), "straight_through", seed=tf.constant([0, 1])).numpy().tolist()
+        [[0.0, 1.0]]
     """
     draw = registry.load(registry.MASK_GRADIENTS, gradient)
     return draw(logits, tf.random.fold_in(seed, _ATTRIBUTE_MASK))

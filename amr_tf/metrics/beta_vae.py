@@ -19,7 +19,7 @@ def score(
 ) -> dict[str, Any]:
     """The metric of beta-VAE (Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl), section 3.
 
-    A point is the mean of |z1 - z2| over pairs of images that share a random factor, which a logistic regression
+    A point is the mean of `|z1 - z2|` over pairs of images that share a random factor, which a logistic regression
     predicts. The numbers of points are those of disentanglement_lib. Codes are not rescaled, hence their scale counts.
 
     Returns:

@@ -39,6 +39,13 @@ def score(
     Raises:
         ValueError: a test label is missing from the train split, codes are not finite or too few, or codes and labels
             differ in number.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.repeat([0, 1], 20)
+        >>> codes = rng.normal(size=(40, 2)) + 10 * labels[:, None]
+        >>> score(codes, labels, codes, labels, rng)["score"]
+        1.0
     """
     classes, train_classes = np.unique(train_labels, return_inverse=True)
     if unknown := np.setdiff1d(test_labels, classes).tolist():

@@ -12,7 +12,7 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
     """Mean distance and smoothness of paths (Berthelot et al., 2019, https://arxiv.org/abs/1807.07543, section 3.1).
 
     The distance of an image is its smallest cosine distance to a line of the dictionary, which also gives its angle.
-    The smoothness of a path is max |step in angle| / |last angle - first angle| - 1 / steps, after unwrapping: 0 for
+    The smoothness of a path is `max |step in angle| / |last angle - first angle| - 1 / steps`, after unwrapping: 0 for
     equal steps. Paths that end at their first angle have none.
 
     Args:
@@ -27,6 +27,12 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
     Raises:
         ValueError: a path has fewer than 2 images, lines and angles differ in number, widths differ, or an image is not
             finite.
+
+    Example:
+        >>> lines = np.eye(4).reshape(4, 2, 2, 1) * 2 - 1  # four images, one bright pixel each
+        >>> found = score(lines[None, :3], lines, np.arange(4) * 0.1)
+        >>> round(found["distance"], 6), round(found["smoothness"], 6)
+        (0.0, 0.0)
     """
     if paths.shape[1] < 2:
         raise ValueError(f"A path needs at least 2 images. Received: paths of shape {paths.shape}")

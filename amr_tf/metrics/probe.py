@@ -40,6 +40,13 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
     Raises:
         ValueError: a split is empty, codes are not finite, codes and labels differ in number, or the train split has a
             single class.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.repeat([0, 1], 20)
+        >>> codes = rng.normal(size=(40, 2)) + 10 * labels[:, None]
+        >>> score((codes, labels), (codes, labels), (codes, labels), rng)["score"]
+        1.0
     """
     parts = [(np.reshape(codes, (len(codes), -1)), labels) for codes, labels in (train, validation, test)]
     scaler = StandardScaler().fit(parts[0][0])

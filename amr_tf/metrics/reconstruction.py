@@ -24,6 +24,11 @@ def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
 
     Raises:
         ValueError: shapes differ, or there are no images.
+
+    Example:
+        >>> found = score(np.zeros((2, 8, 8, 1)), np.full((2, 8, 8, 1), 0.5))
+        >>> found["mse"], found["mae"]
+        (0.25, 0.5)
     """
     if images.shape != reconstructions.shape or not len(images):
         raise ValueError(

@@ -24,6 +24,12 @@ def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
 
     Raises:
         ValueError: no points, a polyline of fewer than 2 vertices, or a number that is not finite.
+
+    Example:
+        >>> curve = np.array([[0.0, 0.0], [1.0, 0.0]])
+        >>> found = score(np.array([[0.5, 0.25]]), curve)
+        >>> found["distance"], found["off"]
+        (0.25, 1.0)
     """
     distances = distance_to_curve(mixes, curve)
     gaps, _ = cKDTree(np.asarray(mixes, np.float64)).query(np.asarray(curve, np.float64))

@@ -24,7 +24,13 @@ def smaller_weight(made: ForwardPass) -> tf.Tensor:
 
 @serializable
 class ACAI(Adversarial):
-    """ACAI as published (`--model=acai`)."""
+    """ACAI as published (`--model=acai`).
+
+    Example:
+        >>> model = ACAI((32, 32, 1), num_classes=10, depth=4, latent=2)
+        >>> type(model.mixer).__name__
+        'ReversedMixup'
+    """
 
     description = "ACAI as published"
     paper = "Berthelot et al., ICLR 2019, https://arxiv.org/abs/1807.07543"
@@ -47,7 +53,13 @@ class ACAI(Adversarial):
 
 @serializable
 class ACAIRerun(Adversarial):
-    """ACAI as the AMR paper reran it, with AMR's networks and losses (`--model=acai_rerun`)."""
+    """ACAI as the AMR paper reran it, with AMR's networks and losses (`--model=acai_rerun`).
+
+    Example:
+        >>> model = ACAIRerun((32, 32, 1), num_classes=10, depth=4, latent=2)
+        >>> type(model.mixer).__name__
+        'Mixup'
+    """
 
     description = "ACAI as the AMR paper reran it"
     paper = PAPER

@@ -16,7 +16,13 @@ DISC_MIX = Loss("disc_mix", "l(D(x_m), 0)", "Decoded mixes (Eq. 3).", MIX, 0.0)
 
 @serializable
 class AEGAN(Adversarial):
-    """Reconstructions must look real (Eq. 2, `--model=aegan`): the baseline that mixes nothing."""
+    """Reconstructions must look real (Eq. 2, `--model=aegan`): the baseline that mixes nothing.
+
+    Example:
+        >>> model = AEGAN((32, 32, 1), num_classes=10, depth=4, latent=8)
+        >>> model.mixes
+        False
+    """
 
     description = "an autoencoder whose reconstructions a discriminator must take for real (AE+GAN)"
     paper = PAPER
@@ -34,7 +40,15 @@ class AEGAN(Adversarial):
 
 @serializable
 class AMR(Adversarial):
-    """Decoded mixes must look real too (Eq. 3, `--model=amr`), and may have to keep their code (beta)."""
+    """Decoded mixes must look real too (Eq. 3, `--model=amr`), and may have to keep their code (beta).
+
+    Example:
+        >>> import numpy as np
+        >>> model = AMR((32, 32, 1), num_classes=10, mixer="mixup", k=3, depth=4, latent=8)
+        >>> images = np.zeros((2, 32, 32, 1), np.uint8)
+        >>> model.interpolate(images, images, steps=5).shape
+        TensorShape([2, 5, 32, 32, 1])
+    """
 
     description = "Adversarial Mixup Resynthesis"
     paper = PAPER

@@ -37,6 +37,11 @@ class SupervisedAMR(AMR):
 
     In training, y is a dict: `label` int [B], `attributes` float32 [B, A] and `weight` float32 [B], which is 0 for
     examples whose labels must not be learnt from and has the mean 1. Or labels int [B], taken as one-hot attributes.
+
+    Example:
+        >>> model = SupervisedAMR((32, 32, 1), num_classes=10, num_attributes=4, depth=4, latent=8)
+        >>> model.class_mixer.output_shape
+        (None, 8)
     """
 
     description = "Adversarial Mixup Resynthesis with supervised mixing"

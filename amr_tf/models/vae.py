@@ -16,6 +16,12 @@ class VAE(Autoencoder):
 
     The encoder has twice the feature maps of a code: the means, then the logarithms of the variances. Everything but
     the training of encoder and decoder sees the means alone: probe, pictures and metrics.
+
+    Example:
+        >>> import numpy as np
+        >>> model = VAE((32, 32, 1), num_classes=10, depth=4, latent=2)
+        >>> model.encode(np.zeros((2, 32, 32, 1), np.uint8)).shape
+        TensorShape([2, 4, 4, 2])
     """
 
     description = "a beta-VAE; its codes are the means"

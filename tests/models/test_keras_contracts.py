@@ -473,10 +473,18 @@ def test_autoencoder_without_labels_needs_no_number_of_classes():
 
 
 @pytest.mark.parametrize(
-    "module", ["contracts", "stepping", "inputs", "autoencoder", pytest.param("own", id="own_networks")]
+    "module",
+    [
+        f"models.{name}"
+        for name in ("contracts", "stepping", "inputs", "autoencoder", "amr", "acai", "vae", "amr_supervised")
+    ]
+    + ["networks.own", "mixing", "losses"]
+    + [
+        f"metrics.{name}"
+        for name in ("accuracy", "clustering", "interpolation", "lines", "probe", "reconstruction", "spiral")
+    ],
 )
 def test_examples_of_docstrings_run(module):
-    place = "networks" if module == "own" else "models"
-    found = doctest.testmod(importlib.import_module(f"amr_tf.{place}.{module}"))
+    found = doctest.testmod(importlib.import_module(f"amr_tf.{module}"))
     assert found.attempted > 0
     assert found.failed == 0
