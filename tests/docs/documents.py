@@ -10,6 +10,7 @@ DOCUMENTS = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("bench
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a command looks like, not one to type.
 _FORM = re.compile(r"<\w+>|\[\w")
+_INLINE = re.compile(r"`((?:python -m amr_tf\.|amr-tf )\w+ [^`]+)`")
 _INDENTED = re.compile(r"(?:^ {4}.*\n|(?<=\n)\n(?= {4}))+", re.MULTILINE)
 
 
@@ -21,12 +22,13 @@ def python_blocks(page: pathlib.Path) -> list[str]:
 
 
 def commands(page: pathlib.Path) -> list[str]:
-    """Every line of a block that calls `make` or a Python module, with the lines that continue it."""
+    """Lists calls of `make`, `amr-tf` or a Python module: lines of blocks with their continuations, and inline code."""
     text = page.read_text(encoding="utf-8")
     blocks = [code for language, code in _FENCED.findall(text) if language == "bash"]
     blocks += _INDENTED.findall(_FENCED.sub("", text))
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    typed = [line for line in lines if re.match(r"make\b|([\w./=$]+ )*[\w./]*python -m ", line)]
+    lines += _INLINE.findall(text)
+    typed = [line for line in lines if re.match(r"make\b|amr-tf |([\w./=$]+ )*[\w./]*python -m ", line)]
     return [line for line in typed if not _FORM.search(line)]
 
 
@@ -35,5 +37,7 @@ def words(command: str) -> tuple[str, list[str]]:
     found = shlex.split(command.partition(" | ")[0], comments=True)
     if found[0] == "make":
         return "make", found[1:]
+    if found[0] == "amr-tf":
+        return f"amr_tf.{found[1]}", found[2:]
     start = found.index("-m")
     return found[start + 1], found[start + 2 :]

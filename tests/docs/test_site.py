@@ -76,7 +76,11 @@ def test_equations_are_mathml_and_tables_are_made_of_the_code(site):
 # What asks a server is run where there is one: tests/serving/test_running_server.py.
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=page.stem) for page in PAGES if python_blocks(page) and page.stem != "serving"],
+    [
+        pytest.param(page, id=page.stem)
+        for page in [ROOT / "README.md", *PAGES]
+        if python_blocks(page) and page.stem != "serving"
+    ],
 )
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     """All blocks of a page in their order, as someone would who copies them one after the other."""
