@@ -32,6 +32,8 @@ def import_tensorflow() -> None:
         )
     for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_HOME"]:
         del os.environ[name]  # such as KERAS_MAX_EPOCHS
+    # Written for another program. protobuf refuses names that it does not know; TensorFlow needs the default.
+    os.environ.pop("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", None)
     os.environ["KERAS_BACKEND"] = BACKEND
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     # Most of a step consists of pairs of convolutions that can run side by side, with half of the cores each.

@@ -76,7 +76,7 @@ def test_environment_of_other_programs_changes_no_number(tmp_path):
         "TF_CONFIG": workers, "KERAS_BACKEND": "torch", "TF_USE_LEGACY_KERAS": "1", "MPLBACKEND": "invalid",
         "PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "abc", "COLUMNS": "x", "TZ": "x/y",
         "TF_FORCE_GPU_ALLOW_GROWTH": "maybe", "TMPDIR": "/nonexistent", "http_proxy": "x", "LC_ALL": "xx",
-        "CUDA_VISIBLE_DEVICES": "", "HOME": "/nonexistent",
+        "CUDA_VISIBLE_DEVICES": "", "HOME": "/nonexistent", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "bad",
     }  # fmt: skip
     flags = "--dataset=spiral --depth=2 --epochs=1 --steps_per_epoch=2 --strategy=mirrored --cpu_devices=2"
     rows = []
