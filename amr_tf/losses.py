@@ -95,7 +95,7 @@ def gan_lsgan(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
     return tf.math.squared_difference(score, tf.cast(target, score.dtype))
 
 
-# What the reference takes for the logarithm of 0.
+# Logarithm of 0, as in PyTorch.
 _LOG_OF_ZERO = -100.0
 
 

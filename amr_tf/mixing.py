@@ -1,6 +1,6 @@
 """Mixers of codes: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1).
 
-Drawing (a mixer's `sample`) is apart from applying (`mix`), so anyone can put in a draw of their own. Parent 1 of
+Drawing (a mixer's `sample`) is apart from applying (`mix`), so a caller can supply another draw. Parent 1 of
 each mix is the example itself, the others come from independent random permutations of the batch. The number of
 parents k is a dimension of the tensors, so the cost hardly grows with it.
 
@@ -117,7 +117,7 @@ class Mixup(_Mixer):
 
 
 class ChannelMixup(Mixup):
-    """Convex mixing with a draw of its own for every example and feature map (for every unit of a flat code).
+    """Convex mixing with a separate draw for every example and feature map (for every unit of a flat code).
 
     Example:
         >>> _, weights = ChannelMixup().sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
@@ -253,7 +253,7 @@ def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
 def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
     """m ~ Bern(p), p = sigmoid(logits), 1 where a feature map comes from the first parent.
 
-    No public source says how gradient passes the draw; the public code's class mixer draws nothing (`soft`).
+    No source says how the gradient passes the draw. The reference implementation's class mixer draws nothing (`soft`).
 
     Args:
         logits: float32 [B, C].

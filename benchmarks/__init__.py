@@ -1,1 +1,1 @@
-"""What a training step, its input and the start of a run cost on the machine at hand."""
+"""Costs of a training step, of its input and of the start of a run on this machine."""

@@ -58,7 +58,7 @@ class Convolution(NamedTuple):
         return tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=self.kernel, out_backprop=y, **how)
 
 
-# Where an operation has x, the kernel and y.
+# Positions of x, the kernel and y in an operation.
 TENSORS = {
     "Conv2D": lambda op: (op.inputs[0], op.inputs[1], op.outputs[0]),
     "Conv2DBackpropInput": lambda op: (op.outputs[0], op.inputs[1], op.inputs[2]),
@@ -74,7 +74,7 @@ def traced_step(model, x: tf.Tensor, y: tf.Tensor) -> tf.Graph:
 
 
 def per_step(graph: tf.Graph, generator_share: float) -> collections.Counter:
-    """How often an average step computes each convolution.
+    """Counts how often an average step computes each convolution.
 
     What no output needs, such as the gradient of the images, is left out, as TensorFlow leaves it out.
 
@@ -120,7 +120,7 @@ def flops(counts: collections.Counter) -> float:
 
 
 def side_by_side() -> int:
-    """How many operations keep all cores busy: one has the threads that `startup` gives it."""
+    """Counts the concurrent operations that keep all cores busy; one has the threads that `startup` gives it."""
     return max(1, startup.cores() // int(os.environ[startup.THREADS]))
 
 
@@ -146,7 +146,7 @@ class Repeated:
         rng = np.random.default_rng(0)
         shapes = convolution.x, convolution.kernel, convolution.y
         self.copies = side_by_side()
-        # Each on numbers of its own, or TensorFlow would run one for all.
+        # Each has separate numbers, or TensorFlow would run one for all.
         copies = [
             [tf.constant(rng.normal(size=shape), tf.float32) for shape in shapes] for _ in range(self.copies)
         ]
@@ -172,7 +172,7 @@ class Repeated:
 
 
 class MatrixProduct:
-    """What the machine can do: products of two large float32 matrices, side by side as above."""
+    """Measures the rate of the machine: products of two large float32 matrices, concurrent as above."""
 
     flops = 2 * MATRIX**3
 

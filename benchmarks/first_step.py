@@ -40,7 +40,7 @@ def main(path: str, arguments: list[str]) -> None:
     except UserError as error:
         sys.exit(f"amr_tf.train: {error}")
     finished("Python and the package")
-    # What `training.start` imports by and by: here before, so that it can be watched.
+    # Imports of `training.start`, made earlier here, so that they can be measured.
     startup.import_tensorflow()
     import tensorflow as tf
 

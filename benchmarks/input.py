@@ -42,7 +42,7 @@ def images(examples: int, colours: int) -> Arrays:
 
 def seconds_a_batch(batches: Iterator, count: int) -> float:
     """Mean time of a batch that nobody works with."""
-    # What was fetched ahead while others were measured is used up first.
+    # Batches that were fetched ahead while others were measured are used up first.
     for _ in range(count // 4):
         next(batches)
     begin = time.perf_counter()

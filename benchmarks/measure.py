@@ -1,4 +1,4 @@
-"""What the benchmarks share: measurements in turn, medians with their spread, facts of the machine, tables, JSON.
+"""Shared parts of the benchmarks: interleaved measurements, medians with spread, facts of the machine, tables, JSON.
 
 Nothing here imports TensorFlow, so that a benchmark can refuse its command line first.
 """
@@ -101,7 +101,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """Facts that the figures depend on besides the code."""
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
     return {
         "cpu": _cpu_model(),

@@ -13,7 +13,7 @@ from benchmarks import measure
 from benchmarks.measure import Spread
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# With a flag of its own the command is not the demonstration; all else has the paper's defaults.
+# With any flag the command is not the demonstration; all else has the paper's defaults.
 DEFAULT_FLAGS = ["--dataset=lines", "--arch=amr"]
 
 

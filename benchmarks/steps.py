@@ -13,7 +13,7 @@ CLASSES = 10
 
 
 def gpu_names() -> list[str]:
-    """What the GPUs call themselves; none where the steps run on the CPU."""
+    """Names of the GPUs; empty where the steps run on the CPU."""
     gpus = tf.config.list_physical_devices("GPU")
     return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
 

@@ -61,7 +61,7 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 
 def variants(args: argparse.Namespace, batch: int, depth: int, all_kinds: bool) -> Iterator[Variant]:
-    """Those measured in turn: every k, also with XLA where asked for; `all_kinds` adds other ways for the first k."""
+    """Lists the variants to measure: every k, with XLA where requested; `all_kinds` adds other ways for the first k."""
     settings = {"model": args.model, "mixer": args.mixer, "latent": args.latent}
     settings |= {"batch_size": batch, "depth": depth} | ({"arch": args.arch} if args.arch else {})
     for k in args.k:
@@ -123,7 +123,7 @@ def row(variant: Variant, seconds: list[float], flops: float, of_first: list[flo
 def limits(
     config: Config, seconds: dict, step: list[float], flops: float, product_flops: float
 ) -> dict[str, Any]:
-    """What the machine does with the convolutions of the compiled step alone and with a matrix product."""
+    """Measures the convolutions of the compiled step alone and a matrix product."""
     alone, product = seconds["convolutions"], seconds["matrix product"]
     product_rate = [product_flops / 1e9 / s for s in product]
     alone_rate = [flops / 1e9 / s for s in alone]
@@ -189,7 +189,7 @@ def main(arguments: list[str]) -> int:
         return 2
     startup.import_tensorflow()
     report: dict[str, Any] = {"machine": measure.machine(), "steps": [], "limits": []}
-    # Every variant is a model of its own; TensorFlow would warn of one function that is traced again and again.
+    # Every variant is a separate model; TensorFlow would warn of one function that is traced again and again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from benchmarks import steps
 

@@ -104,7 +104,7 @@ def wheel(tmp_path_factory):
 
 @pytest.mark.slow
 def test_wheel_has_the_files_command_and_extras(wheel):
-    """What requirements.txt lists is required, by the core or by the extra of its section."""
+    """The lines of requirements.txt are required, by the core or by the extra of its section."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (folder,) = {name.split("/")[0] for name in names} - {"amr_tf"}

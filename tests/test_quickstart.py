@@ -1,4 +1,4 @@
-"""What the API's page promises in a few lines, run as written on small sizes."""
+"""The API in a few lines, run on small sizes."""
 
 import keras
 import numpy as np

@@ -17,7 +17,7 @@ from amr_tf.runtime.errors import DataError, one_line
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
 PNG = b"\x89PNG\r\n\x1a\n"  # first bytes of a file
-# What turns a picture upright, by its EXIF orientation.
+# Operations that turn a picture upright, by its EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,

@@ -81,7 +81,7 @@ def check(runs: "list[TrainedRun]") -> None:
 
 
 def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws paths between the same pairs of test images, at most PAIRS, each run by the path of its own mixer.
+    """Draws paths between the same pairs of test images, at most PAIRS, each run by the path of its mixer.
 
     The picture has a block for each pair: the blend of the pixels, whose ends are the images, then a row for each run.
     There is a frame for each point of the path.

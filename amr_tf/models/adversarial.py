@@ -93,7 +93,7 @@ class Adversarial(Autoencoder):
         return self._scored(self.discriminator_terms, forward)
 
     def _scored(self, terms: tuple[Loss, ...], forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """The terms that are losses of scores; each batch of images is a pass of its own within this step."""
+        """The terms that are losses of scores; each batch of images is a separate pass within this step."""
         scored = [term for term in terms if term.images]
         scores = self.discriminator([term.images(forward) for term in scored], training=True)
         return {

@@ -225,7 +225,7 @@ class Autoencoder(KerasContracts):
         return ForwardPass(x, h, self.decode(h, training=True))
 
     def seeds(self) -> tf.Tensor:
-        """This step's random seed, int64 [2]: a function of run seed, step and replica, with no state of its own."""
+        """This step's random seed, int64 [2]: a function of run seed, step and replica, without state."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step.value])
         return tf.random.fold_in(seed, replica)

@@ -1,4 +1,4 @@
-"""What Keras promises of a model: `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model`.
+"""Keras's contract for models: `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model`.
 
 A method adds its players, and a step for training and one for evaluation.
 """
@@ -28,7 +28,7 @@ class Compiled:
 
 
 class KerasContracts(Stepping):
-    """A Keras model of several players, each with an optimizer of its own."""
+    """A Keras model of several players, each with its optimizer."""
 
     @property
     def players(self) -> dict[str, list]:
@@ -230,7 +230,7 @@ class KerasContracts(Stepping):
         """
 
     def _leaves_too_few(self, x: Any, batch_size: int) -> bool:
-        """Whether some replica gets no example of an array's last batch.
+        """Returns whether some replica gets no example of an array's last batch.
 
         oneDNN's convolution returns a wrong shape for an empty share (TensorFlow 2.21).
         """

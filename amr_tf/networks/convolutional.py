@@ -44,7 +44,7 @@ def halvings(sizes: Sizes) -> int:
 
 
 class Builder:
-    """Makes the layers of one network in one style, each with a seed of its own."""
+    """Makes the layers of one network in one style, each with a separate seed."""
 
     def __init__(self, style: Style, seeds: layers.Seeds):
         self.style, self.seeds = style, seeds

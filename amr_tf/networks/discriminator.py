@@ -55,9 +55,10 @@ class Discriminator(keras.Model):
     def add_attribute_head(self, attributes: int, seeds: Seeds) -> None:
         """A dense layer on what the last layer sees, summed over the pixels.
 
-        Summed as by Miyato and Koyama (2018): the public code's average is so small behind layers of spectral norm that
-        the head hardly learns. (Where the trunk averages by itself, as that of `resnet`, as published, nothing is left
-        to sum.) It has no spectral norm itself: a bounded logit would never be sure of an attribute.
+        The sum follows Miyato and Koyama (2018, https://arxiv.org/abs/1802.05637). The average of the reference
+        implementation is so small behind layers of spectral norm that the head hardly learns. The trunk of `resnet`
+        averages, as published, and leaves nothing to sum. The head has no spectral norm: a bounded logit would never be
+        sure of an attribute.
         """
         kernel = keras.initializers.GlorotUniform(seed=seeds.next())
         self._set_head(keras.layers.Dense(attributes, kernel_initializer=kernel))

@@ -31,7 +31,7 @@ def widths(sizes: Sizes) -> list[int]:
 
 
 class Builder:
-    """Makes pieces of encoder and decoder, each layer with a seed of its own: tensors in, tensors out."""
+    """Makes pieces of encoder and decoder, each layer with a separate seed: tensors in, tensors out."""
 
     def __init__(self, seeds: layers.Seeds):
         self.seeds = seeds

@@ -97,7 +97,7 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
 def all_groups(groups: list[Group]) -> Report:
     """Makes one table of all groups: the settings in which they differ, and each evaluated metric.
 
-    Groups whose best epochs go by reconstruction have a section of their own, behind the others.
+    Groups whose best epochs go by reconstruction have a separate section, behind the others.
     """
     differing = varying([group.settings for group in groups])
     names = [name for name in differing if name not in ("dataset", "model")]

@@ -46,7 +46,7 @@ def csv_text(report: Report) -> str:
 
 
 def _inert(value: object) -> object:
-    """The same, but for text that a spreadsheet would compute: an apostrophe before it makes it text there."""
+    """Returns the same, except for text that a spreadsheet would compute, which gets an apostrophe in front."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 

@@ -13,7 +13,7 @@ Row = dict[str, float]
 
 
 class Criterion(NamedTuple):
-    """What the best epoch of a run goes by.
+    """Criterion of the best epoch of a run.
 
     Attributes:
         name: in results.json, on model cards and in messages.

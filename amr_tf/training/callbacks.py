@@ -132,7 +132,7 @@ class Results(keras.callbacks.Callback):
 
     @property
     def by(self) -> Criterion:
-        """What the best epoch goes by."""
+        """Criterion of the best epoch."""
         return best_by(self.about, self.rows)
 
     def best(self) -> dict[str, float]:

@@ -100,7 +100,7 @@ def test_path_in_a_flag_file_is_refused_alike(binary, empty, refused):
 
 @pytest.mark.parametrize("value", ["gs://bucket/x", "~nobody-of-that-name/x"])
 def test_tfds_variable_is_refused_by_its_name(value, empty, monkeypatch, refused):
-    """Where it is not used it does no harm."""
+    """A path that is not used does no harm."""
     monkeypatch.setenv("TFDS_DATA_DIR", value)
     assert f"Received: TFDS_DATA_DIR={value}." in refused(train.main, "--dataset=mnist")
     assert os.listdir(empty) == []

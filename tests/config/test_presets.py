@@ -43,7 +43,7 @@ COLUMNS = {
     ),
 }
 # fmt: on
-# Where the public script of a cell has another number than the data set has. Table 2 is as its caption says.
+# Cells whose published script has another number than the data set has. Table 2 is as its caption says.
 EPOCHS = {
     "table1/kmnist": dict.fromkeys(("amr_mixup_k2", "amr_bernoulli_k2", "amr_mixup_k3", "acai_rerun"), 6000),
     "table1/svhn": dict.fromkeys(("aegan", "amr_bernoulli_k2"), 4500)
@@ -154,7 +154,7 @@ def test_every_cell_of_the_tables_has_its_preset():
 
 
 def test_every_figure_has_its_presets_in_the_order_of_its_rows():
-    """But for figure 6 on shapes, whose recipe is not the paper's."""
+    """Except figure 6 on shapes, whose recipe is not the paper's."""
     found = [name for name in PRESETS if name.startswith("figures/")]
     assert sorted(found) == sorted([*FIGURES, *FIGURE_6])
     folders = {name.split("/")[1] for name in found}
@@ -202,7 +202,7 @@ def test_header_gives_command_time_and_published_number(name):
 
 
 # The presets of which each trains other networks by other losses or mixes than the rest. What stays out of it, such as
-# lambda, the data set or the width of a layer, changes numbers and no code. The figures' have tests of their own.
+# lambda, the data set or the width of a layer, changes numbers and no code. Other tests cover the figures.
 DECISIVE = ("model", "arch", "mixer", "k", "recon_loss", "gan_loss", "update_g_every", "schedule")
 PARSED = [
     (name, parsed(name)) for name in ["demo.flags", *reversed(COMMANDS)] if not name.startswith("figures/")

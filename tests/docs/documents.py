@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 DOCUMENTS = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("benchmarks", "runs")), *PAGES]
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What a command looks like, not one to type.
+# Placeholders: such a line shows the form of a command.
 _FORM = re.compile(r"<\w+>|\[\w")
 _INLINE = re.compile(r"`((?:python -m amr_tf\.|amr-tf )\w+ [^`]+)`")
 _INDENTED = re.compile(r"(?:^ {4}.*\n|(?<=\n)\n(?= {4}))+", re.MULTILINE)

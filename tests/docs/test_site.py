@@ -73,7 +73,7 @@ def test_equations_are_mathml_and_tables_are_made_of_the_code(site):
     assert "98.01\u00a0±\u00a00.10" in (site / "mixers" / "mixup.html").read_text(encoding="utf-8")
 
 
-# What asks a server is run where there is one: tests/serving/test_running_server.py.
+# Blocks that need a server are run where there is one: tests/serving/test_running_server.py.
 @pytest.mark.parametrize(
     "page",
     [

@@ -35,7 +35,7 @@ def test_a_perfect_code_has_the_highest_score_also_in_disguise(name, code):
 @pytest.mark.parametrize(
     ("name", "rotated", "within", "constant", "noise_within"),
     [
-        # Where factors share two dimensions, they are recognised half of the time.
+        # Factors that share two dimensions are recognised half of the time.
         ("factor_vae_dlib", (4 * 0.5 + 1) / 5, 0.03, 0.0, 0.02),
         ("factor_vae_paper", (4 * 0.5 + 1) / 5, 0.06, 0.0, 0.05),
         # Two factors may share a dimension, so that it sees nothing here.

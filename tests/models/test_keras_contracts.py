@@ -1,4 +1,4 @@
-"""What Keras promises of a model, for every method: compile, fit, evaluate, predict, callbacks, save and load.
+"""Keras's contract for models, for every method: compile, fit, evaluate, predict, callbacks, save and load.
 
 Points of the spiral stand for images, since their networks compile in a second.
 """
@@ -151,7 +151,7 @@ def test_fit_without_labels_trains_no_probe(method):
 
 @pytest.mark.parametrize("arch", ["amr", "resnet", "burgess"])
 def test_spectral_layers_are_saved_and_loaded(arch, tmp_path):
-    """u among the weights, of layers of their own and within residual blocks; every network by itself too."""
+    """u among the weights, in single layers and within residual blocks; every network by itself too."""
     sizes = {"amr": ((32, 32, 1), {"latent_width": 8}), "resnet": ((64, 64, 3), {"latent_width": 32})}
     shape, settings = sizes.get(arch, ((32, 32, 1), {}))
     model = AMR(shape, 3, arch=arch, depth=2, latent=4, **settings)
@@ -441,7 +441,7 @@ def test_backup_and_restore_resumes_where_it_stopped(new_process, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", registry.MODELS)
 def test_saved_model_continues_alike_on_two_replicas(method, tmp_path):
-    """Fit, save, load and go on under a strategy of two replicas; partial batches give each replica an example."""
+    """Fit, save, load and resume under a strategy of two replicas; partial batches give each replica an example."""
     strategy = make_strategy(Config(strategy="mirrored", cpu_devices=2))
     with strategy.scope():
         model = compiled(method, steps_per_execution=2)

@@ -29,7 +29,7 @@ def decoder(code=CODE, shape=SHAPE):
 
 
 def discriminator(shape=SHAPE):
-    """Dropout draws from a state of its own."""
+    """Dropout draws from its state."""
     return keras.Sequential([keras.Input(shape), L.Conv2D(3, 3, 2), L.Dropout(0.3), L.Flatten(), L.Dense(1)])
 
 

@@ -41,7 +41,7 @@ def test_numbers_at_the_ends_do_not_cover_each_other():
 
 
 def test_lines_are_where_their_values_are(tmp_path, figures):
-    """Reconstruction by unlike losses has charts of its own."""
+    """Reconstruction by unlike losses has separate charts."""
     found = charts_of(*(write_run(tmp_path / loss, [0.5, 0.6], recon_loss=loss) for loss in ("l1", "l2")))
     titles = [f"lines: reconstruction of validation images ({loss})" for loss in ("l1", "l2")]
     assert [chart.title for chart in found] == ["lines: validation accuracy of the probe", *titles]

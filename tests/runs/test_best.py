@@ -38,7 +38,7 @@ def rows_of(numbers):
 
 
 def loss_of(row):
-    """Returns a loss that a number is better than, whatever the number, where there is none."""
+    """Returns a loss that a number is better than, whatever the number, if there is no loss."""
     recon = row.get("val_recon")
     return (0, recon) if recon is not None and math.isfinite(recon) else (1, 0)
 

@@ -62,7 +62,7 @@ def test_client_closed_port_is_refused_without_tensorflow(closed_port):
 
 
 def test_client_status_replaces_control_characters(answering):
-    """What a terminal would obey is replaced in the streams of the process."""
+    """Characters that a terminal would obey are replaced in the streams of the process."""
     version = {"version": 1, "state": "\x1b]0;x\x07", "status": {"error_message": "\x1b[2J"}}
     url, _ = answering(200, states(version))
     done = run("-m", "amr_tf.serving.client", "status", f"--url={url}")
@@ -170,7 +170,7 @@ def test_rest_request_is_columnar_json(answering):
         "signature_name": "interpolate_uint8",
         "inputs": {"first": [[[[0], [255]]]], "second": [[[[1], [2]]]], "alpha": [0.25]},
     }
-    assert b".0" not in body  # a pixel is an integer: 255.0 is none to the server
+    assert b".0" not in body  # a pixel is an integer: the server refuses 255.0
 
 
 @pytest.mark.parametrize(

@@ -439,7 +439,7 @@ def test_sweep_grid_ends_with_the_comparison(presets, capfd):
 
 
 def test_flags_without_an_equals_sign_take_the_next_word(refused):
-    """Of this binary and of its runs, but for switches; an unknown flag is named, not the word after it."""
+    """Of this binary and of its runs, except switches; an unknown flag is named, not the word after it."""
     words = ["a.flags", "--epochs", "3", "--seeds", "1,2", "--nosmoke", "b.flags", "--k=4"]
     own, passed_on, presets = sweep._sort(words, {"seeds"})
     assert (own, passed_on) == (["--seeds=1,2"], ["--epochs=3", "--nosmoke", "--k=4"])

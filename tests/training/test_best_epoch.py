@@ -61,7 +61,7 @@ def test_best_without_informative_labels_reconstructs_best(name, tmp_path, monke
 
 @pytest.mark.slow
 def test_exported_model_of_unlabelled_pictures_is_the_best(tmp_path, capsys):
-    """What `export` serves reconstructs the validation pictures better than every other epoch did."""
+    """The exported model reconstructs the validation pictures better than every other epoch did."""
     (tmp_path / "pics").mkdir()
     rng = np.random.default_rng(0)
     for number in range(80):

@@ -147,7 +147,7 @@ def test_a_resumed_run_continues_the_same_curves(model, tmp_path):
 
 
 def test_hparams_tab_compares_runs_by_setting_and_outcome(model, tmp_path):
-    """Every run is a row of its own, also one with equal settings; the columns are the curves of both splits."""
+    """Every run is a separate row, also one with equal settings; the columns are the curves of both splits."""
     accuracies = {"a": 0.5, "b": 0.75, "c": 0.25}
     for name, weight in {"a": 2.0, "b": 50.0, "c": 2.0}.items():
         logs = LOGS | {"val_probe_accuracy": accuracies[name], "val_recon": 0.125}

@@ -124,7 +124,7 @@ class _Layout:
     def split_folders(self, tops: list[Path]) -> dict[int, Path]:
         """Returns the folder of each split where the sub-folders are splits; empty where they are classes.
 
-        A class may be called train. With sub-folders of its own, or beside another split's name, it is a split.
+        A class may be called train. With sub-folders, or beside another split's name, it is a split.
         """
         named = [top for top in tops if top.name.lower() in SPLITS]
         if not named:

@@ -21,7 +21,7 @@ PIECES = (
     "\u202e", "\u2028", "\u0000", "\ud800", "\udcff", "[red]", "[link=x]", ":smile:", "..", "~root", "é", "名", "'; --",
     "style=background:url(x)", "expression(1)", "--out=x", "\\\\host\\x", "<base href=x>", "<meta http-equiv=refresh>",
 )  # fmt: skip
-# What a spreadsheet computes; numbers are shown.
+# Text that a spreadsheet computes; numbers are shown.
 FORMULA = re.compile(r"(?!-?[\d.]+(e-?\d+)?$)[=+\-@\t\r]")
 
 

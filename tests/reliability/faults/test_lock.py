@@ -18,7 +18,7 @@ def test_second_process_is_refused_until_the_first_is_killed(launch, tmp_path):
 
 
 def assert_in_use(late, holder) -> None:
-    """Asserts that a start is refused, and that the process it names goes on."""
+    """Asserts that a start is refused, and that the process it names continues."""
     _, out, err = late.refused()
     assert out == ""
     assert f"is in use by process {holder.process.pid} on {socket.gethostname()} since " in err

@@ -73,7 +73,7 @@ class Offline(Bar):
         return Outcome({"done" if not expected else "said what is missing": 1})
 
     def _prepare(self) -> None:
-        """Makes a working directory like that of a fresh checkout, with recipes and pictures of its own."""
+        """Makes a working directory like that of a fresh checkout, with recipes and pictures."""
         shutil.rmtree(self.folder)
         for name in ("recipes", "pics"):
             (self.folder / name).mkdir(parents=True)
