@@ -11,9 +11,19 @@ from amr_tf.data.sources import folder_layout
 from amr_tf.runtime.errors import DataError
 
 SPELLINGS = {
-    "training": ("train", "training", "Train", "TRAIN"),
-    "validation": ("val", "valid", "validation", "dev", "Val", "VALIDATION"),
-    "test": ("test", "testing", "Test"),
+    "training": ("train", "training", "Train", "TRAIN", "training_set", "train-images", "Train Data"),
+    "validation": (
+        "val",
+        "valid",
+        "validation",
+        "dev",
+        "Val",
+        "VALIDATION",
+        "eval",
+        "val_set",
+        "valid_images",
+    ),
+    "test": ("test", "testing", "Test", "test_set", "testing.data"),
 }
 
 
@@ -71,6 +81,8 @@ def test_split_folders_in_any_spelling_are_the_splits(tmp_path_factory, spelled,
         ("val/cat", "test/cat"),
         ("train/cat", "test/dog"),
         ("train/cat", "test"),
+        ("data/train/cat", "data/test/cat"),
+        ("cat/train", "cat/val", "dog/train", "dog/val"),
     ],
     ids=" ".join,
 )
@@ -83,12 +95,15 @@ def test_split_folders_in_a_mixture_are_refused(tmp_path, folders):
     assert "Received: " in str(error.value)
 
 
-def test_class_called_train_among_classes_is_a_class(tmp_path):
+@pytest.mark.parametrize(
+    "names", [("bus", "train"), ("trainer", "trainset of a railway"), ("dataset", "valley")]
+)
+def test_class_with_a_name_like_a_split_is_a_class(tmp_path, names):
     """Pictures of vehicles: trains beside buses."""
-    for name in ("bus", "train"):
+    for name in names:
         fill(tmp_path / name)
     found = find(tmp_path)
-    assert (found.classes, found.divided) == (("bus", "train"), "")
+    assert (found.classes, found.divided) == (names, "")
 
 
 def test_links_to_folders_are_followed_without_loops(tmp_path):

@@ -8,6 +8,7 @@ PATH/... or PATH/SPLIT/...   without sub-folders for the labels the pictures for
 import collections
 import hashlib
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +21,12 @@ from amr_tf.runtime.errors import DataError, one_line, printable
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 SHARE = 0.1  # of the pictures, for the validation and for the test split each
 TRAIN, VALIDATION, TEST = range(3)
-SPLITS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
-    **dict.fromkeys(("test", "testing"), TEST),
-}
+# Such as Train, val, test_set and training-images; the groups are in the order of the splits.
+SPLIT = re.compile(
+    r"\s*(?:(train(?:ing)?)|(val(?:id(?:ation)?)?|dev|eval(?:uation)?)|(test(?:ing)?))"
+    r"(?:[ _.-]?(?:set|data|dataset|split|images?|imgs?|pictures?|photos?))?\s*",
+    re.IGNORECASE,
+)
 SPLIT_NAMES = ("training", "validation", "test")
 # Files and folders, in lower case, that operating systems, archives and file shares make by themselves. Hidden ones are
 # left out by their dot.
@@ -126,11 +128,12 @@ class _Layout:
 
         A class may be called train. With sub-folders, or beside another split's name, it is a split.
         """
-        named = [top for top in tops if top.name.lower() in SPLITS]
+        named = [top for top in tops if _split_named(top) is not None]
         if not named:
+            self.refuse_within(tops)
             return {}
         deep = [top for top in named if _Layout(top).entries(top, self.around)[0]]
-        numbers = [SPLITS[top.name.lower()] for top in named]
+        numbers = [number for top in named if (number := _split_named(top)) is not None]
         names = ", ".join(shown(top.name) for top in tops[:10])
         if len(named) < len(tops) and (deep or len(set(numbers)) > 1):
             raise DataError(
@@ -145,6 +148,29 @@ class _Layout:
                 f"split. Received: {names}. Call them train, val and test"
             )
         return dict(sorted(zip(numbers, named, strict=True)))
+
+    def refuse_within(self, tops: list[Path]) -> None:
+        """Refuses splits one level too deep, as in PATH/data/train and PATH/CLASS/train."""
+        found: dict[Path, list[str]] = {}
+        for top in tops:
+            inner = [
+                folder
+                for folder in _Layout(top).entries(top, self.around)[0]
+                if _split_named(folder) is not None
+            ]
+            if len({_split_named(folder) for folder in inner}) > 1:
+                found[top] = [shown(folder.name) for folder in inner]
+        if found:
+            top, names = next(iter(found.items()))
+            advice = (
+                f"Name {shown(top)} as the data set"
+                if len(found) == 1
+                else "Move the classes into the splits"
+            )
+            raise DataError(
+                f"{shown(top)} has folders of splits, which belong directly into the data set's folder. Received: "
+                f"{', '.join(names[:10])}. {advice}"
+            )
 
     def refuse_beside(self, folder: Path, loose: list[Path]) -> None:
         if loose:
@@ -201,6 +227,12 @@ class _Layout:
             if number not in of_split
         ]
         return f"splits: {', '.join([*named, *made])}"
+
+
+def _split_named(folder: Path) -> int | None:
+    """Returns the number of the split that a folder's name means, if any."""
+    found = SPLIT.fullmatch(folder.name)
+    return found.lastindex - 1 if found and found.lastindex else None
 
 
 def _kind_left_out(entry: os.DirEntry, around: tuple[str, ...]) -> str:
