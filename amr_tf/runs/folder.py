@@ -80,7 +80,9 @@ class RunFolder:
             for path in (made_in, *self._parts, self.flags, self.metrics):
                 needed = os.R_OK | (os.W_OK | os.X_OK if path.is_dir() else 0)
                 if path.exists() and not os.access(path, needed):
-                    raise RunError(f"No permission to use {path}. Set it right, or choose another --run_dir")
+                    raise RunError(
+                        f"No permission to use {path.absolute()}. Set it, or choose another --run_dir"
+                    )
             if (self.path / ".lock").exists():
                 with self._acquire(timeout=0):
                     pass
