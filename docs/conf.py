@@ -28,6 +28,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
+html_use_index = False  # the search finds names; a page of all of them is too wide for a phone
 
 nb_execution_mode = "force"  # pages with code cells, such as notebook.md
 nb_execution_raise_on_error = True
