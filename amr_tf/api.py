@@ -46,7 +46,7 @@ class Run(TrainedRun):
         return read_rows(self.folder.metrics)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Encodes and decodes images [N, H, W, C]; returns float32 [N, H, W, C]."""
+        """Encodes and decodes images [N, H, W, C]; returns float32 [N, H, W, C], slightly beyond [-1, 1] at times."""
         return self.decode(self.encode(images))
 
     def interpolate(self, a: np.ndarray, b: np.ndarray, steps: int = 10) -> np.ndarray:
@@ -58,7 +58,7 @@ class Run(TrainedRun):
             steps: points on the path, both ends included.
 
         Returns:
-            float32 [steps, H, W, C], or [N, steps, H, W, C].
+            float32 [steps, H, W, C], or [N, steps, H, W, C]; values may pass -1 and 1 slightly.
 
         Raises:
             ValueError: images of another shape, or fewer than two steps.
@@ -87,7 +87,7 @@ class Run(TrainedRun):
             weights: share of each parent, [k] for one mix or [N, k] for several; each row sums to 1.
 
         Returns:
-            float32 [H, W, C], or [N, H, W, C].
+            float32 [H, W, C], or [N, H, W, C]; values may pass -1 and 1 slightly.
 
         Raises:
             ValueError: images of another shape, or weights that are not k shares which sum to 1.
