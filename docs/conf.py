@@ -31,6 +31,7 @@ html_copy_source = False
 html_use_index = False  # the search finds names; a page of all of them is too wide for a phone
 
 nb_execution_mode = "force"  # pages with code cells, such as notebook.md
+nb_execution_in_temp = True  # the cells write files
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"  # messages of TensorFlow
 nb_execution_timeout = 900  # seconds that a cell may take on a slow machine
