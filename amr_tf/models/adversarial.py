@@ -18,7 +18,7 @@ REAL, RECON, MIX = (operator.attrgetter(name) for name in ("x", "recon", "mix"))
 
 
 class Adversarial(Autoencoder):
-    """An autoencoder with a discriminator (paper Eq. 2 and 3; BUILD_NOTES 1 to 4).
+    """An autoencoder with a discriminator (AMR, Eq. 2 and 3; rows 1 to 4 of BUILD_NOTES.md).
 
     One step: forward once; the generator's update, on every `update_g_every`-th step of an epoch; then the
     discriminator's, on the images of the forward pass made before the generator moved; then the probe's.

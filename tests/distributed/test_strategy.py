@@ -140,7 +140,7 @@ def test_make_strategy_auto_without_gpus_is_one_device():
     assert make_strategy(Config()).num_replicas_in_sync == 1
 
 
-# The table of BUILD_NOTES 5: data set, strategy, mixed precision, XLA, steps per execution.
+# The table of docs/devices.md: data set, strategy, mixed precision, XLA, steps per execution.
 TABLE = [
     row
     for row in itertools.product(

@@ -50,12 +50,10 @@ def test_every_method_and_mixer_has_a_page(folder, names):
     "page", [page for page in PAGES if OURS in page.read_text(encoding="utf-8")], ids=lambda page: page.stem
 )
 def test_page_has_the_measured_numbers(page):
-    """This implementation's numbers are in docs/results.md or BUILD_NOTES.md with the command that measured them."""
+    """This implementation's numbers are in docs/results.md with the command that measured them."""
     section = page.read_text(encoding="utf-8").partition(OURS)[2].partition("```")[0]
-    known = "".join(
-        (ROOT / name).read_text(encoding="utf-8") for name in ("docs/results.md", "BUILD_NOTES.md")
-    )
+    known = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     for number in (numbers := re.findall(r"\d+\.\d+", section)):
-        shares = number, f"{float(number) / 100:.3f}"  # the notes have scores as shares of 1
+        shares = number, f"{float(number) / 100:.3f}"  # results.md has scores as shares of 1
         assert any(re.search(rf"(?<![\d.]){re.escape(share)}(?!\d)", known) for share in shares), number
     assert numbers or "<!-- table" in section
