@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from amr_tf.models.vae import VAE as VAE
     from amr_tf.networks.own import Networks as Networks
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Names without an import path are modules of this package. The command's module `train` can be called.
 _PUBLIC = {
