@@ -12,7 +12,7 @@ from tests.docs.documents import PAGES, ROOT
 from tests.support.config import tiny_config
 
 METHODS = ROOT / "docs" / "methods"
-OURS = "## Ours beside the paper's"
+OURS = "## This implementation beside the paper"
 
 
 def named(page) -> set[str]:
