@@ -229,7 +229,7 @@ def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Te
 
 
 def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
-    """Rearranges the partners of a permutation, so that a labelled example meets a labelled one.
+    """Rearranges the partners of a permutation, so that labelled examples are paired with labelled ones.
 
     Args:
         partners: int32 [B], a permutation of the batch.

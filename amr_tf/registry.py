@@ -95,7 +95,7 @@ FIGURES = {
 
 
 def load(table: Mapping[str, str], name: str) -> Any:
-    """Imports what a name of one of this module's tables stands for.
+    """Imports the object behind a name of one of this module's tables.
 
     Example:
         >>> load(MIXERS, "mixup").__name__

@@ -63,7 +63,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer("slurm_cpus", 2, "cores of a run", lower_bound=1, **own)
     day = 24 * 60
     flags.DEFINE_integer("slurm_time", day, "minutes after which a run is queued again", lower_bound=1, **own)
-    flags.DEFINE_list("slurm_extra", [], "further options of sbatch, such as account=ours,mem=16G", **own)
+    flags.DEFINE_list("slurm_extra", [], "further options of sbatch, such as account=NAME,mem=16G", **own)
     return values
 
 

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     args, flags = options.parse_known_args(arguments)
     other = args.other.expanduser().resolve()
     if not (other / "amr_tf").is_dir():
-        options.error(f"takes a folder that holds amr_tf/. Received: {args.other}")
+        options.error(f"takes a folder that contains amr_tf/. Received: {args.other}")
     report: dict[str, Any] = {"machine": measure.machine(), "flags": flags}
     try:
         report["steps"] = compare({"other": other, "this": HERE}, flags, args.steps, args.repeats)

@@ -15,7 +15,7 @@ RECORDINGS = {
     "aegan": (SMALL | {"model": "aegan"}, (4, 4, 2), 2),
     "amr_dsprites_mixup_k2": ({"model": "amr", "arch": "burgess", "lambda_": 1.0}, (4, 4, 32), 3),
 }
-# Theirs: ours (the recorded d_x is the mean of the discriminator's terms, ours is the sum it minimises).
+# Recorded name: name here. The recorded d_x is the mean of the discriminator's terms, disc_loss is their sum.
 LOSSES = {"recon": "recon", "disc_g_recon": "gan_recon", "disc_g_mix": "gan_mix", "gen_loss": "gen_loss",
           "d_x": "disc_loss", "cls_enc_loss": "probe_loss", "cls_enc_acc": "probe_accuracy"}  # fmt: skip
 

@@ -105,7 +105,7 @@ class Config:
     )
     attributes: str = option(
         "",
-        "attributes of celeba, such as Male,Smiling; the label is which of them hold, the first counts most",
+        "attributes of celeba, such as Male,Smiling; the label is a number whose bits they are, the highest bit first",
     )
     train_examples: int = option(0, "train on that many examples only, drawn with the seed (0: all)", low=0)
     labelled_examples: int = option(

@@ -156,7 +156,7 @@ def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
     """Finds the preset file `name`, first in `folder`, that of the file that includes it; returns its real path.
 
     Raises:
-        ConfigError: the file does not exist, or `name` is no path of this machine.
+        ConfigError: the file does not exist, or `name` is not a local path.
     """
     return _find(name, folder).resolve()
 

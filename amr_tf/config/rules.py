@@ -20,7 +20,7 @@ BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
 
 
 class Rule(NamedTuple):
-    """A combination that must hold, the fields it is about, and what to do where it does not."""
+    """A condition on settings, the fields that it reads, and the advice if it is false."""
 
     fields: tuple[str, ...]
     holds: Callable[..., bool]  # of a Config, and of the width of the images for rules about networks
@@ -110,7 +110,7 @@ RULES = (
     Rule(
         ("pixel_range", "dataset"),
         lambda c: c.pixel_range == "full" or c.dataset.startswith(FOLDER),
-        "Only pictures of folder:PATH have a range of their own: leave --pixel_range out",
+        "--pixel_range applies to pictures of folder:PATH only: leave it out",
     ),
     Rule(
         ("attributes", "dataset"),
@@ -119,7 +119,7 @@ RULES = (
     ),
 )
 
-# These hold for a Config and the width of the images.
+# Rules for a Config and the width of the images.
 NETWORK_RULES = (
     Rule(
         ("arch", "dataset"),

@@ -244,7 +244,7 @@ def _no_supervision(run: "TrainedRun") -> str:
 
 
 def _no_images(run: "TrainedRun") -> str:
-    return "points are no images" if run.model.image_shape[0] == 1 else ""
+    return "points are not images" if run.model.image_shape[0] == 1 else ""
 
 
 def _only(dataset: str, what: str) -> Reason:

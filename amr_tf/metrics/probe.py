@@ -25,8 +25,8 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
     """Test accuracy of a multinomial logistic regression on frozen codes, or on pixels as a baseline.
 
     Codes are standardised with the train split, on which the classifier is fitted for each C of STRENGTHS (the inverse
-    of the L2 penalty). The highest validation accuracy selects C, the stronger penalty where two are equal. There is no
-    refit with the validation split.
+    of the L2 penalty). The highest validation accuracy selects C, the stronger penalty where two are equal. The
+    classifier is not refitted with the validation split.
 
     Args:
         train, validation, test: codes float [N, ...], flattened here, and labels int [N].

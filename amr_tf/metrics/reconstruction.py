@@ -23,7 +23,7 @@ def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
         for images smaller than its window.
 
     Raises:
-        ValueError: shapes differ, or there are no images.
+        ValueError: shapes differ, or the arrays are empty.
 
     Example:
         >>> found = score(np.zeros((2, 8, 8, 1)), np.full((2, 8, 8, 1), 0.5))

@@ -90,7 +90,7 @@ class Autoencoder(KerasContracts):
             self.mixer = self.default_mixer()
             self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
             self.step = self.add_weight(name="step", dtype="int64", trainable=False, initializer="zeros")
-            # With float16 an epoch may begin with steps that have no gradient: 0 so far, which is no divergence.
+            # With float16, the first steps of an epoch may have no gradient. Their norm of 0 is not a divergence.
             self.trackers = {
                 name: (keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN)(name=name)
                 for name in self._tracked_names()

@@ -12,7 +12,7 @@ RECON_VALIDATION, RECON_TEST = "validation_reconstruction", "test_reconstruction
 LAST = 20  # evaluations of which ACAI reports the median
 
 PROTOCOL = (
-    "Ours as the paper measures: the highest validation accuracy of the linear probe over training, in %, mean +- sd "
+    "Measured as in the paper: the highest validation accuracy of the linear probe over training, in %, mean +- sd "
     "over seeds (ddof 1; the paper has three). Beside it the test accuracy at that epoch, by which nothing is chosen."
 )
 RECON_PROTOCOL = (
@@ -24,7 +24,10 @@ ACAI_PROTOCOL = (
     "'ACAI as published' follows the ACAI paper: test accuracy, the median of each run's last "
     f"{LAST} evaluations."
 )
-WHOSE = "The paper's settings are its own or, where it gives none, those of its public scripts."
+WHOSE = (
+    "The paper's settings are those of the text or, where it gives none, those of the scripts of the reference "
+    "implementation."
+)
 DFV_CEILING = (
     "amr_dfv, the score of the paper's Table 3, leaves posY out of its numerator: its ceiling is 80 %, and a "
     "collapsed code scores 80 %. factor_vae is the correct metric."
@@ -49,7 +52,7 @@ class Cell(NamedTuple):
         figure: the figure of a run that is compared with it.
         note: footnote of the published number.
         whose: "the paper's" if every setting of the preset is the paper's or, where the paper gives none, that of its
-            public scripts; otherwise "the preset's".
+            scripts of the reference implementation; otherwise "the preset's".
     """
 
     column: str
@@ -90,7 +93,7 @@ TABLES = {
     "2": Table("Table 2: accuracy of the probe, larger codes", _PROTOCOL, *_PROBE, _cells("2")),
     "3": Table(
         "Table 3: disentanglement on dSprites",
-        f"Ours: the evaluated amr_dfv in %, mean +- sd over seeds (ddof 1). {DFV_CEILING} {WHOSE}",
+        f"Measured: the evaluated amr_dfv in %, mean +- sd over seeds (ddof 1). {DFV_CEILING} {WHOSE}",
         "factor_vae",
         "factor_vae",
         _cells("3"),

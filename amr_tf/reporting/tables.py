@@ -77,7 +77,8 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
             rows.append((cell, None, ""))
     footnotes = list(dict.fromkeys(text for cell, _, other in rows for text in (cell.note, other) if text))
     head = (
-        "method", "paper (lambda)", "ours", "95 % t interval", "ours - paper", table.beside_title, "seeds", "settings",
+        "method", "paper (lambda)", "measured", "95 % t interval", "measured - paper",
+        table.beside_title, "seeds", "settings",
     )  # fmt: skip
     texts, records = zip(*(_paper_row(table, row, footnotes) for row in rows), strict=True)
     columns: dict[str, list[tuple[str, ...]]] = collections.defaultdict(list)

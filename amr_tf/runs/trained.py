@@ -195,11 +195,7 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
     """
     flags = path / OWN_NAME
     if not os.path.isfile(flags):  # pathlib's raises where the folder may not be entered
-        what = (
-            "flags.txt in it is not a regular file"
-            if os.path.lexists(flags)
-            else "there is no flags.txt in it"
-        )
+        what = "flags.txt in it is not a regular file" if os.path.lexists(flags) else "it has no flags.txt"
         raise RunError(f"Not a run folder that can be read, since {what}. Received: {path}")
     config = read_flags(flags)
     alone: dict[str, Any] = {"strategy": "none", "cpu_devices": 1, "run_dir": files.as_word(path)}

@@ -1,1 +1,1 @@
-"""A trained model as others run it: the SavedModel with its papers, and a client of the server that holds it."""
+"""A trained model as others run it: the SavedModel with its papers, and a client of its server."""

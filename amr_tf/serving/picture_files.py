@@ -33,7 +33,7 @@ def read(data: tf.Tensor, image_shape: tuple[int, int, int], white: int = DEEP) 
     _, size, channels = image_shape
     starts = [tf.strings.substr(data, 0, len(start)) == start for start in STARTS]
     known = tf.reduce_any(starts)
-    data = _refuse(data, ~known, "The picture is no PNG, JPEG, GIF or BMP file")
+    data = _refuse(data, ~known, "The picture is not a PNG, JPEG, GIF or BMP file")
     pattern = rb"(?s)\C*(" + TURNED + rb")\C*"
     data = _refuse(
         data,

@@ -24,8 +24,8 @@ def test_a_cell_shows_the_paper_ours_and_the_difference(three):
     """90, 92 and 97: mean 93, sd sqrt(13); 93 - 98.01 = -5.01; half an interval is 4.302653 sqrt(13 / 3)."""
     report = tables.paper_table(TABLES["1"], grouped(*three.iterdir()))
     assert list(rows(report, "MNIST, d_h = 32")["AMR mixup k=2"].items()) == [
-        ("method", "AMR mixup k=2"), ("paper (lambda)", "98.01 +- 0.10 (10)"), ("ours", "93.00 +- 3.61"),
-        ("95 % t interval", "84.04 to 101.96"), ("ours - paper", "-5.01"), ("test at that epoch", "92.00 +- 3.61"),
+        ("method", "AMR mixup k=2"), ("paper (lambda)", "98.01 +- 0.10 (10)"), ("measured", "93.00 +- 3.61"),
+        ("95 % t interval", "84.04 to 101.96"), ("measured - paper", "-5.01"), ("test at that epoch", "92.00 +- 3.61"),
         ("seeds", "3: 0, 1, 2"), ("settings", "not the paper's [1]"),
     ]  # fmt: skip
     assert report.footnotes[0] == "Not the paper's protocol: epochs 2 instead of 2000."
@@ -65,7 +65,7 @@ def test_acai_as_published_is_compared_by_its_last_tests(tmp_path):
     run = write_run(tmp_path / "run", [0.9, 0.5, 0.5], tests=[0.1, 0.2, 0.6], model="acai", **SIX, epochs=256)
     report = tables.paper_table(TABLES["1"], grouped(run))
     row = rows(report, "MNIST, d_h = 32")["ACAI as published"]
-    assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["test at that epoch"]) == (
+    assert (row["paper (lambda)"], row["measured"], row["measured - paper"], row["test at that epoch"]) == (
         "98.25 +- 0.11 [1]", "20.00", "-78.25", "10.00",
     )  # fmt: skip
     assert rows(report, "SVHN, d_h = 32")["ACAI as published"]["paper (lambda)"] == "34.47 +- 1.14 [2]"
@@ -94,7 +94,7 @@ def test_runs_of_no_cell_are_named(tmp_path):
     report = tables.paper_table(TABLES["1"], grouped(few))
     assert report.groups == []
     assert report.remarks == ["Belongs to no cell of this table: mnist, amr mixup k=2 (seeds 1: 0)."]
-    assert {row["ours"] for row in rows(report, "MNIST, d_h = 32").values()} == {"no run"}
+    assert {row["measured"] for row in rows(report, "MNIST, d_h = 32").values()} == {"no run"}
 
 
 @pytest.mark.parametrize("weight", [10.0, 5.0])
@@ -104,8 +104,12 @@ def test_low_data_is_compared_with_its_preset(tmp_path, weight):
     report = tables.paper_table(TABLES["low_data"], grouped(write_run(tmp_path / "few", [0.3], **settings)))
     found = rows(report, "SVHN, 5,000 training examples, d_h = 32")
     row = found["AMR mixup k=2"]
-    assert (row["paper (lambda)"], row["ours"], row["ours - paper"]) == ("not in our sources", "30.00", "-")
-    assert found["AE+GAN"]["ours"] == "no run"
+    assert (row["paper (lambda)"], row["measured"], row["measured - paper"]) == (
+        "not in our sources",
+        "30.00",
+        "-",
+    )
+    assert found["AE+GAN"]["measured"] == "no run"
     same = weight == 10
     assert row["settings"] == ("the preset's" if same else "not the preset's [1]")
     assert report.footnotes == ([] if same else ["Not the preset's settings: lambda 5 instead of 10."])
@@ -127,7 +131,7 @@ def test_table_3_has_the_published_and_the_correct_score(tmp_path, scores, ours,
         write_run(tmp_path / str(seed), [0.9], metrics, **DSPRITES, seed=seed, epochs=1)
     report = tables.paper_table(TABLES["3"], grouped(*tmp_path.iterdir()))
     row = rows(report, "dSprites, flat code of 10")["AMR mixup k=2"]
-    assert (row["paper (lambda)"], row["ours"], row["ours - paper"], row["factor_vae"]) == (
+    assert (row["paper (lambda)"], row["measured"], row["measured - paper"], row["factor_vae"]) == (
         "49.00 +- 6.72 (1)", ours, difference, correct,
     )  # fmt: skip
     assert row["seeds"] == {1: "1: 0", 2: "2: 0, 1"}[len(scores)]

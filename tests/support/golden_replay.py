@@ -92,7 +92,7 @@ def assign(arrays: dict, networks: dict, channel_first=None) -> None:
 
 
 def differences(arrays: dict, networks: dict, channel_first=None) -> dict[str, np.ndarray]:
-    """|ours - recorded| of all final trainable weights, by network."""
+    """|computed - recorded| of all final trainable weights, by network."""
     found: dict[str, list] = {}
     for name, variable, value in pairs(arrays, "final", networks, channel_first):
         if variable.trainable:

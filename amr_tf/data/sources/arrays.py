@@ -167,7 +167,7 @@ def _channels(shape: tuple[int, ...]) -> int:
 
 
 def _check_memory(path: Path, headers: dict[str, npz.Header], groups: list[Group], width: int) -> None:
-    """Refuses arrays that this machine cannot hold, such as those of a small file that unpacks to a huge one."""
+    """Refuses arrays that do not fit into memory, such as those of a small file that unpacks to a huge one."""
     needed = sum(headers[name].size for group in groups for name in group[:3] if name)
     for shape in (headers[group.images].shape for group in groups):
         needed += shape[0] * width**2 * _channels(shape)
