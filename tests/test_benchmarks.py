@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
-from benchmarks import checkouts, convolutions, devices, measure, profile, start, train_step
+from benchmarks import checkouts, convolutions, devices, measure, profile, start, time_to_accuracy, train_step
 from benchmarks import input as input_benchmark
 from benchmarks import serving as serving_benchmark
+from tests.reporting.run_folders import write_run
 
 REPEATED = ("--repeats=1", "--steps=5")
 POINTS = ("--dataset=spiral", "--arch=mlp", "--depth=2", "--batch_size=8")
@@ -210,3 +211,21 @@ def test_exported_model_is_measured_beside_keras(report):
     assert [len(rates) for rates in row["images_per_second"].values()] == [2, 2]
     assert min(row["relative_speed"]) > 0
     assert found["export_seconds"] > 0
+
+
+def test_time_to_accuracy_of_runs_by_hand(tmp_path, report):
+    """Epochs of 10 steps of 64 images at 32 images/s take 20 s. Seed 0 passes 80 % in epoch 2, seed 1 in epoch 3."""
+    write_run(tmp_path / "runs" / "a", [0.5, 0.8, 0.9])
+    write_run(tmp_path / "runs" / "b", [0.5, 0.79, 0.85], seed=1)
+    found = report(time_to_accuracy.main, str(tmp_path / "runs"), "--repeats=1", "--goals=80,90,95")
+    assert [(row["goal"], row["runs"], row["seconds"], row["images"]) for row in found["goals"]] == [
+        (80, 2, [40, 60], [1280, 1920]),
+        (90, 2, [60], [1920]),
+    ]
+    assert found["matrix_gflop_per_second"][0] > 0
+
+
+def test_time_to_accuracy_that_no_run_reaches_is_one_line(tmp_path, capsys):
+    write_run(tmp_path / "a", [0.5])
+    assert time_to_accuracy.main([str(tmp_path)]) == 2
+    assert "no run reaches 80 %" in capsys.readouterr().err
