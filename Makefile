@@ -12,13 +12,17 @@ MINUTES ?= 45
 FAST := tests/config/test_config.py tests/test_mixing.py tests/test_losses.py tests/networks/test_layers.py \
     tests/metrics tests/data/test_pipeline.py tests/models/test_vae.py
 
-.PHONY: train bench docs test test-fast test-all test-soak test-engines test-slurm soak lint clean
+.PHONY: train bench gpu-check docs test test-fast test-all test-soak test-engines test-slurm soak lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m amr_tf.train $(ARGS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.train_step $(ARGS)
+
+# About 10 minutes on a GPU; writes gpu_check.json.
+gpu-check: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.gpu_check $(ARGS)
 
 # The site, in build/docs; building it takes no network.
 docs: $(VENV)/.installed-docs

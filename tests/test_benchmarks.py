@@ -8,7 +8,17 @@ import tensorflow as tf
 
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
-from benchmarks import checkouts, convolutions, devices, measure, profile, start, time_to_accuracy, train_step
+from benchmarks import (
+    checkouts,
+    convolutions,
+    devices,
+    gpu_check,
+    measure,
+    profile,
+    start,
+    time_to_accuracy,
+    train_step,
+)
 from benchmarks import input as input_benchmark
 from benchmarks import serving as serving_benchmark
 from tests.reporting.run_folders import write_run
@@ -229,3 +239,30 @@ def test_time_to_accuracy_that_no_run_reaches_is_one_line(tmp_path, capsys):
     write_run(tmp_path / "a", [0.5])
     assert time_to_accuracy.main([str(tmp_path)]) == 2
     assert "no run reaches 80 %" in capsys.readouterr().err
+
+
+def test_gpu_check_compares_losses_with_float32():
+    """recon 1.0 and 1.1 differ by 0.1; a way that failed has no difference."""
+    ways = {
+        "float32": {"last_epoch": {"recon": 1.0, "disc_loss": 2.0}},
+        "bfloat16": {"last_epoch": {"recon": 1.1, "disc_loss": 2.0}},
+        "float16": {"error": "failed"},
+    }
+    gpu_check.compared(ways)
+    assert ways["bfloat16"]["difference"] == pytest.approx(0.1)
+    assert ways["float32"]["difference"] == 0
+    assert "difference" not in ways["float16"]
+
+
+@pytest.mark.slow
+def test_gpu_check_on_cpu_devices(report):
+    """Small networks; two logical CPU devices; a way that takes too long is a row, not an end."""
+    options = ("--steps=4", "--depth=2", "--batch_size=8", "--cpu_devices=2")
+    found = report(
+        gpu_check.main, *options, "--ways=bfloat16;float16;float32, device_data;float32, mirrored"
+    )["ways"]
+    assert list(found) == ["float32", "bfloat16", "float16", "float32, device_data", "float32, mirrored"]
+    assert found["float32, device_data"]["difference"] < 1e-6  # the order of a mean's sum
+    assert 0 < found["bfloat16"]["difference"] < 0.2
+    assert all(facts["last_epoch"]["images_per_second"] > 0 for facts in found.values())
+    assert gpu_check.train(["--dataset=lines"], 0.01) == {"error": "not finished after 0.01 s"}
