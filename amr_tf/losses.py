@@ -1,4 +1,4 @@
-"""Reconstruction and GAN losses, one value per example: [B]. Who trains reduces and weighs them."""
+"""Reconstruction and GAN losses, one value per example: [B]. Training steps reduce and weight them."""
 
 import numpy as np
 import tensorflow as tf
@@ -76,7 +76,7 @@ def attribute_bce(attributes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def mask_balance(mask: tf.Tensor) -> tf.Tensor:
-    """(sum_c m_c - C/2)^2: [B, C] -> [B]; smallest where each parent gives half of the feature maps.
+    """(sum_c m_c - C/2)^2: [B, C] -> [B]; smallest if each parent gives half of the feature maps.
 
     Example:
         >>> mask_balance(tf.constant([[1.0, 1.0, 1.0, 0.0]])).numpy().tolist()

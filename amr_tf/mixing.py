@@ -1,10 +1,11 @@
 """Mixers of codes: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1).
 
-Drawing (a mixer's `sample`) is apart from applying (`mix`), so a caller can supply another draw. Parent 1 of
+Drawing (a mixer's `sample`) and applying (`mix`) are separate, so that other draws can be supplied. Parent 1 of
 each mix is the example itself, the others come from independent random permutations of the batch. The number of
-parents k is a dimension of the tensors, so the cost hardly grows with it.
+parents k is a dimension of the tensors, so that the cost hardly depends on it.
 
-All draws are stateless: the same seed gives the same draw. `gamma` sampling has no XLA kernel, hence the exponentials.
+All draws are stateless: the same seed gives the same draw. Exponential draws replace gamma draws, for which XLA has
+    no kernel.
 """
 
 from typing import Protocol, TypeAlias
@@ -28,8 +29,9 @@ def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
     Args:
         h: codes [B, ...].
-        indices: int [B, k], which codes are the parents of each mix.
-        weights: [B, k, ...], the code's shape after k with 1s where a weight is shared; they sum to 1 over k.
+        indices: int [B, k], row numbers of the parents of each mix.
+        weights: [B, k, ...], where the dimensions after k are those of a code, or 1 for shared weights. They sum to 1
+            over k.
 
     Returns:
         Mixed codes, the shape of h.
@@ -43,7 +45,7 @@ def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
 
 class Mixer(Protocol):
-    """Anything with `sample` mixes."""
+    """Protocol of mixers: objects with a method `sample`."""
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         """Draws parents and weights.
@@ -58,7 +60,7 @@ class Mixer(Protocol):
         """
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
-        """Turns the share of each parent in a mix into weights, without a draw.
+        """Converts the share of each parent in a mix into weights; nothing is sampled.
 
         Args:
             shares: float32 [N, k], each row sums to 1.
@@ -69,11 +71,11 @@ class Mixer(Protocol):
         """
 
     def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
-        """Weights of the way from the codes a to the codes b, both ends included.
+        """Returns the weights on the path from codes a to codes b, both ends included.
 
         Args:
             a, b: codes [B, ...].
-            steps: points on the way, at least 2.
+            steps: points on the path, at least 2.
 
         Returns:
             float32 [steps, 2, ...]: the weights of a and b at each point, as `mix` takes them.
@@ -81,7 +83,7 @@ class Mixer(Protocol):
 
 
 class _Mixer:
-    """Mixes k codes; the way from one code to another follows from the weights of two."""
+    """Base of mixers of k codes. The path between two codes follows from the weights of two parents."""
 
     def __init__(self, k: int = 2):
         self.k = k
@@ -97,7 +99,7 @@ class _Mixer:
 class Mixup(_Mixer):
     """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1).
 
-    The way from one code to another is straight.
+    The path from one code to another is linear.
 
     Example:
         >>> indices, weights = Mixup(k=3).sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
@@ -132,7 +134,7 @@ class ChannelMixup(Mixup):
 class UnitBernoulli(_Mixer):
     """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely.
 
-    On the way from one code to another the feature maps are switched over one after the other, in their order.
+    On the path from one code to another, feature maps switch one after the other, in order.
 
     Example:
         >>> _, weights = UnitBernoulli(k=3).sample(8, code_shape=(4, 4, 6), seed=tf.constant([0, 1]))
@@ -236,7 +238,7 @@ def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
         labelled: bool [B].
 
     Returns:
-        int32 [B], a permutation too; the same where all are labelled or none is.
+        int32 [B], a permutation, unchanged if all examples are labelled or none is.
 
     Example:
         >>> labelled = tf.constant([True, False, True, False])
@@ -244,7 +246,7 @@ def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
         [0, 1, 2, 3]
     """
     unlabelled = tf.cast(~labelled, tf.int32)
-    # The labelled ones first, in both orders: those who seek and those who are found.
+    # Move labelled examples to the front of both index lists, then pair them.
     seeking = tf.argsort(unlabelled, stable=True)
     found = tf.gather(partners, tf.argsort(tf.gather(unlabelled, partners), stable=True))
     return tf.gather(found, tf.argsort(seeking))
@@ -253,12 +255,12 @@ def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
 def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
     """m ~ Bern(p), p = sigmoid(logits), 1 where a feature map comes from the first parent.
 
-    No source says how the gradient passes the draw. The reference implementation's class mixer draws nothing (`soft`).
+    No source specifies the gradient through the draw. The reference implementation uses the probabilities (`soft`).
 
     Args:
         logits: float32 [B, C].
-        gradient: `straight_through`: that of p; `gumbel`: that of a relaxed draw (Maddison et al. 2017) of which m is
-            the rounded one; `soft`: m is p itself.
+        gradient: `straight_through`: the gradient of p. `gumbel`: the gradient of a relaxed draw (Maddison et al.,
+            2017), of which m is the rounded value. `soft`: m is p.
         seed: int [2].
 
     Returns:

@@ -1,4 +1,4 @@
-"""Adam as the two papers' code had it: L2 in the gradient, and PyTorch's place for epsilon; learning rates."""
+"""Adam of the two reference implementations (L2 in the gradient, PyTorch's epsilon) and learning rates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +12,9 @@ from amr_tf.config import Config
 
 @keras.saving.register_keras_serializable("amr_tf")
 class FusedAdam(keras.optimizers.Adam):
-    """Adam with coupled L2 decay, a variable's update in one operation; Keras's own takes about fifteen.
+    """Adam with coupled L2 decay and one operation for each variable; Keras's Adam takes about fifteen.
 
-    Gradients must be the sum over all replicas already: norm and decay are those of the sum, so the caller has it.
+    Gradients must be summed over all replicas by the caller, because norm and decay are those of the sum.
 
     Args:
         l2: l2 * weight is added to each gradient: the decay of PyTorch's Adam, not AdamW's.
@@ -31,7 +31,7 @@ class FusedAdam(keras.optimizers.Adam):
         return super().get_config() | {"l2": self.l2, "torch_epsilon": self.torch_epsilon}
 
     def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
-        """In place of Keras's own, which would sum over the replicas what each of them has as a sum already."""
+        """Replaces Keras's update, which would sum gradients over the replicas a second time."""
         step = ops.cast(self.iterations + 1, "float32")
         power1, power2 = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
         epsilon = self.epsilon * (ops.sqrt(1 - power2) if self.torch_epsilon else tf.ones([]))
@@ -65,9 +65,8 @@ def make_adam(
     Args:
         config: learning rate and schedule, Adam's betas and epsilon, and `weight_decay` are read.
         torch_epsilon: as `FusedAdam` has it.
-        step: the steps done so far. Not an optimizer's own count, which differs between the players where the generator
-            learns on some steps only.
-        total_steps: steps of the whole run, called when a schedule first needs it.
+        step: the model's count of steps. The optimizers' counts differ if the generator is updated on some steps only.
+        total_steps: returns the steps of the whole run; called when a schedule first needs it.
     """
 
     def cosine() -> tf.Tensor:
@@ -84,7 +83,7 @@ def make_adam(
 
 
 def scaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Returns an optimizer for float16: it scales the loss, and doubles and halves the scale as gradients allow."""
+    """Returns an optimizer for float16 that scales the loss and adapts the scale to overflows."""
     wrapper = keras.optimizers.LossScaleOptimizer
     return optimizer if isinstance(optimizer, wrapper) else wrapper(optimizer)
 
@@ -129,7 +128,7 @@ def copied(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
 
 
 def serialized(optimizer: Any) -> Any:
-    """Returns what `compile(optimizer=)` takes in a form that JSON can keep."""
+    """Returns the argument of `compile(optimizer=)` in a form that JSON can store."""
     if isinstance(optimizer, dict):
         return {"by_player": {player: serialized(one) for player, one in optimizer.items()}}
     return keras.saving.serialize_keras_object(optimizer)

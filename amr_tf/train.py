@@ -24,7 +24,7 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
 
 
 def work(request: tuple[Config, dict[str, str]]) -> None:
-    """Trains as requested, or tries the command with `--smoke`."""
+    """Trains as requested or, with `--smoke`, makes a short trial run."""
     config, sources = request
     if config.smoke:
         smoke.run(training.start, config, sources)
@@ -33,10 +33,10 @@ def work(request: tuple[Config, dict[str, str]]) -> None:
 
 
 class _CallableModule(types.ModuleType):
-    """Type of this module, which makes `amr_tf.train(...)` train although `amr_tf.train` is a module."""
+    """Type of this module, so that the module `amr_tf.train` can also be called as a function."""
 
     def __call__(self, preset: str = "", **settings: Any) -> Any:
-        """Trains a run and returns it opened: see `amr_tf.api.train`."""
+        """Trains a run and returns it: see `amr_tf.api.train`."""
         startup.import_tensorflow()
         from amr_tf import api
 

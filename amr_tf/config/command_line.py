@@ -246,7 +246,7 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
 
 
 class PathParser(flags.ArgumentParser):
-    """Marks a flag that takes a path; `read_own` makes it a `pathlib.Path`, or None of empty text."""
+    """Marks a flag that takes a path. `read_own` converts it to a `pathlib.Path`, or to None if the text is empty."""
 
     syntactic_help = "a path"
 

@@ -55,7 +55,7 @@ def _received(config: Any, *fields: str) -> str:
 
 
 def profiled(text: str) -> range | None:
-    """The steps, counted from 1, that "10,20" names: both ends included. None where it names none."""
+    """Parses "10,20" into the first and the last step to profile, counted from 1; returns None for other text."""
     match = re.fullmatch(r"([1-9]\d{0,9}),([1-9]\d{0,9})", text, re.ASCII)
     return (range(int(match[1]), int(match[2]) + 1) or None) if match else None
 

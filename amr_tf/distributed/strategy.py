@@ -105,7 +105,7 @@ def slurm_task(task: cluster.Task) -> cluster.Task:
 
 
 def check_share(config: Config, replicas: int) -> None:
-    """Refuses a batch that the replicas cannot share evenly, or in shares of fewer than k examples."""
+    """Refuses a batch that does not divide evenly among the replicas, or gives a replica fewer than k examples."""
     share, rest = divmod(config.batch_size, replicas)
     if rest or config.k > share:
         raise ConfigError(

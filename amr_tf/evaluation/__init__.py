@@ -8,8 +8,8 @@ import pathlib
 class Request:
     """Metrics of each of some runs, and figures of all of them together.
 
-    `places` are `data_dir` and `raw_dir` where the data have moved since training. Without `out` figures are written to
-    the folder of the first run. `results_file` receives the results of the metrics by run folder and name.
+    `places` are `data_dir` and `raw_dir` of data that have moved since training. If `out` is not given, figures are
+    written to the folder of the first run. `results_file` receives the results of the metrics by run folder and name.
     """
 
     folders: list[pathlib.Path]

@@ -32,9 +32,9 @@ class Figure(NamedTuple):
 
     Attributes:
         description: a noun phrase for the help of the command line.
-        draw: takes the runs and a generator; returns the picture and then, where the figure can be animated, the frames
-            of its GIF, uint8 [H, W, 3] each.
-        points: whether it is one of points or codes; the others take images.
+        draw: takes the runs and a generator; returns the picture and, for figures that can be animated, the frames of
+            a GIF, uint8 [H, W, 3] each.
+        points: true for figures of points or codes, false for figures of images.
     """
 
     description: str
@@ -71,7 +71,7 @@ def draw(name: str, runs: "list[TrainedRun]", request: Request) -> list[pathlib.
 
 
 def check(runs: "list[TrainedRun]") -> None:
-    """Raises ConfigError for runs of different data sets, which no figure shows together."""
+    """Raises ConfigError for runs of different data sets, since no figure shows them together."""
     seen = {(run.config.dataset, run.config.image_fit, f"{run.config.image_width} px") for run in runs}
     if len(seen) > 1:
         names = ", ".join(sorted(" ".join(words) for words in seen))
@@ -101,7 +101,7 @@ def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np
 def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
     """Draws decoded mixes of three test images, whose reconstructions are the corners; below them the images.
 
-    A place in the triangle says the share of each image, and the run's mixer what that means.
+    A position in the triangle is the share of each image; the run's mixer converts shares to weights.
     """
     import tensorflow as tf
 
@@ -109,7 +109,7 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
 
     run = runs[0]
     _need_images("triangle", run, 3)
-    # Mixes of images with one label would hardly differ: images of other labels come first.
+    # Images of different labels come first, since mixes within one label hardly differ.
     _, first = np.unique(run.splits.test.labels, return_index=True)
     chosen = rng.choice(first, min(3, len(first)), replace=False)
     others = np.setdiff1d(np.arange(len(run.splits.test)), chosen)
@@ -126,9 +126,9 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
 
 
 def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws one test image's code, a row for each of its numbers, which rises while the others are fixed.
+    """Draws a row for each number of one test image's code: that number rises while the others are fixed.
 
-    A number covers the range of the test split's codes; of the training split's, where there is one test image.
+    The range is that of the test split's codes, or of the training split's if there is only one test image.
     """
     run = runs[0]
     if not run.has_flat_codes:
@@ -164,7 +164,7 @@ def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray
 def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
     """Draws pairs of test images that differ in many attributes, and their mixes for each combination of attributes.
 
-    There are MIXED_PAIRS pairs, or one for each test image.
+    It draws MIXED_PAIRS pairs, or one for each test image if there are fewer.
     """
     run = _supervised(runs)
     _need_images("attribute_mixes", run, 2)
@@ -184,7 +184,7 @@ def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[
 
 
 def _need_images(figure: str, run: "TrainedRun", count: int) -> None:
-    """Raises ConfigError where the test split has fewer images than a figure mixes."""
+    """Raises ConfigError if the test split has fewer images than a figure mixes."""
     if len(run.splits.test) < count:
         raise ConfigError(
             f"The figure {figure} mixes {count} test images. Received: {len(run.splits.test)} of "
@@ -220,7 +220,7 @@ def _test_images(run: "TrainedRun", count: int, rng: np.random.Generator) -> np.
 
 
 def _labels(runs: "list[TrainedRun]") -> list[str]:
-    """Returns method, weights of the losses, seed and step of each run; its folder's name too where these are alike."""
+    """Returns method, weights of the losses, seed and step of each run, and its folder's name if these are equal."""
     labels = []
     for run in runs:
         config = run.config

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from amr_tf.runs.trained import TrainedRun
 
 PATHS, PATH_STEPS, DICTIONARY = 256, 16, 10_000
-JUDGE_EXAMPLES = 10_000  # real images that the classifier of attributes learns from
+JUDGE_EXAMPLES = 10_000  # training images of the attribute classifier
 
 Rng = np.random.Generator
 Examples = tuple[np.ndarray, np.ndarray]
@@ -37,7 +37,7 @@ class Metric(NamedTuple):
     Attributes:
         description: a noun phrase for help and cards.
         compute: returns the result of a run, with random numbers from a generator.
-        reason_not_applicable: returns why a run has no such metric; empty where it has.
+        reason_not_applicable: returns the reason why the metric does not apply to a run, or "" if it applies.
     """
 
     description: str
@@ -48,7 +48,7 @@ class Metric(NamedTuple):
 def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[str, Any]:
     """Computes one metric of one run, and records checkpoint, step, seed, data, seconds and time with it.
 
-    Its random numbers depend on the seed and the metric's name only. Raises DataError where the run's data are missing.
+    Its random numbers depend on the seed and the metric's name only. Raises DataError if the run's data are missing.
     """
     data_name = run.data_name  # the data are opened before the clock starts
     begin = time.monotonic()
@@ -81,7 +81,7 @@ def check(folder: RunFolder) -> None:
 
 
 def is_writable(folder: RunFolder) -> bool:
-    """Returns False for a run that this user may only read: it is measured, and its results.json stays as it is."""
+    """Returns false for a read-only run, which is measured without a change of its results.json."""
     return os.access(folder.path, os.W_OK)
 
 
@@ -98,7 +98,7 @@ def save(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """Replaces numbers that JSON does not have by None."""
+    """Replaces NaN and infinity, which JSON lacks, by None."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -127,7 +127,7 @@ def _pairs(count: int, rng: Rng) -> np.ndarray:
 
 
 def _convex(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Mixes share * first + (1 - share) * second; the share has the leading dimensions of the two."""
+    """Returns share * first + (1 - share) * second; `share` has the leading dimensions of both."""
     share = np.expand_dims(share, tuple(range(share.ndim, first.ndim)))
     return share * first + (1 - share) * second
 
@@ -200,7 +200,7 @@ def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _of_factors(metric: str, description: str, **settings: Any) -> Metric:
-    """Returns a metric that compares codes with the factors that made the images."""
+    """Makes a metric that compares codes with the factors of generation."""
     return Metric(
         description,
         lambda run, rng: _score(metric, run.ground_truth, run.encode, rng, **settings) | settings,

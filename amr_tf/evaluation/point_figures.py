@@ -39,8 +39,7 @@ def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
 def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
     """Draws codes of test examples red and their mixes blue, a panel for each setting (AMR's poster).
 
-    The axes are the three directions in which the codes of real examples vary most. Two examples vary in one direction
-    only, and their codes are 0 along the other axes.
+    The axes are the three principal directions of the codes of real examples; with two examples, the other axes are 0.
     """
     panels = []
     for title, (run, *_) in _titled(runs):
@@ -60,7 +59,7 @@ def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
 
 
 def _titled(runs: "list[TrainedRun]") -> "list[tuple[str, list[TrainedRun]]]":
-    """Groups runs that differ by their seed only, each group named by the settings that tell it from the others."""
+    """Groups runs that differ by their seed only, and names each group by the settings that differ between groups."""
     groups = alike.by_settings(runs)
     differing = alike.varying([settings for settings, _ in groups])
     config = runs[0].config

@@ -1,4 +1,4 @@
-"""Course of an evaluation: each metric of each run, saved as it is computed, then a table."""
+"""Runs an evaluation: computes and saves each metric of each run, then prints a table."""
 
 import pathlib
 from typing import Any
@@ -22,7 +22,7 @@ PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
 def run(request: Request, interruption: Interruption) -> int:
-    """Measures and draws; returns the exit code, 2 where some metrics, runs or figures failed.
+    """Measures and draws; returns the exit code, 2 if some metrics, runs or figures failed.
 
     Raises:
         UserError: no figure can be drawn of these runs, or none can be written.
@@ -53,7 +53,7 @@ def run(request: Request, interruption: Interruption) -> int:
 
 
 def _draw(request: Request, console: Console) -> int:
-    """Draws the figures of all runs together; returns how many these runs cannot have."""
+    """Draws the figures of all runs together; returns how many do not apply to these runs."""
     failed = 0
     runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
     figures.check(runs)
@@ -126,7 +126,7 @@ def _write(path: pathlib.Path, results: dict[str, dict[str, Any]]) -> None:
 
 
 class _Bar(rich.progress.Progress):
-    """Progress of the current metric on a terminal: images coded and decoded, and their rate."""
+    """Progress bar of the current metric on a terminal: number and rate of encoded and decoded images."""
 
     def __init__(self, console: Console):
         super().__init__(

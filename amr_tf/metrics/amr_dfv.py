@@ -12,7 +12,7 @@ IMAGES = 800
 
 
 def score(ground_truth: GroundTruth, encode: Encode, rng: Rng) -> dict[str, Any]:
-    """Computes the score of Table 3 of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) as its code does.
+    """Computes the score of Table 3 of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) as in its code.
 
     Each of 160 votes per factor fixes the factor in 800 images and names the dimension of the smallest variance,
     relative to the variance over all votes. With V[k, d] votes for dimension d and factor k, the score is the sum of

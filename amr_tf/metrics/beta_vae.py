@@ -19,12 +19,12 @@ def score(
 ) -> dict[str, Any]:
     """The metric of beta-VAE (Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl), section 3.
 
-    A point is the mean of `|z1 - z2|` over pairs of images that share a random factor, which a logistic regression
-    predicts. The numbers of points are those of disentanglement_lib. Codes are not rescaled, hence their scale counts.
+    A point is the mean of `|z1 - z2|` over pairs of images that share a random factor. A logistic regression predicts
+    that factor. The numbers of points are those of disentanglement_lib. Codes are not rescaled, so their scale matters.
 
     Returns:
-        `score`, the accuracy on new points, in [0, 1]; `train_accuracy`; `per_factor`, the accuracy where that factor
-        is shared; `chance`, 1/K.
+        `score`, the accuracy on new points, in [0, 1]; `train_accuracy`; `per_factor`, the accuracy for each shared
+        factor; `chance`, 1/K.
     """
     factors = len(ground_truth.factor_sizes)
 

@@ -20,8 +20,8 @@ PRESETS = {"paper": (100, 800, 800), "dlib": (64, 10_000, 5_000)}
 def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dlib") -> dict[str, Any]:
     """The metric of FactorVAE (Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983), section 4.
 
-    A vote fixes a random factor in L images and names the dimension of the smallest relative variance. Each dimension
-    predicts the factor it was named for most often in one set of votes; the score is the accuracy on another set.
+    A vote fixes a random factor in L images and names the dimension of the smallest relative variance. In one set of
+    votes each dimension is assigned its most frequent factor; the score is the accuracy on another set.
     `preset` is a name in PRESETS.
 
     Returns:

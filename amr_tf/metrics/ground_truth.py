@@ -14,7 +14,7 @@ Rng = np.random.Generator
 
 
 class GroundTruth(Protocol):
-    """Images made from two or more independent factors, each uniform over two or more values."""
+    """Images generated from at least two independent factors, each uniform over at least two values."""
 
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]

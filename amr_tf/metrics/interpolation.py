@@ -15,8 +15,8 @@ def score(
 ) -> dict:
     """Distances of decoded mixes to the nearest real image and code, and the consistency of mixed codes.
 
-    Each distance is also given relative to the distance between real ones: about 1 where mixes are as close to real
-    images as these are to each other. docs/metrics.md says what may be compared.
+    Each distance is also given relative to the distance between real ones: about 1 if mixes are as close to real
+    images as real images are to each other. docs/metrics.md says which values can be compared.
 
     Args:
         mixes: decoded mixes x_m = g(h_m), float [M, H, W, C] in [-1, 1].

@@ -1,4 +1,4 @@
-"""Paths between codes of lines: close to real lines, and turning evenly."""
+"""Closeness of decoded paths between lines to real lines, and evenness of their turning."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin_min
@@ -13,7 +13,7 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
 
     The distance of an image is its smallest cosine distance to a line of the dictionary, which also gives its angle.
     The smoothness of a path is `max |step in angle| / |last angle - first angle| - 1 / steps`, after unwrapping: 0 for
-    equal steps. Paths that end at their first angle have none.
+    equal steps. Paths that end at their first angle have no smoothness.
 
     Args:
         paths: images [P, T, H, W, 1] of P paths, ends included, T >= 2; float in [-1, 1], or uint8.
@@ -50,9 +50,9 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
 
 
 def smoothness(angles: np.ndarray) -> np.ndarray:
-    """Unevenness of each path's turning, as in `score`: angles float [P, T] in radians -> float [P].
+    """Returns the smoothness of each path as in `score`: angles float [P, T] in radians -> float [P].
 
-    Steps are taken the short way round. NaN for a path that turns by less than 1e-4 from end to end.
+    Each step is the shorter of the two rotations. NaN for a path that turns by less than 1e-4 from end to end.
     """
     steps = np.diff(np.unwrap(angles, axis=1), axis=1)
     total = np.abs(steps.sum(axis=1))

@@ -32,6 +32,6 @@ def score(
 
 
 def _ceiling(size: int, bins: int) -> float:
-    """Share of a uniform factor's entropy that remains once its values are spread evenly over bins."""
+    """Returns the share of a uniform factor's entropy that remains after its values are binned evenly."""
     shares = np.array([len(part) for part in np.array_split(np.arange(size), min(size, bins))]) / size
     return float(-np.sum(shares * np.log(shares)) / np.log(size))

@@ -13,8 +13,8 @@ def score(
 ) -> dict[str, Any]:
     """Modularity (Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312), section 3, as in disentanglement_lib.
 
-    Per dimension 1 - (sum of squared informations without the largest) / ((K - 1) largest squared), or 0 without any
-    information; the mean over all dimensions.
+    The mean over dimensions of 1 - (sum of squared informations without the largest) / ((K - 1) largest squared),
+    which is 0 for a dimension without information.
 
     Returns:
         `score` in [0, 1], 0 for constant codes; `per_dimension`; `chance`, the level of noise, which is high because

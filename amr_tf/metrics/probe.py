@@ -25,7 +25,7 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
     """Test accuracy of a multinomial logistic regression on frozen codes, or on pixels as a baseline.
 
     Codes are standardised with the train split, on which the classifier is fitted for each C of STRENGTHS (the inverse
-    of the L2 penalty). The highest validation accuracy selects C, the stronger penalty where two are equal. The
+    of the L2 penalty). The highest validation accuracy selects C, and the stronger penalty in case of a tie. The
     classifier is not refitted with the validation split.
 
     Args:

@@ -15,7 +15,7 @@ def groups(
     rng: Rng,
     values: int = 1,
 ) -> Iterator[np.ndarray]:
-    """Draws and encodes one group of images per vote; the fixed factor takes a few random values in turn in the group.
+    """Draws and encodes one group of images per vote; the fixed factor takes a few random values in turn.
 
     Args:
         fixed: int64 [votes], the factor that each vote fixes.

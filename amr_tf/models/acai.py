@@ -1,4 +1,4 @@
-"""ACAI (Berthelot et al. 2019): the discriminator guesses the mixing coefficient, the generator wants it to guess 0."""
+"""ACAI (Berthelot et al., 2019): the discriminator estimates the mixing coefficient, the generator reduces it to 0."""
 
 import tensorflow as tf
 
@@ -18,7 +18,7 @@ def blend(made: ForwardPass) -> tf.Tensor:
 
 
 def smaller_weight(made: ForwardPass) -> tf.Tensor:
-    """min(alpha, 1 - alpha) of pairs, from their weights [B, 2, 1, ...]: [B]."""
+    """Returns min(alpha, 1 - alpha) of each pair, [B], from weights [B, 2, 1, ...]."""
     return tf.reshape(tf.reduce_min(made.weights, axis=1), [-1])
 
 

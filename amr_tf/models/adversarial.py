@@ -13,22 +13,22 @@ from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
 from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.layers import Seeds
 
-# The images of a forward pass that a discriminator scores.
+# Sources of the images that a discriminator scores, as functions of a forward pass.
 REAL, RECON, MIX = (operator.attrgetter(name) for name in ("x", "recon", "mix"))
 
 
 class Adversarial(Autoencoder):
     """An autoencoder with a discriminator (AMR, Eq. 2 and 3; rows 1 to 4 of BUILD_NOTES.md).
 
-    One step: forward once; the generator's update, on every `update_g_every`-th step of an epoch; then the
-    discriminator's, on the images of the forward pass made before the generator moved; then the probe's.
+    A step is one forward pass; an update of the generator, on every `update_g_every`-th step of an epoch; an update
+    of the discriminator, on the images of that forward pass; and an update of the probe.
 
-    A sub-class declares `generator_terms` and `discriminator_terms`, computes those that are not the loss of a score in
-    `generator_losses` and `discriminator_losses`, and gives the factors of the generator's in `loss_weights`.
+    A sub-class declares `generator_terms` and `discriminator_terms`. Terms that are not losses of scores are computed
+    in `generator_losses` and `discriminator_losses`. `loss_weights` has the factors of the generator's terms.
 
     Attributes:
-        discriminator_terms: losses of which the discriminator minimises the plain sum.
-        consistency_terms: losses that the generator has where beta, their factor, is not 0.
+        discriminator_terms: losses whose unweighted sum the discriminator minimises.
+        consistency_terms: losses of the generator with the factor beta; not computed if beta is 0.
         generator_passes: passes of the discriminator in the generator's phase.
     """
 
@@ -36,7 +36,7 @@ class Adversarial(Autoencoder):
     consistency_terms: tuple[Loss, ...] = (
         Loss("consistency", "rec(f(x_m), h_m)", "A mix keeps its code, before beta (Eq. 3)."),
     )
-    # Each pass takes a power step, also where no update is due.
+    # Each pass takes a power step, also on steps without an update.
     generator_passes: ClassVar[int] = 0
     has_discriminator = True
     mixes = True
@@ -75,9 +75,9 @@ class Adversarial(Autoencoder):
         )
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """The losses of reconstructions and scores and, where beta is not 0, of consistency: |f(x_mix) - h_mix|.
+        """Returns reconstruction loss, losses of the scores and, if beta is not 0, consistency loss |f(x_mix) - h_mix|.
 
-        Neither side of the latter is held fixed: gradient flows into both, as in the reference.
+        Gradient flows into both sides of the consistency loss, as in the reference implementation.
         """
         terms = super().generator_losses(forward)
         if self.config.beta:
@@ -89,11 +89,11 @@ class Adversarial(Autoencoder):
         return super().loss_weights() | {term.name: self.config.beta for term in self.consistency_terms}
 
     def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """The values of `discriminator_terms` by name, [B] each."""
+        """Returns the values of `discriminator_terms` by name, [B] each."""
         return self._scored(self.discriminator_terms, forward)
 
     def _scored(self, terms: tuple[Loss, ...], forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """The terms that are losses of scores; each batch of images is a separate pass within this step."""
+        """Computes the losses of scores. Each batch of images is a separate pass of the discriminator."""
         scored = [term for term in terms if term.images]
         scores = self.discriminator([term.images(forward) for term in scored], training=True)
         return {
@@ -125,7 +125,7 @@ class Adversarial(Autoencoder):
         self.track(terms | {"disc_loss": disc_loss})
 
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
-        """One step, as Keras does it, with `return_dict=True` without the losses that this step did not compute."""
+        """Takes one step, as Keras does. With `return_dict=True`, losses that this step did not compute are absent."""
         due = bool(self.generator_is_due())
         logs = super().train_on_batch(x, y, **kwargs)
         if due or not kwargs.get("return_dict"):
@@ -135,7 +135,7 @@ class Adversarial(Autoencoder):
         return {name: value for name, value in logs.items() if name not in missing}
 
     def generator_is_due(self) -> tf.Tensor:
-        """Bool []: the coming step updates the generator; the count starts again with each epoch."""
+        """Returns a bool []: true if the next step updates the generator. The count restarts with each epoch."""
         step = self.distribute_strategy.experimental_local_results(self.step.value)[0]
         if self.epoch_origin:
             step = step - self.epoch_origin
@@ -143,7 +143,7 @@ class Adversarial(Autoencoder):
         return in_epoch % self.config.update_g_every == 0
 
     def replicated_train_step(self, data: Any) -> None:
-        """One training step on every replica, with or without the generator's update.
+        """Takes one training step on every replica, with or without an update of the generator.
 
         The choice is made outside the replicas: an optimizer's `apply` inside a `tf.cond` of a replica fails.
         """

@@ -16,7 +16,7 @@ DISC_MIX = Loss("disc_mix", "l(D(x_m), 0)", "Decoded mixes (Eq. 3).", MIX, 0.0)
 
 @serializable
 class AEGAN(Adversarial):
-    """Reconstructions must look real (Eq. 2, `--model=aegan`): the baseline that mixes nothing.
+    """AE+GAN (Eq. 2, `--model=aegan`), the baseline without mixing: a discriminator scores reconstructions.
 
     Example:
         >>> model = AEGAN((32, 32, 1), num_classes=10, depth=4, latent=8)
@@ -33,14 +33,14 @@ class AEGAN(Adversarial):
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         terms = super().generator_losses(forward)
-        # The reference scores mixes too and leaves the result unused; only u and v see it.
+        # The reference implementation also scores mixes, without using the scores: only u and v change.
         self.discriminator.power_steps(1)
         return terms
 
 
 @serializable
 class AMR(Adversarial):
-    """Decoded mixes must look real too (Eq. 3, `--model=amr`), and may have to keep their code (beta).
+    """AMR (Eq. 3, `--model=amr`): a discriminator also scores decoded mixes. With beta > 0 a mix must keep its code.
 
     Example:
         >>> import numpy as np

@@ -30,13 +30,14 @@ class SupervisedMix(NamedTuple):
 class SupervisedAMR(AMR):
     """AMR and mixes with requested attributes (`--model=amr_supervised`).
 
-    A mix shall have y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) for each attribute. `class_mixer` makes Bernoulli
-    parameters of y~, of which a mask m is drawn: h_s = m h1 + (1 - m) h2. The mix must look real, keep its code (beta)
-    and show y~ to a head of the discriminator, which learns attributes from real images only. The class mixer learns
-    with encoder and decoder. The losses of Eq. 3 stay, on mixes of mixup, as in the reference implementation.
+    The requested attributes of a mix are y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) for each attribute.
+    `class_mixer` maps y~ to Bernoulli parameters, and a mask m is drawn: h_s = m h1 + (1 - m) h2. The losses of the mix
+    are its score, the consistency of its code (beta) and the error of y~ in a head of the discriminator that learns
+    attributes from real images only. The class mixer is trained with encoder and decoder. The losses of Eq. 3 are
+    added, on mixup mixes, as in the reference implementation.
 
     In training, y is a dict: `label` int [B], `attributes` float32 [B, A] and `weight` float32 [B], which is 0 for
-    examples whose labels must not be learnt from and has the mean 1. Or labels int [B], taken as one-hot attributes.
+    examples whose labels may not be used, and has mean 1. Labels int [B] are also accepted, as one-hot attributes.
 
     Example:
         >>> model = SupervisedAMR((32, 32, 1), num_classes=10, num_attributes=4, depth=4, latent=8)
@@ -96,7 +97,7 @@ class SupervisedAMR(AMR):
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
         """Adds a `SupervisedMix` to `extras` where labels or attributes are given.
 
-        Its second parent is that of the unsupervised mix, except for examples without labels, which have no part.
+        Its second parent is that of the unsupervised mix, except for examples without labels, which have weight 0.
 
         Raises:
             ValueError: labels alone, where attributes are more than the labels.
@@ -118,7 +119,7 @@ class SupervisedAMR(AMR):
         return dataclasses.replace(forward, extras={"supervised": made})
 
     def _attributes_and_weight(self, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Attributes [B, A] and weights [B] of what a step is given."""
+        """Returns attributes [B, A] and weights [B] from the y of a step."""
         if isinstance(y, dict):
             return y["attributes"], y["weight"]
         if self.attributes != self.classes:
@@ -165,7 +166,7 @@ class SupervisedAMR(AMR):
         return super().labels(y["label"] if isinstance(y, dict) else y)
 
     def check_batch(self, x: Any, y: Any, weights: Any, training: bool) -> None:
-        """Refuses training without labels, too."""
+        """Also refuses training without labels."""
         super().check_batch(x, y["label"] if isinstance(y, dict) else y, weights, training)
         if training and y is None:
             raise ValueError(

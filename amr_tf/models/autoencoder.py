@@ -23,18 +23,18 @@ class Autoencoder(KerasContracts):
 
     Sub-models: `encoder`, `decoder`, `probe`. Weights are called kernel, bias, gamma, beta, u.
 
-    A method is a sub-class that declares its losses and the facts below.
+    Each training method (AMR, ACAI, ...) is a sub-class that declares its losses and the attributes below.
 
     Args:
         image_shape: (H, W, C).
         num_classes: number of labels; leave it out for images without labels.
-        num_attributes: number of attributes, each 0 or 1; None where an example has a label only, which is then taken
-            for as many attributes as there are classes.
-        networks: encoder, decoder and discriminator of your own, in place of those of `arch`, `latent` and `depth`.
+        num_attributes: number of attributes, each 0 or 1. None if examples have labels only: labels are then one-hot
+            attributes.
+        networks: your own encoder, decoder and discriminator instead of those of `arch`, `latent` and `depth`.
         name: name of the Keras model.
         settings: the fields of `Config`, which are the flags, such as `mixer="mixup"`, `k=3`, `depth=16` and
-            `lambda_=10`. One left out has its published default for this method and `dataset`. Only runs read the
-            settings of data, epochs and devices.
+            `lambda_=10`. The default of a setting is the published value for this method and `dataset`. Settings of
+            data, epochs and devices are used by runs only.
 
     Raises:
         ConfigError: a setting that is unknown, invalid or does not fit the others, or networks whose shapes do not fit.
@@ -48,9 +48,9 @@ class Autoencoder(KerasContracts):
     Attributes:
         description: noun phrase for model cards and help.
         paper: citation with a link.
-        has_discriminator: whether there is a second player.
-        mixes: whether codes are mixed in training.
-        needs_attributes: whether training examples come with attributes beside their labels.
+        has_discriminator: true for methods with a second player.
+        mixes: true if training mixes codes.
+        needs_attributes: true if training examples have attributes besides labels.
         score_meaning: meaning of the discriminator's score.
         torch_epsilon: whether Adam adds epsilon as PyTorch does.
         encoded_parts: outputs of the encoder for each number of a code.
@@ -114,7 +114,7 @@ class Autoencoder(KerasContracts):
         self._build_players(arch, sizes, seeds)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor, all settings resolved. A mixer of your own is not among them."""
+        """Returns the arguments of the constructor with all settings resolved. A custom mixer is not included."""
         own = self._own_networks
         return {
             "image_shape": list(self.image_shape),
@@ -138,17 +138,18 @@ class Autoencoder(KerasContracts):
         return self.generator_terms
 
     def _tracked_names(self) -> tuple[str, ...]:
-        """Losses and gradient norms of which an epoch's means are kept."""
+        """Returns the names of losses and gradient norms that are averaged over an epoch."""
         terms = [term.name for term in self.active_generator_terms]
         return (*terms, "gen_loss", "gen_gradient_norm", "probe_loss", "probe_gradient_norm")
 
     @property
     def mixer(self) -> Mixer:
-        """Draws parents and weights of the mixes: anything with `mixing.Mixer`'s `sample`.
+        """Object that draws parents and weights of mixes, with the `sample` of `mixing.Mixer`.
 
-        A compiled step calls `sample` when it is traced. A mixer that hands out other draws later keeps them in
-        `tf.Variable`s, goes with `run_eagerly = True`, or is changed in place before `reset_step()`. Assigning another
-        mixer resets the step; assigning the same object again does not. A `.keras` file does not contain the mixer.
+        A compiled step calls `sample` when it is traced. A mixer whose draws change later
+        must hold them in `tf.Variable`s, or be used with `run_eagerly = True`, or be changed in place before
+        `reset_step()`. Assigning another mixer resets the step; assigning the same object again does not. A `.keras`
+        file does not contain the mixer.
         """
         return self._mixer
 
@@ -162,7 +163,7 @@ class Autoencoder(KerasContracts):
         return registry.load(registry.MIXERS, self.config.mixer)(self.config.k)
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """Makes an optimizer for one player, at the learning rate that all of them share."""
+        """Makes an optimizer for one player with the learning rate shared by all players."""
         return make_adam(self.config, self.torch_epsilon, self.step, self.total_steps)
 
     @property
@@ -171,7 +172,7 @@ class Autoencoder(KerasContracts):
 
     @property
     def networks(self) -> dict[str, keras.Model]:
-        """Every network by name, as an export contains them."""
+        """All networks by name, as in an export."""
         return {"encoder": self.encoder, "decoder": self.decoder, "probe": self.probe}
 
     @property
@@ -199,11 +200,11 @@ class Autoencoder(KerasContracts):
         return self.decode(self.encode(x))
 
     def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int) -> tf.Tensor:
-        """Decodes codes on the way from x1 to x2, both ends included, as the model's mixer walks.
+        """Decodes codes on the mixer's path from the code of x1 to that of x2, both ends included.
 
         Args:
             x1, x2: images [B, H, W, C].
-            steps: points on the way, at least 2.
+            steps: points on the path, at least 2.
 
         Returns:
             Images [B, steps, H, W, C].
@@ -215,7 +216,7 @@ class Autoencoder(KerasContracts):
         return tf.reshape(images, [-1, steps, *self.image_shape])
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Codes and decodes images of a training step.
+        """Encodes and decodes the images of a training step.
 
         Args:
             x: images [B, H, W, C] in [-1, 1].
@@ -231,15 +232,15 @@ class Autoencoder(KerasContracts):
         return tf.random.fold_in(seed, replica)
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """The values of `generator_terms` by name, [B] each, before `loss_weights`."""
+        """Returns the values of `generator_terms` by name, [B] each, without `loss_weights`."""
         return {"recon": self.recon_loss(forward.x, forward.recon)}
 
     def loss_weights(self) -> dict[str, float]:
-        """The factors of the generator's losses in `gen_loss`; 1 for those not named."""
+        """Returns the factors of the generator's losses in `gen_loss`; the default is 1."""
         return {"recon": self.config.lambda_}
 
     def generator_step(self, x: tf.Tensor, y: Any) -> ForwardPass:
-        """Updates encoder and decoder once; returns the forward pass that was made before."""
+        """Updates encoder and decoder once; returns the forward pass made before the update."""
         with tf.GradientTape() as tape:
             forward = self.forward(x, y)
             terms = self.generator_losses(forward)
@@ -251,16 +252,16 @@ class Autoencoder(KerasContracts):
         return forward
 
     def unpack(self, data: Any) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
-        """(images as float32, labels or None, weights of the examples or None) of what Keras hands to a step."""
+        """Splits the data of a step into float32 images, labels or None, and weights of the examples or None."""
         x, y, weights = unpacked(data)
         return to_images(x, self.image_shape), y, weights
 
     def labels(self, y: Any) -> tf.Tensor | None:
-        """Labels int64 [B] of the y of a step, or None: the probe needs no more."""
+        """Returns the labels int64 [B] for the probe from the y of a step, or None."""
         return None if y is None else to_labels(y)
 
     def probe_step(self, h: tf.Tensor, y: Any) -> None:
-        """Updates the probe once, on codes [B, ...] and labels; the tape starts at the codes. No labels, no update."""
+        """Updates the probe once on codes [B, ...] and labels, if there are labels. The tape starts at the codes."""
         y = self.labels(y)
         if y is None:
             return
@@ -273,15 +274,15 @@ class Autoencoder(KerasContracts):
         self.accuracy.update_state(y, logits)
 
     def global_mean(self, loss: tf.Tensor) -> tf.Tensor:
-        """[B] -> the mean over the GLOBAL batch: optimizers sum over replicas, hence the division by their number."""
+        """Returns the mean of [B] divided by the number of replicas: the optimizers sum it over the replicas."""
         return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
     def minimise(
         self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer: Any, variables: list
     ) -> None:
-        """Gradient, its sum over the replicas, update; tracks the global norm of the sum under `name`.
+        """Computes the gradient, sums it over the replicas and updates; tracks the global norm of the sum as `name`.
 
-        With float16 a step whose scaled gradient overflows updates nothing and has no norm.
+        With float16, a step whose scaled gradient overflows updates nothing and has no norm.
         """
         with tape:
             scaled = optimizer.scale_loss(total)
@@ -299,7 +300,7 @@ class Autoencoder(KerasContracts):
         optimizer.apply(gradients, variables)
 
     def track(self, values_by_name: dict[str, tf.Tensor], weights: tf.Tensor | None = None) -> None:
-        """Counts values, [B] or one, into the epoch's means, with the weights [B] of the examples."""
+        """Adds values, [B] or a scalar, to the epoch's means, with the weights [B] of the examples."""
         for name, values in values_by_name.items():
             self.trackers[name].update_state(values, weights)
 
@@ -315,9 +316,10 @@ class Autoencoder(KerasContracts):
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> None:
-        """Reconstruction and probe on data that nothing learns from."""
+        """Measures reconstruction and probe without an update."""
         x, y, weights = self.unpack(data)
-        # Halves run side by side: on a CPU an operation has half of the cores (`startup`). None may be empty.
+        # Two halves run concurrently, since an operation has half of the cores on a CPU (`startup`). Neither may be
+        # empty.
         half = (x.shape[0] or 0) // 2
         codes = [self.encode(part) for part in ((x[:half], x[half:]) if half else (x,))]
         h, recon = tf.concat(codes, axis=0), tf.concat([self.decode(code) for code in codes], axis=0)

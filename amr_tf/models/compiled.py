@@ -18,15 +18,15 @@ def compile_step(step: Callable, eager: bool, jit_compile: bool) -> Callable:
 
 
 def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable, eager: bool) -> Callable:
-    """Compiles a function of an iterator and a number of steps, which takes that many batches and returns `logs()`.
+    """Compiles a function of an iterator and a number of steps that takes so many batches and returns `logs()`.
 
-    It stops early after a step that leaves `should_continue()` false. Keras's own loop of several steps fails with more
+    It stops after a step if `should_continue()` is false. Keras's own loop of several steps fails with more
     than one replica. XLA compiles the step only, because it cannot compile an iterator.
 
     Args:
         step: batch -> anything, as `compile_step` returns it.
         should_continue: () -> bool tensor.
-        logs: () -> what a call returns.
+        logs: () -> the result of a call.
         eager: run everything as Python.
     """
 
@@ -52,11 +52,11 @@ def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable
 
 
 def take(run: Callable, iterator: Iterator, most: int, due: int | None) -> Any:
-    """Takes up to `most` batches of an iterator that may end before, and returns what the last call of `run` did.
+    """Takes up to `most` batches of an iterator that may end earlier; returns the result of the last call of `run`.
 
     Args:
         run: (iterator, steps) -> anything, as `compile_train_loop` returns it.
-        due: number of batches that are left for this call, where it is known: they are taken in one call.
+        due: number of remaining batches, if known: they are taken in one call.
 
     Raises:
         StopIteration, tf.errors.OutOfRangeError: no batch was left.

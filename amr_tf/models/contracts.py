@@ -1,6 +1,6 @@
 """Keras's contract for models: `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model`.
 
-A method adds its players, and a step for training and one for evaluation.
+Sub-classes add the players, a training step and an evaluation step.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ KERAS_BATCH = 32  # examples of a batch where none is given
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """The arguments of `compile`, as a `.keras` file keeps them."""
+    """Arguments of `compile` as stored in a `.keras` file."""
 
     optimizer: Any  # serialised
     run_eagerly: bool
@@ -28,11 +28,11 @@ class Compiled:
 
 
 class KerasContracts(Stepping):
-    """A Keras model of several players, each with its optimizer."""
+    """A Keras model with several players, each with a separate optimizer."""
 
     @property
     def players(self) -> dict[str, list]:
-        """The variables of each player, by its name."""
+        """Variables of each player by name."""
         raise NotImplementedError
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
@@ -129,9 +129,9 @@ class KerasContracts(Stepping):
     ) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does, with these differences.
 
-        The logs have `loss` and `val_loss`, the reconstruction losses of training and validation, which all methods
-        share and which callbacks such as `EarlyStopping()` watch, beside the losses of the method. Without labels there
-        is no probe. Epochs count for `update_g_every` and `schedule` as those of a run do.
+        The logs contain the losses of the method, and `loss` and `val_loss`: the reconstruction losses of training and
+        validation, which callbacks such as `EarlyStopping()` watch. Without labels the
+        model has no probe. `update_g_every` and `schedule` count epochs as in a run.
 
         Args:
             x: images [N, H, W, C], whole numbers in 0 .. 255 or floats in [-1, 1], or batches of (images, labels), such
@@ -202,7 +202,7 @@ class KerasContracts(Stepping):
         return self.call(inputs.unpacked(data)[0])
 
     def _training_data(self, x: Any, y: Any, batch_size: int | None) -> tuple[Any, Any]:
-        """Checks images and labels; leaves out the last ones if their batch has too few for the replicas."""
+        """Checks images and labels; drops the last batch if it has fewer examples than replicas."""
         self._check_arrays(x, y, training=True)
         size = batch_size or KERAS_BATCH
         if isinstance(x, np.ndarray) and self._leaves_too_few(x, size):
@@ -210,7 +210,7 @@ class KerasContracts(Stepping):
         return x, y
 
     def _with_counts(self, callbacks: Any, counts: EpochCounts) -> Any:
-        """Appends a callback, so that it sees what the others have changed, to those that `fit` was given."""
+        """Appends a callback to those of `fit`, so that it sees the changes of the others."""
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             return [*tf.nest.flatten([] if callbacks is None else callbacks), counts]
         counts.set_model(self)
@@ -230,21 +230,21 @@ class KerasContracts(Stepping):
         """
 
     def _leaves_too_few(self, x: Any, batch_size: int) -> bool:
-        """Returns whether some replica gets no example of an array's last batch.
+        """Returns true if a replica gets no example of an array's last batch.
 
         oneDNN's convolution returns a wrong shape for an empty share (TensorFlow 2.21).
         """
         return 0 < len(x) % batch_size < self.distribute_strategy.num_replicas_in_sync
 
     def _shared_batch_size(self, x: Any, batch_size: int | None) -> int | None:
-        """A batch size for an evaluation, where it changes no result, with which every replica gets examples."""
+        """Returns a batch size for evaluation with which every replica gets examples. It changes no result."""
         if not isinstance(x, np.ndarray):
             return batch_size
         smaller = range(batch_size or KERAS_BATCH, 0, -1)
         return next((size for size in smaller if not self._leaves_too_few(x, size)), batch_size)
 
     def _state(self) -> list:
-        """Variables that no layer saves: the step, and the seeds of layers such as Dropout in networks of a user."""
+        """Variables that no layer saves: the step, and seeds of layers such as Dropout in custom networks."""
         return [self.step, *(v for v in self.variables if v.name == "seed_generator_state")]
 
     def save_own_variables(self, store: Any) -> None:
@@ -256,7 +256,7 @@ class KerasContracts(Stepping):
             variable.assign(store[str(number)])
 
     def _share_learning_rate(self) -> None:
-        """Gives all players the learning rate of `optimizer`, which callbacks of Keras change."""
+        """Shares the learning rate of `optimizer` with all players, so that Keras's callbacks change all of them."""
         made = [getattr(self, f"{player}_optimizer") for player in self.players]
         if self._shares_rate and all(isinstance(one._learning_rate, keras.Variable) for one in made):
             rate = float(self.optimizer.learning_rate.numpy())

@@ -20,7 +20,7 @@ def to_images(x: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
         np.float32(-1.0)
 
     Raises:
-        ValueError: another shape, bools, or an array whose numbers are far outside of the range of images.
+        ValueError: another shape, bools, or an array with values far outside the range of images.
     """
     if isinstance(x, np.ndarray):
         check_range(x)
@@ -78,7 +78,7 @@ def to_labels(y: Any) -> tf.Tensor:
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """Returns (images, labels, weights) of a batch, or of the specs of batches; None for what is not there."""
+    """Returns (images, labels, weights) of a batch, or of the specs of batches; None for absent parts."""
     parts = keras.utils.unpack_x_y_sample_weight(data)
     # A generator's None reaches a step as an Optional without a value.
     absent = (tf.experimental.Optional, tf.OptionalSpec, type(tf.type_spec_from_value(None)))

@@ -1,4 +1,4 @@
-"""From the keyword arguments of a model's constructor to a valid `Config` and valid sizes."""
+"""Conversion of a model's keyword arguments to a valid `Config` and valid sizes."""
 
 import contextlib
 import dataclasses
@@ -82,7 +82,7 @@ def _is_count(value: Any) -> bool:
 
 
 def is_runtime(name: str) -> bool:
-    """Returns whether a setting says only where and how a run is executed, such as `data_dir`."""
+    """Returns true for settings of where and how a run is executed, such as `data_dir`."""
     return Config.__dataclass_fields__[name].metadata["runtime"]
 
 

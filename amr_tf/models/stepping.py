@@ -1,4 +1,4 @@
-"""Steps of training and evaluation: compiled, over replicas, one or several a call, counted in epochs."""
+"""Compiled steps of training and evaluation over replicas, one or several for each call, counted in epochs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,17 +12,17 @@ from amr_tf.models.compiled import compile_step, compile_train_loop, take
 
 
 class Stepping(keras.Model):
-    """A Keras model whose steps are compiled here. A method adds `train_step` and `test_step`.
+    """A Keras model with compiled steps. Sub-classes add `train_step` and `test_step`.
 
     Attributes:
         step: number of training steps done.
         trackers: means of losses and gradient norms by name.
         accuracy: of the probe.
-        epoch_length: steps of an epoch, after which the count that `update_g_every` looks at starts again; None: it
-            never does, and there is no schedule. `fit` sets it.
+        epoch_length: steps of an epoch, after which the count of `update_g_every` restarts. None: it never
+            restarts, and schedules are unavailable. `fit` sets it.
         epoch_origin: number of the step from which epochs are counted, modulo `epoch_length`. `fit` sets it.
-        held_examples: reads rows of training examples that are in the memory of the step's device: a batch is row
-            indices then.
+        held_examples: function that reads training examples from the memory of the step's device; batches then
+            contain row numbers.
     """
 
     config: Config
@@ -58,9 +58,9 @@ class Stepping(keras.Model):
         self.train_function = self._take_steps = None
 
     def make_train_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_train_step` into (iterator, steps) -> the epoch's means so far.
+        """Compiles `replicated_train_step` into a function: (iterator, steps) -> the epoch's means so far.
 
-        A call ends early after a step that leaves a mean that is not finite. `fit` calls `train_function` instead,
+        A call ends early after a step with a mean that is not finite. `fit` calls `train_function` instead,
         which takes `steps_per_execution` steps and returns the logs of Keras.
         """
         if self.train_function is None or self._take_steps is None or force:
@@ -73,7 +73,7 @@ class Stepping(keras.Model):
         return self._take_steps
 
     def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_test_step` into iterator -> the means so far."""
+        """Compiles `replicated_test_step` into a function: iterator -> the means so far."""
         if self.test_function is None or force:
             step = self._compiled(self.replicated_test_step)
             self._take_test_step = lambda iterator: step(next(iterator))
@@ -98,7 +98,7 @@ class Stepping(keras.Model):
         return function
 
     def _logs(self, means: dict[str, tf.Tensor], batch: tuple) -> dict[str, tf.Tensor]:
-        """The means without those of the probe where the batch has no labels."""
+        """Returns the means, without those of the probe if the batch has no labels."""
         return {
             name: mean
             for name, mean in means.items()
@@ -124,20 +124,20 @@ class Stepping(keras.Model):
             )
 
     def replicated_train_step(self, data: Any) -> None:
-        """One training step on every replica."""
+        """Takes one training step on every replica."""
         self.distribute_strategy.run(self.train_step, args=(data,))
 
     def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One batch of an evaluation on every replica; the means so far, over all of them.
+        """Evaluates one batch on every replica; returns the means so far over all replicas.
 
-        A replica's own means would not do: shares of the last batch differ in weight.
+        Means of single replicas would be wrong, because shares of the last batch differ in weight.
         """
         self.distribute_strategy.run(self.test_step, args=(data,))
         kept = (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
         return {metric.name: metric.result() for metric in kept}
 
     def is_finite(self) -> tf.Tensor:
-        """Bool []: all that was tracked in this epoch is finite."""
+        """Returns a bool []: true if all means of this epoch are finite."""
 
         def broken() -> tf.Tensor:
             totals = [tf.convert_to_tensor(tracker.total.value) for tracker in self.trackers.values()]
@@ -148,7 +148,7 @@ class Stepping(keras.Model):
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(broken), axis=None) == 0
 
     def _begin_fit(self, epoch_length: int | None, epochs: int) -> None:
-        """Sets what steps count with. A step that was compiled with other numbers is compiled anew."""
+        """Sets the numbers that steps count with. A step compiled with other numbers is compiled again."""
         before = self._counts()
         step = int(self.step.numpy())
         self.epoch_length = epoch_length
@@ -158,19 +158,19 @@ class Stepping(keras.Model):
             self.make_train_function(force=True)
 
     def _counts(self) -> tuple:
-        """The numbers that are part of a compiled step."""
+        """Returns the numbers that a compiled step contains."""
         epoch = (self.epoch_length, self.epoch_origin) if self.config.update_g_every > 1 else ()
         return (*epoch, *([] if self.config.schedule == "constant" else [self._last_step]))
 
     def total_steps(self) -> int:
-        """Steps of the whole run. Raises a ValueError while `epoch_length` is not set."""
+        """Returns the steps of the whole run. Raises a ValueError if `epoch_length` is not set."""
         if self.epoch_length is None:
             raise ValueError(f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length")
         return self._last_step or self.config.epochs * self.epoch_length
 
 
 class EpochCounts(keras.callbacks.Callback):
-    """Tells the model the length of epochs and calls, which Keras knows once it has the data."""
+    """Sets the model's length of epochs and calls as soon as Keras knows them."""
 
     def __init__(self, epochs: int, initial_epoch: int):
         super().__init__()

@@ -14,8 +14,8 @@ class Loss(NamedTuple):
     and l(p, t) the loss of the discriminator's score p against the target t.
 
     Attributes:
-        images: for the loss of a score, the images that the discriminator scores, made from a `ForwardPass`.
-        target: target of the score, a number, or [B] made from a `ForwardPass`.
+        images: function from a `ForwardPass` to the scored images; None for terms that are not losses of scores.
+        target: target of the score: a number, or a function from a `ForwardPass` to [B].
     """
 
     name: str
@@ -41,7 +41,7 @@ class ForwardPass:
 
 
 class MeanOrNaN(keras.metrics.Mean):
-    """A mean that is NaN, not 0, where nothing was measured: on steps that leave the generator alone."""
+    """A mean that is NaN, not 0, without any value, as for the generator's losses on steps without its update."""
 
     def result(self) -> tf.Tensor:
         return self.total / self.count

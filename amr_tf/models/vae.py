@@ -1,4 +1,4 @@
-"""beta-VAE (Higgins et al. 2017): codes are drawn from a Gaussian that a penalty keeps near the standard one."""
+"""beta-VAE (Higgins et al., 2017): codes drawn from a Gaussian, with a penalty that keeps it near the standard one."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from amr_tf.networks.layers import serializable
 class VAE(Autoencoder):
     """lambda rec(x, g(z)) + beta_kl KL(N(mean, variance) | N(0, 1)), z drawn from the former (`--model=vae`).
 
-    The encoder has twice the feature maps of a code: the means, then the logarithms of the variances. Everything but
-    the training of encoder and decoder sees the means alone: probe, pictures and metrics.
+    The encoder has twice the feature maps of a code: the means, then the logarithms of the variances. Probe,
+    pictures and metrics use the means only.
 
     Example:
         >>> import numpy as np
@@ -42,7 +42,7 @@ class VAE(Autoencoder):
         return mean, log_variance
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Reconstructs x from a draw; `h` is the mean, `extras` have the logarithm of the variance."""
+        """Reconstructs x from a draw; `h` is the mean, and `extras` contains the log variance."""
         mean, log_variance = self._posterior(x, training=True)
         noise = tf.random.stateless_normal(tf.shape(mean), self.seeds())
         z = mean + tf.exp(log_variance / 2) * noise

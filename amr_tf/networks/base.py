@@ -1,4 +1,4 @@
-"""The base class of architectures: what a value of `--arch` makes, and from which sizes."""
+"""The base class of architectures: the networks of a value of `--arch`, for given sizes."""
 
 from typing import ClassVar, NamedTuple
 
@@ -20,9 +20,9 @@ class Sizes(NamedTuple):
 
 
 class Architecture:
-    """Encoder, decoder, discriminator and probe of one architecture, for any sizes; no run is needed.
+    """Encoder, decoder, discriminator and probe of one architecture, for any sizes and without a run.
 
-    A sub-class gives the layers of each. Every initialiser takes its own seed from `seeds`.
+    A sub-class gives the layers of each. Every initialiser takes a separate seed from `seeds`.
     """
 
     flat_codes: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Networks of Burgess et al. (2018, https://arxiv.org/abs/1804.03599) as the reference implementation has them.
 
-64 x 64 images, a flat code; tanh enforces the image range, so the binary cross-entropies apply. Images of 32 px, which
-are not of the papers, take one convolution less.
+64 x 64 images, a flat code; tanh keeps images in (-1, 1), so that the binary cross-entropies apply. For images of 32
+px, which the papers do not use, the networks have one convolution less.
 """
 
 import math
@@ -56,7 +56,7 @@ class Burgess(Architecture):
 
 
 def _halvings(sizes: Sizes) -> int:
-    """Convolutions with strides of 2 between the image and the last feature map: 4 for 64 px, as published."""
+    """Returns the number of convolutions with stride 2 before the last feature map: 4 for 64 px, as published."""
     return int(math.log2(sizes.image_shape[0] // TOP))
 
 

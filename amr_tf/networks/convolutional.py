@@ -1,7 +1,7 @@
 """The networks of ACAI and of the AMR paper: `acai`, `amr` and `amr_fixed`.
 
-Both papers halve the image until it is `latent_width` wide, with `depth` feature maps at the first scale and twice as
-many at each following one. `Style` has their differences.
+Both papers halve the image until it is `latent_width` wide. The first scale has `depth` feature maps, and each
+following scale has twice as many. `Style` describes their differences.
 """
 
 import math
@@ -15,7 +15,7 @@ from amr_tf.networks.base import Architecture, Layers, Sizes
 
 
 class Style(NamedTuple):
-    """Differences of the three: slope of the leaky relu, padding of the first convolution, norms, initialisers."""
+    """Differences between the families: slope of the leaky relu, first padding, norms, initialisers."""
 
     slope: float
     pad_first: int
@@ -74,7 +74,7 @@ class Builder:
         return keras.layers.LeakyReLU(self.style.slope)
 
     def entry(self, filters: int) -> list[keras.layers.Layer]:
-        """The first 1x1 convolution, which sees a border of zeros in the AMR paper's networks."""
+        """The first 1x1 convolution, with a border of zeros in the networks of the AMR paper."""
         border = [keras.layers.ZeroPadding2D(self.style.pad_first)] if self.style.pad_first else []
         return [*border, self.conv(filters, size=1)]
 
@@ -83,7 +83,7 @@ class Builder:
 
 
 class Convolutional(Architecture):
-    """Networks in one style; the decoder's output is linear, the discriminator is an encoder, averaged."""
+    """Networks in one style: a decoder with linear output; a discriminator that averages the output of an encoder."""
 
     def __init__(self, style: Style):
         self.style, self.torch_probe = style, style.torch_uniform

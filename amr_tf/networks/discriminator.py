@@ -1,4 +1,4 @@
-"""The discriminator: a stack of layers whose mean output is the score, and a head for attributes where wanted."""
+"""The discriminator: a stack of layers whose mean output is the score, and an optional head for attributes."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Discriminator(keras.Model):
 
     def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, ...], **kwargs: Any):
         super().__init__(**kwargs)
-        # Not as a list: what Keras keeps in one, u among it, would be left out of tf.train.Checkpoint silently.
+        # Not a list: tf.train.Checkpoint silently omits layers that Keras tracks in a list, and u with them.
         shape: tuple[int | None, ...] = (None, *image_shape)
         for number, layer in enumerate(trunk):
             setattr(self, f"layer_{number}", layer)
@@ -49,16 +49,15 @@ class Discriminator(keras.Model):
 
     @property
     def trunk(self) -> list[keras.layers.Layer]:
-        """All layers but the head for attributes."""
+        """All layers except the head for attributes."""
         return self.layers[: self._trunk_length]
 
     def add_attribute_head(self, attributes: int, seeds: Seeds) -> None:
-        """A dense layer on what the last layer sees, summed over the pixels.
+        """Adds a dense layer on the input of the last layer, summed over the pixels.
 
         The sum follows Miyato and Koyama (2018, https://arxiv.org/abs/1802.05637). The average of the reference
-        implementation is so small behind layers of spectral norm that the head hardly learns. The trunk of `resnet`
-        averages, as published, and leaves nothing to sum. The head has no spectral norm: a bounded logit would never be
-        sure of an attribute.
+        implementation is so small after layers with spectral norm that the head hardly learns. The trunk of `resnet`
+        already averages, as published. The head has no spectral norm, because bounded logits cannot be confident.
         """
         kernel = keras.initializers.GlorotUniform(seed=seeds.next())
         self._set_head(keras.layers.Dense(attributes, kernel_initializer=kernel))
@@ -74,7 +73,7 @@ class Discriminator(keras.Model):
         return scores if several else scores[0]
 
     def scores_and_attributes(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
-        """Scores [B] and logits of the attributes [B, A] of images [B, H, W, C], a pair of them for each pass."""
+        """Returns scores [B] and logits of attributes [B, A] of images [B, H, W, C], as a pair for each pass."""
         features = self._features(passes, training)
         logits = []
         for x in features:
@@ -100,7 +99,7 @@ class Discriminator(keras.Model):
         return [one for layer in self.trunk for one in getattr(layer, "spectral_layers", ())]
 
     def power_steps(self, passes: int) -> None:
-        """Moves u and v as that many passes would, without any convolution: nothing but the kernels is needed."""
+        """Updates u and v as that many passes would, from the kernels alone, without convolutions."""
         for layer in self.spectral_layers:
             layer.power_steps(passes)
 

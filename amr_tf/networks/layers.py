@@ -1,4 +1,4 @@
-"""Layers that Keras does not have: reparametrised spectral norm, instance norm, and the papers' initialisers."""
+"""Layers that Keras lacks: reparametrised spectral norm, instance norm, and the initialisers of the papers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# PyTorch's F.normalize and the reference's own normalisation agree to rounding on anything this much above zero.
+# Above this norm, PyTorch's F.normalize and the reference implementation's normalisation agree to rounding.
 _NORM_EPSILON = 1e-12
 PACKAGE = "amr_tf"  # of the classes that Keras finds by name in a `.keras` file
 
@@ -15,9 +15,9 @@ serializable = keras.saving.register_keras_serializable(PACKAGE)
 
 
 def revived(config: Any) -> Any:
-    """Makes an object of the config that `keras.saving.serialize_keras_object` returned; None of None.
+    """Makes an object from a config of `keras.saving.serialize_keras_object`; returns None for None.
 
-    For `from_config` only: Keras's `load_model` has then checked the file, and its `safe_mode` applies here too.
+    For use in `from_config` only, where Keras's `load_model` has checked the file and `safe_mode` applies.
     """
     return keras.saving.deserialize_keras_object(config)  # noqa: TID251
 
@@ -26,17 +26,17 @@ class SpectralNorm(keras.Layer):
     """Divides a layer's kernel by an estimate of its largest singular value (Miyato et al. 2018).
 
     The optimizer keeps the raw kernel W; the layer computes with W / sigma, and gradient reaches W through sigma.
-    `keras.layers.SpectralNormalization` overwrites W instead, which is another algorithm.
+    `keras.layers.SpectralNormalization` is another algorithm, which overwrites W.
 
     A layer is called with a list of inputs, one for each pass of the network in one step. Every pass takes its own
-    power step, v = normalise(W^T u), u = normalise(W v), sigma = u^T W v, so pass i divides by its own sigma_i. All of
-    them need W alone, and W does not change between the passes of one call.
+    power step, v = normalise(W^T u), u = normalise(W v), sigma = u^T W v, so that pass i divides by sigma_i. All power
+    steps need W only, and W does not change between the passes of one call.
 
     Args:
         u_seed: seed of the first u.
-        last_gradient: d sigma_i / dW is u_n v_n^T of the last pass for every pass, not its own u_i v_i^T, as in the
-            reference's `amr` networks, whose in-place updates of u and v are seen by the backward pass.
-        steps_in_eval: whether passes outside training take power steps too.
+        last_gradient: use u_n v_n^T of the last pass as d sigma_i / dW of every pass, instead of u_i v_i^T. The `amr`
+            networks of the reference implementation do so, because they update u and v in place.
+        steps_in_eval: if true, passes outside training take power steps too.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SpectralNorm(keras.Layer):
         return iter((self,))  # not a list, in which Keras would look for more to save, without an end
 
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Moves u on by one power step a pass.
+        """Takes one power step for each pass.
 
         Returns:
             u [outputs, passes] and v [inputs * pixels, passes] of every pass.
@@ -144,7 +144,7 @@ def instance_norm(gamma: keras.initializers.Initializer) -> keras.layers.Layer:
 
 @serializable
 class KernelRowNormal(keras.initializers.Initializer):
-    """N(0, 1 / ((1 + slope^2) * out * in * height)): the public AMR code's product, which is not the fan-in."""
+    """N(0, 1 / ((1 + slope^2) * out * in * height)): the product in AMR's reference implementation, not the fan-in."""
 
     def __init__(self, slope: float, seed: int):
         self.slope, self.seed = slope, seed
@@ -179,7 +179,7 @@ def uniform_within(limit: float, seed: int) -> keras.initializers.Initializer:
 
 
 class Seeds:
-    """Hands out one fresh integer seed per initialiser, all of them a function of the run's seed."""
+    """Gives each initialiser a new integer seed, derived from the run's seed."""
 
     def __init__(self, seed: int):
         self._rng = np.random.default_rng(seed)
@@ -189,7 +189,7 @@ class Seeds:
 
 
 class DrawnSeeds(Seeds):
-    """Hands out seeds that were drawn before, in their order."""
+    """Gives seeds that were drawn before, in order."""
 
     def __init__(self, drawn: list[int]):
         self._drawn = iter(drawn)

@@ -1,7 +1,7 @@
-"""Networks for 2-D points (`--dataset=spiral`): `mlp`. No source gives any; these are this project's.
+"""Networks for 2-D points (`--dataset=spiral`): `mlp`. No source specifies them; these are choices of this project.
 
 Two hidden layers of 16 * depth units, leaky relu 0.2, He-normal kernels. No spectral norm: a score with a slope of at
-most 1 cannot tell the arms of a spiral, a quarter apart, from the space between them.
+most 1 cannot separate the arms of the spiral from the space between them.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Encoder, decoder and discriminator that a user gives as Keras models, in place of those of `--arch`."""
+"""Keras models of a user as encoder, decoder and discriminator, instead of the networks of `--arch`."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ class Networks(Architecture):
         encoder: images [B, H, W, C] in [-1, 1] -> codes of any shape [B, ...]. For a VAE the last axis is twice as
             long as that of a code: the means, then the logarithms of the variances.
         decoder: codes [B, ...] -> images [B, H, W, C].
-        discriminator: images [B, H, W, C] -> scores [B] or [B, ...], which are averaged to one score per image. A
-            logit, unless `gan_loss="lsgan"`. Left out for methods without a second player.
+        discriminator: images [B, H, W, C] -> scores [B] or [B, ...], which are averaged to one score per image:
+            logits, unless `gan_loss="lsgan"`. Omit it for methods without a second player.
 
     Example:
         >>> import keras
@@ -48,10 +48,10 @@ class Networks(Architecture):
         Args:
             image_shape: (H, W, C).
             encoded_parts: outputs of the encoder for each number of a code.
-            has_discriminator: whether the method has a second player.
+            has_discriminator: true if the method has a second player.
 
         Raises:
-            ConfigError: shapes that do not fit each other, or a discriminator that is missing or not wanted.
+            ConfigError: shapes that do not fit each other, or a missing or superfluous discriminator.
         """
         *place, maps = encoded = self._output_shape("encoder", image_shape, "image_shape")
         if maps % encoded_parts:
@@ -85,7 +85,7 @@ class Networks(Architecture):
         return self._models["decoder"]
 
     def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
-        """The layers of a Sequential model, of which the last one's input feeds the head for attributes; else one."""
+        """Returns the layers of a Sequential model, whose last input feeds the head for attributes; else one layer."""
         model = self._models["discriminator"]
         return list(model.layers) if isinstance(model, keras.Sequential) else [model]
 
@@ -99,7 +99,7 @@ class Networks(Architecture):
         return cls(**{name: layers.revived(model) for name, model in config.items()})
 
     def _output_shape(self, name: str, shape: Shape, source: str) -> Shape:
-        """Shape of what one of the models returns for one input of `shape`, which `source` names."""
+        """Returns the output shape of a model for one input of `shape`; `source` names the input in errors."""
         model = self._models[name]
         takes = tuple(model.input_shape[1:]) if model.built and hasattr(model, "input_shape") else None
         try:

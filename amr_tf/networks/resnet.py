@@ -1,4 +1,4 @@
-"""The residual networks of the AMR paper's CelebA and Zappos figures: `resnet`, for images of 64 or 128 px.
+"""The residual networks of the CelebA and Zappos figures of AMR (`resnet`), for images of 64 or 128 px.
 
 `depth` feature maps at the image's size, twice as many at each halving and never more than `latent`; the code is
 latent_width x latent_width x latent. The published 64, 512 and 8 give 8 x 8 x 512 for both sizes.
@@ -25,7 +25,7 @@ Tensor: TypeAlias = keras.KerasTensor
 
 
 def widths(sizes: Sizes) -> list[int]:
-    """Feature maps before the first halving and after each one; the last are the code's."""
+    """Returns the feature maps before the first halving and after each halving; the last number is the code's."""
     maps = sizes.code_shape[-1]
     return [min(sizes.depth << scale, maps) for scale in range(halvings(sizes))] + [maps]
 
@@ -37,7 +37,7 @@ class Builder:
         self.seeds = seeds
 
     def conv(self, x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
-        """A convolution that sees the image mirrored at its border. With strides of 2 the image is halved."""
+        """A convolution with reflected borders. With stride 2 the image is halved."""
         border = (size // 2, size // 2)
         # Keras operations only: an exported network needs no class of this package.
         x = keras.ops.pad(x, ((0, 0), border, border, (0, 0)), mode="reflect")
@@ -72,9 +72,9 @@ class SpectralBlock(keras.layers.Layer):
 
     Args:
         filters: feature maps of the result.
-        halved: whether both ways end with a mean over 2 x 2 pixels; the short one then has a 1x1 convolution.
-        first: whether the input is an image, which no relu may cut.
-        seeds: where the initial values come from.
+        halved: if true, both paths end with a mean over 2 x 2 pixels, and the shortcut has a 1x1 convolution.
+        first: true if the input is an image, to which no relu is applied.
+        seeds: source of the initial values.
     """
 
     def __init__(self, filters: int, halved: bool, first: bool, seeds: layers.Seeds, **kwargs: Any):
@@ -139,7 +139,7 @@ class Resnet(Architecture):
         return keras.Model(image, x, name="encoder")
 
     def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """The encoder mirrored; images in (-1, 1)."""
+        """The mirrored encoder; images in (-1, 1)."""
         make, code = Builder(seeds), keras.Input(sizes.code_shape)
         x = code
         for _ in range(BLOCKS):

@@ -15,7 +15,7 @@ SHOWN_WIDTH = 64  # pixels that smaller images are enlarged to
 
 
 def grid(rows: list[np.ndarray], gap: int = GAP) -> np.ndarray:
-    """Arranges rows of images.
+    """Arranges images in rows.
 
     Args:
         rows: images [N, H, W, C] of each row, float in [-1, 1].
@@ -39,7 +39,7 @@ def blend(x1: np.ndarray, x2: np.ndarray, steps: int) -> np.ndarray:
 
 
 def stack(pictures: list[np.ndarray], gap: int) -> np.ndarray:
-    """Puts pictures below each other, each centred, `gap` rows of background between them: uint8 [H', W, 3]."""
+    """Stacks pictures vertically, each centred, with `gap` rows of background between them: uint8 [H', W, 3]."""
     width = max(picture.shape[1] for picture in pictures)
     parts = []
     for number, picture in enumerate(pictures):
@@ -50,10 +50,13 @@ def stack(pictures: list[np.ndarray], gap: int) -> np.ndarray:
 
 
 def sprite(images: np.ndarray) -> np.ndarray:
-    """Arranges images [N, H, W, C], float in [-1, 1], row by row in a square without gaps: uint8 [S H, S W, 3].
+    """Tiles images row by row into a square without gaps, from which TensorBoard's projector cuts its thumbnails.
 
-    TensorBoard's projector cuts its thumbnails out of such a picture. S is the root of N, rounded up; unused places are
-    black.
+    Args:
+        images: float [N, H, W, C] in [-1, 1].
+
+    Returns:
+        uint8 [S H, S W, 3] with S = ceil(sqrt(N)); unused tiles are black.
     """
     side = math.ceil(math.sqrt(len(images)))
     square = np.full((side * side, *images.shape[1:]), -1.0, np.float32)
@@ -72,7 +75,7 @@ def enlarge(picture: np.ndarray, factor: int) -> np.ndarray:
 
 
 def gif(frames: list[np.ndarray]) -> bytes:
-    """Encodes pictures uint8 [H, W, 3] of one size as a GIF that repeats for ever."""
+    """Encodes pictures uint8 [H, W, 3] of one size as an endlessly repeating GIF."""
     buffer = io.BytesIO()
     first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=FRAME_MILLISECONDS, loop=0)

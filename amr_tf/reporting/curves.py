@@ -1,4 +1,4 @@
-"""Training curves as SVG: a line for the mean of each group, thin ones for its seeds."""
+"""Training curves as SVG: a line for the mean of each group, and thin lines for its seeds."""
 
 import io
 import math
@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
     @property
     def mean(self) -> Points:
-        """The mean over runs at each step that all of them have; the longest run where they share none."""
+        """Returns the mean over runs at the steps that all runs have, or the longest run if they share none."""
         by_step = [dict(points) for points in self.runs]
         shared = sorted(set.intersection(*(set(values) for values in by_step)))
         if not shared:
@@ -51,7 +51,7 @@ class Chart(NamedTuple):
 def charts_of(groups: list[Group]) -> list[Chart]:
     """Draws validation accuracy for each data set, and reconstruction for each data set and reconstruction loss.
 
-    Accuracy is left out where all labels are the same.
+    Accuracy is omitted if all labels are equal.
     """
     found = []
     for dataset in dict.fromkeys(group.config.dataset for group in groups):
@@ -67,7 +67,7 @@ def charts_of(groups: list[Group]) -> list[Chart]:
 
 
 def _chart(title: str, y_label: str, groups: list[Group], column: str, scale: float) -> Chart | None:
-    """Returns None where no run has the column."""
+    """Returns None if no run has the column."""
     curves = [
         (group, [points for run in group.counted if (points := _points(run.rows, column, scale))])
         for group in groups
@@ -135,7 +135,7 @@ def _thinned(points: Points) -> Points:
 
 
 def spread(heights: list[float]) -> list[float]:
-    """Moves the numbers at the ends of lines apart: heights in 0 .. 1, no two nearer than one number is high."""
+    """Spreads the heights in 0 .. 1 of the numbers at line ends, so that none overlap."""
     gap = min(NUMBER_HEIGHT, 1 / len(heights))
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed, lowest, highest = list(heights), -math.inf, 1.0

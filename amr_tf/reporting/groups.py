@@ -40,7 +40,7 @@ class Group:
     Attributes:
         settings: shared settings by flag name, without the seed.
         runs: one for each seed, by seed.
-        dropped: further runs of these seeds, which do not count.
+        dropped: further runs of these seeds, which are not counted.
         label: a name that no other group has.
     """
 
@@ -55,7 +55,7 @@ class Group:
 
     @property
     def counted(self) -> tuple[Run, ...]:
-        """The finished runs; where no run is finished, all of them with their numbers so far."""
+        """The finished runs, or all runs with their current numbers if none is finished."""
         return tuple(run for run in self.runs if run.finished) or self.runs
 
     @property
@@ -64,11 +64,11 @@ class Group:
 
     @property
     def by_accuracy(self) -> bool:
-        """False where the probe's accuracy says nothing, because all labels are the same."""
+        """False if the probe's accuracy has no meaning because all labels are equal."""
         return any(run.by is ACCURACY for run in self.counted)
 
     def summary(self, name: str) -> Summary | None:
-        """Returns the statistics of a figure over the runs that have it; None where no run has it."""
+        """Returns the statistics of a number over the runs that have it, or None."""
         values = [value for run in self.counted if (value := figure(run, name)) is not None]
         return summarise(values) if values else None
 
@@ -76,7 +76,7 @@ class Group:
 def group(runs: list[Run]) -> list[Group]:
     """Groups runs, in the order in which their settings first appear.
 
-    Of several runs with the same settings and seed, the newest finished one counts.
+    Of several runs with equal settings and seed, the newest finished one is counted.
     """
     found = alike.by_settings(runs)
     everything = [settings for settings, _ in found]
@@ -92,7 +92,7 @@ def group(runs: list[Run]) -> list[Group]:
 
 
 def _label(config: Config, settings: dict[str, Any], everything: list[dict[str, Any]]) -> str:
-    """Returns data set and method, and the settings that tell the group from others of the same data set and method."""
+    """Returns data set, method and the settings that distinguish the group from others of the same two."""
     named = ("dataset", "model", *(("mixer", "k") if config.uses("mixer") else ()))
     similar = [other for other in everything if all(other[name] == settings[name] for name in named)]
     extras = [f"{name}={shown(settings[name])}" for name in alike.varying(similar) if name not in named]
@@ -121,9 +121,9 @@ def differences(settings: dict[str, Any], published: dict[str, Any]) -> str:
 
 
 def figure(run: Run, name: str) -> float | None:
-    """Returns a figure of a run by its name in `published`, or the unchanged score of the metric of that name.
+    """Returns a number of a run by its name in `published`; other names are metrics, of which it returns the score.
 
-    Accuracies are in %. A run has either accuracies or reconstructions, by what its best epoch goes by.
+    Accuracies are in %. A run has accuracies or reconstruction losses, depending on the criterion of its best epoch.
     """
     accuracies = {BEST_VALIDATION: "val_probe_accuracy", TEST_AT_BEST: "test_probe_accuracy"}
     reconstructions = {RECON_VALIDATION: "val_recon", RECON_TEST: "test_recon"}

@@ -48,8 +48,8 @@ class Cell(NamedTuple):
     Attributes:
         column, row: titles of its column and row.
         preset: path of its preset.
-        published: the published number; None where this project's sources have none.
-        figure: the figure of a run that is compared with it.
+        published: the published number, or None if the sources of this project have none.
+        figure: the name of the run's number that is compared with it.
         note: footnote of the published number.
         whose: "the paper's" if every setting of the preset is the paper's or, where the paper gives none, that of its
             scripts of the reference implementation; otherwise "the preset's".
@@ -65,7 +65,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of the paper; `beside` is the figure shown next to the one that is compared."""
+    """A table of the paper; `beside` names the number shown next to the compared one."""
 
     title: str
     protocol: str

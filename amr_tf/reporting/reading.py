@@ -19,13 +19,13 @@ class Run:
     """A run, with printable texts.
 
     Attributes:
-        config: resolved settings; those that do not decide numbers, such as folders, have their defaults.
+        config: resolved settings; settings that do not affect results, such as folders, have their defaults.
         best: the row of the best epoch.
-        by: what the best epoch goes by.
+        by: the criterion of the best epoch.
         rows: all rows of metrics.csv by epoch, at least one.
         scores: score of each evaluated metric that has one.
-        checkpoints: the checkpoint that each metric was computed of.
-        data: name of the data, the data set's where results.json has none.
+        checkpoints: the checkpoint from which each metric was computed.
+        data: name of the data in results.json, or the data set's.
         changed: time of the last epoch in seconds.
     """
 
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def hours(self) -> float | None:
-        """Time of the training steps, from the images/s of each epoch; None where a row has none."""
+        """Time of the training steps from the images/s of each epoch; None if a row has no rate."""
         seconds, before = 0.0, 0.0
         for row in self.rows:
             rate = row.get("images_per_second", 0)
@@ -77,7 +77,7 @@ def find(words: list[str]) -> list[pathlib.Path]:
         words: folders that contain run folders at any depth, or patterns of such folders.
 
     Raises:
-        RunError: a word names no folder, or one without a run.
+        RunError: a word does not name a folder, or the folder has no run.
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
     for word in words:

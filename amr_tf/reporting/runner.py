@@ -1,4 +1,4 @@
-"""Course of a report: reads the runs, writes the files and prints the table."""
+"""Runs a report: reads the runs, writes the files and prints the table."""
 
 import pathlib
 import sys
@@ -47,7 +47,7 @@ def run(words: list[str], table: str | None, out: pathlib.Path | None) -> None:
 
 
 def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
-    """Leaves out runs that ended before metrics.csv, the last file of an epoch, was first written."""
+    """Omits runs without metrics.csv, the last file that an epoch writes."""
     begun = []
     for folder in folders:
         if (folder / "metrics.csv").exists():

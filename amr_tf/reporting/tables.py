@@ -61,7 +61,7 @@ class Report(NamedTuple):
 
 
 def paper_table(table: Table, groups: list[Group]) -> Report:
-    """Fills each cell of a table of the paper with its groups, the one with the published settings first."""
+    """Fills each cell of a table of the paper with its groups; the group with the published settings comes first."""
     rows: list[Row] = []
     placed: list[Group] = []
     for cell in table.cells:
@@ -98,7 +98,7 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
 def all_groups(groups: list[Group]) -> Report:
     """Makes one table of all groups: the settings in which they differ, and each evaluated metric.
 
-    Groups whose best epochs go by reconstruction have a separate section, behind the others.
+    Groups whose best epoch is chosen by reconstruction are in a separate, last section.
     """
     differing = varying([group.settings for group in groups])
     names = [name for name in differing if name not in ("dataset", "model")]
@@ -154,7 +154,7 @@ def _group_row(group: Group, names: list[str], metrics: list[str]) -> tuple[tupl
 
 
 def published_settings(cell: Cell) -> Config | None:
-    """Returns the settings of a cell's preset; None where the preset's file is missing."""
+    """Returns the settings of a cell's preset, or None if its file is missing."""
     paths = [root / cell.preset for root in command_line.PRESET_ROOTS]
     preset = next((path for path in paths if path.is_file()), None)
     return command_line.parse([f"--flagfile={preset}"])[0] if preset else None
@@ -191,7 +191,7 @@ def _paper_row(table: Table, row: Row, footnotes: list[str]) -> tuple[tuple[str,
 
 
 def _figure(group: Group, name: str) -> Summary | None:
-    """Returns the statistics of a figure in %, like the paper's; scores of metrics are shares of 1."""
+    """Returns the statistics of a number in %, as in the paper; scores of metrics are shares of 1."""
     found = group.summary(name)
     if found is None or name in (BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS):
         return found
@@ -227,7 +227,7 @@ def _numbers(name: str, summary: Summary | None) -> dict[str, Any]:
 
 
 def _seeds(group: Group) -> str:
-    """Returns `2: 0, 1; in progress: 2`: how many seeds count, which, and those that do not count yet."""
+    """Returns `2: 0, 1; in progress: 2`: the number of counted seeds, their values, and the seeds in progress."""
     counted = f"{len(group.counted)}: {', '.join(str(run.config.seed) for run in group.counted)}"
     if not group.finished:
         return f"{counted}, in progress"
@@ -244,7 +244,7 @@ def _remarks(groups: list[Group]) -> list[str]:
 
 
 def _remarks_on(group: Group) -> Iterator[str]:
-    """Yields what a reader must know of the runs: progress, repeated seeds, unlike data and checkpoints."""
+    """Yields remarks on the runs: progress, repeated seeds, differing data and checkpoints."""
     progress = ", ".join(
         f"seed {run.config.seed} at epoch {run.epoch} of {run.config.epochs}"
         for run in group.runs
@@ -292,7 +292,7 @@ def _provenance(groups: list[Group]) -> Section:
 
 
 def _result(run: Run, part: str) -> str:
-    """Formats the number of the best epoch: an accuracy in %, or a reconstruction loss, which is named."""
+    """Formats the number of the best epoch: an accuracy in %, or a named reconstruction loss."""
     if run.by is ACCURACY:
         return f"{100 * run.best[f'{part}_probe_accuracy']:.2f}"
     return f"reconstruction {run.by.shown(run.best, part)}"

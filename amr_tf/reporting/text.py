@@ -13,7 +13,7 @@ from amr_tf.reporting.tables import Report, Section, summary_line
 
 
 def markdown(report: Report) -> str:
-    """The whole report; what came from outside is escaped."""
+    """Returns the whole report; texts from run folders are escaped."""
     lines = [f"# {_escaped(report.title)}", "", _escaped(report.protocol), ""]
     for section in report.sections:
         lines += _markdown_section(section)
@@ -36,7 +36,7 @@ def _escaped(text: str) -> str:
 
 
 def csv_text(report: Report) -> str:
-    """A line for each row of the table, with unrounded numbers; what is missing is empty."""
+    """Returns a line for each row of the table, with unrounded numbers; missing values are empty."""
     text = io.StringIO()
     names = list(report.records[0])
     writer = csv.writer(text, lineterminator="\n")
@@ -46,12 +46,12 @@ def csv_text(report: Report) -> str:
 
 
 def _inert(value: object) -> object:
-    """Returns the same, except for text that a spreadsheet would compute, which gets an apostrophe in front."""
+    """Prefixes text that a spreadsheet would evaluate with an apostrophe; returns other text unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the table and what is said about it."""
+    """Prints the table with its notes."""
     console.print(Text(f"{report.title}\n", style="bold"))
     for section in report.sections:
         table = Table(

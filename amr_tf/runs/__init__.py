@@ -1,1 +1,1 @@
-"""The run folder: what is in it, how it is written and how it is opened again."""
+"""The run folder: its content, how it is written, and how it is opened."""

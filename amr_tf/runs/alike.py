@@ -1,4 +1,4 @@
-"""Runs that differ by their seed only: grouped by their settings, and the settings that tell groups apart."""
+"""Runs that differ by their seed only: grouped by settings, and the settings that differ between groups."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def settings_of(config: Config) -> dict[str, Any]:
 
 
 def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
-    """Groups runs, which have a `config`, by their settings, in the order in which these first appear."""
+    """Groups runs, which have a `config`, by their settings, in the order of first appearance."""
     groups: dict[tuple, list[Any]] = {}
     for run in runs:
         groups.setdefault(tuple(settings_of(run.config).items()), []).append(run)
@@ -24,7 +24,7 @@ def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
 
 
 def varying(everything: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of the settings in which these differ; a None differs from nothing."""
+    """Returns the names of the settings that differ; None counts as equal to any value."""
     return [name for name in everything[0] if len({settings[name] for settings in everything} - {None}) > 1]
 
 

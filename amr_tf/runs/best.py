@@ -1,8 +1,8 @@
 """The best epoch of a run, which decides the kept checkpoint, `--checkpoint=best` and the reported numbers.
 
-Where the labels of the validation split differ, the best epoch has the highest validation accuracy of the probe. Where
-there is one label only, every probe is right, and the best epoch has the lowest validation reconstruction loss. Epochs
-that are equal by accuracy are compared by reconstruction; of epochs that are equal by both, the later one is the best.
+The best epoch has the highest validation accuracy of the probe. If all validation labels are equal, accuracy has no
+meaning, and the best epoch has the lowest validation reconstruction loss. Ties in accuracy are decided by
+reconstruction loss, and further ties by the later epoch.
 """
 
 import math
@@ -47,8 +47,8 @@ def criterion_of(labels: Any) -> Criterion:
 def best_by(results: dict[str, Any], rows: list[Row]) -> Criterion:
     """Returns the criterion of a run with this results.json and these rows of metrics.csv.
 
-    Runs of earlier versions did not record it. They have one label if they have one class; before the number of classes
-    was recorded, if the probe was always right.
+    Runs of earlier versions did not record it. They count as having one label if they have
+    one class or, in still earlier versions, if the probe was always right.
     """
     found = CRITERIA.get(results.get("best_by", ""))
     if found is None:
@@ -70,12 +70,12 @@ def best_row(rows: list[Row], by: Criterion) -> Row:
 
 
 def best_kept(rows: list[Row], by: Criterion, steps: Collection[int]) -> Row | None:
-    """Returns the row of the best epoch of those that ended at one of the `steps`; None where none did."""
+    """Returns the row of the best epoch among those that ended at one of the `steps`, or None."""
     kept = [row for row in rows if row["step"] in steps]
     return best_row(kept, by) if kept else None
 
 
 def _reconstruction(row: Row) -> float:
-    """Returns the validation reconstruction loss; infinity where it is missing or not finite."""
+    """Returns the validation reconstruction loss; infinity if it is missing or not finite."""
     value = row.get("val_recon", math.inf)
     return value if math.isfinite(value) else math.inf

@@ -45,10 +45,11 @@ class Checkpoints:
     def restore(self) -> bool:
         """Loads the newest intact checkpoint into the model; returns False if there are no checkpoints.
 
-        Newer damaged ones are renamed, with a warning. All workers load the checkpoint that the chief chooses.
+        Damaged newer checkpoints are renamed, with a warning. All workers load the checkpoint that the chief chooses.
 
         Raises:
-            RunError: all are damaged (and left unchanged), or the chosen one is invisible here or of another model.
+            RunError: all are damaged (and left unchanged), or the chosen one is not visible on this machine or
+                belongs to another model.
         """
         damaged: dict[pathlib.Path, str] = {}
 
@@ -107,7 +108,7 @@ class Checkpoints:
     def save(self) -> None:
         """Saves the model unless its step is saved already, and deletes the checkpoints that are not kept.
 
-        All workers take part, because the means of the epoch are read from all of them; the chief's files are kept.
+        All workers take part, because the means of the epoch are sums over the workers; the chief's files are kept.
 
         Raises:
             DivergedError: a weight is not finite.

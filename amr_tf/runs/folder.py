@@ -89,7 +89,7 @@ class RunFolder:
             self._compare()
 
     def _compare(self) -> None:
-        """Refuses a folder that this run can neither begin in nor resume from."""
+        """Refuses a folder in which this run can neither start nor resume."""
         saved = bool(checkpoints_in(self.checkpoints))
         outcome = [path.name for path in (self.metrics, self.results) if path.exists()]
         outcome += sorted(path.name for path in self.checkpoints.glob("damaged_*"))
@@ -129,7 +129,7 @@ class RunFolder:
             )
 
     def _foreign_files(self) -> list[str]:
-        """Lists entries that no run has made, unless a run's `flags.txt` is there: they must not be overwritten."""
+        """Lists files that no run has written, which must be kept; empty if the folder has a run's `flags.txt`."""
         if not self.path.is_dir():
             return []
         if self.flags.exists():
@@ -142,7 +142,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def started(self, sources: dict[str, str], data_record: dict[str, Any] | None = None) -> Iterator[None]:
-        """Makes the folder, locks it and writes `flags.txt` and a new run's data.json, before the first step.
+        """Before the first step: makes and locks the folder, and writes `flags.txt` and, for a new run, `data.json`.
 
         Files that a killed process was writing are deleted.
 
@@ -224,8 +224,8 @@ def step_of(checkpoint: pathlib.Path) -> int:
 def default_path(config: Config) -> pathlib.Path:
     """Returns runs/<dataset>/<model>[_<mixer>][_k<k>]_lambda<lambda>[_<flag>-<value> ...]_s<seed>.
 
-    Flags are those with other than published values. The mixer and k have their short form for models that leave them
-    free. The user's own data are named by the last part of their path.
+    The flags are those whose values are not the published ones. Mixer and k have a short form for models that
+    use them. The user's own data are named by the last part of their path.
     """
     named = {"dataset", "model", "lambda_", "epochs", "seed"}
     parts = [config.model]
@@ -249,7 +249,7 @@ def default_path(config: Config) -> pathlib.Path:
 
 
 def _default_folder(config: Config) -> pathlib.Path:
-    """Returns the default path, or that of an earlier version where a run is there and none at the new one."""
+    """Returns the default path, or that of an earlier version if only the latter has a run."""
     path = default_path(config)
     former = aliases.FOLDERS.get(config.model, config.model)
     old = path.with_name(path.name.replace(config.model, former, 1))
@@ -257,7 +257,7 @@ def _default_folder(config: Config) -> pathlib.Path:
 
 
 def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
-    """Reads a JSON file of a run folder; returns an empty object where the file is absent.
+    """Reads a JSON file of a run folder; returns an empty object if the file is absent.
 
     Args:
         path: the file.
@@ -308,7 +308,7 @@ RESULTS: dict[str, Callable[[Any], bool]] = {
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """Reads the rows of a metrics.csv by epoch, none where the file is absent; raises RunError if it is damaged."""
+    """Reads the rows of a metrics.csv by epoch, none if the file is absent; raises RunError if it is damaged."""
     if not path.exists():
         return []
     with (

@@ -33,13 +33,13 @@ class TrainedRun:
 
     Args:
         path: the run folder.
-        checkpoint: `best` (as `runs.best` says), `last`, or the number of a step.
+        checkpoint: `best` (see `runs.best`), `last`, or the number of a step.
         places: `data_dir` and `raw_dir` of data that have moved since the training.
-        on_images: receives how many images more are about to be encoded or decoded, and how many more have been.
+        on_images: receives the numbers of images that were added to the work, and that were finished.
 
     Attributes:
         step: number of steps that the restored model was trained for.
-        chosen: why it is this step, such as "best by validation probe accuracy, epoch 3".
+        chosen: the reason for this step, such as "best by validation probe accuracy, epoch 3".
         spec: properties of its data set.
 
     Raises:
@@ -182,7 +182,7 @@ class TrainedRun:
 
 
 def _in_halves(compute: Callable) -> Callable:
-    """Runs halves of a batch side by side: on a CPU an operation has half of the cores (`startup`)."""
+    """Runs two halves of a batch concurrently: on a CPU an operation has half of the cores (`startup`)."""
     return tf.function(lambda x: tf.concat([compute(half) for half in tf.split(x, 2)], axis=0))
 
 
@@ -205,7 +205,7 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
 
 
 def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
-    """Returns the step of the checkpoint `best`, `last` or of a number, and why it is this step.
+    """Returns the step of the checkpoint `best`, `last` or of a number, and the reason.
 
     Raises:
         RunError: another word, nothing saved, no finished epoch, or no permission.
@@ -230,7 +230,7 @@ def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
 
 
 def _best_step(folder: RunFolder, rows: list[dict[str, float]], steps: list[int]) -> tuple[int, str]:
-    """Returns the best of the kept `steps` as `step_named` does: earlier versions kept the best of another rule."""
+    """Returns the best kept step as `step_named` does; earlier versions kept the best by another criterion."""
     by = best_by(folder.read_results(), rows)
     best, kept = best_row(rows, by), best_kept(rows, by, steps)
     if kept is None:

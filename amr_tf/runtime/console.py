@@ -1,4 +1,4 @@
-"""Text output of all commands: nothing that is printed can control the terminal or end the process."""
+"""Text output of all commands: printed text can neither control the terminal nor end the process."""
 
 import contextlib
 import datetime
@@ -18,7 +18,7 @@ from amr_tf.runtime.errors import KEPT, UserError, printable
 
 
 class Output(io.FileIO):
-    """Raw stream that never fails: after the first failed write everything is dropped."""
+    """Raw stream that never fails: after the first failed write all further output is dropped."""
 
     failure: OSError | None = None  # of the first failed write
 

@@ -62,7 +62,7 @@ def report(program: str, error: UserError) -> int:
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:
-    """Shortens an error of another library to one line: most of its beginning, and its end.
+    """Shortens an error of another library to one line: its beginning and its end.
 
     TensorFlow's messages begin with the name of a graph node and end with that of an operation, which are cut off.
     """

@@ -18,10 +18,10 @@ PACKAGES = {
 
 
 def require(what: str, *modules: str) -> None:
-    """Refuses what needs an optional dependency that is not installed. Imports nothing.
+    """Raises an error if an optional dependency is not installed. Imports nothing.
 
     Args:
-        what: begins the message, such as "Reading svhn".
+        what: beginning of the message, such as "Reading svhn".
         modules: import names among `PACKAGES`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Files: paths of the user, files written whole or not at all, read only if regular, kept where they are damaged."""
+"""Files: user paths, atomic writes, reads of regular files only, and renaming of damaged files."""
 
 import contextlib
 import glob
@@ -24,7 +24,7 @@ PATTERN = re.compile(r"[][*?\\]")  # characters that TensorFlow reads as a patte
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
-    """Returns the path, unless a pipe or a device is there, on which a reader would wait forever.
+    """Returns the path of a regular file; refuses pipes and devices, on which a reader would wait forever.
 
     Raises:
         OSError: the path does not exist or is not a regular file.
@@ -68,7 +68,7 @@ def set_aside(path: pathlib.Path) -> pathlib.Path:
 def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
     """Returns the path that a user names. Every path of a command line goes through this function.
 
-    A leading `~` is expanded. The result names the same place if it is given to this function again.
+    A leading `~` is expanded. Applying the function to its result changes nothing.
 
     Args:
         text: the path as typed.
@@ -104,18 +104,18 @@ def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
 
 
 def absolute(text: str) -> str:
-    """Returns a path, as typed, that names the same place from every working folder. "" and `~/...` stay."""
+    """Makes a typed path independent of the working folder; "" and `~/...` are unchanged."""
     return text if not text or text.startswith("~") else str(user_path(text).absolute())
 
 
 def as_word(path: pathlib.Path) -> str:
-    """Returns a path that was found, not typed, as `user_path` and the command line of any program read it."""
+    """Converts a path that was found on disk to the text that `user_path` and command lines read as that path."""
     text = str(path)
     return f"./{text}" if text.startswith(("-", "~")) or ADDRESS.match(text) else text
 
 
 def matching(pattern: str | os.PathLike[str]) -> list[str]:
-    """Lists the paths that match a pattern. Each of its leading parts that exists is taken as it is written."""
+    """Lists the paths that match a pattern. Leading parts that exist are taken literally."""
     found, parts = "", list(pathlib.Path(pattern).parts)
     while parts and os.path.lexists(os.path.join(found, parts[0])):
         found = os.path.join(found, parts.pop(0))
@@ -126,7 +126,7 @@ def matching(pattern: str | os.PathLike[str]) -> list[str]:
 
 @contextlib.contextmanager
 def literal(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a path of a folder that TensorFlow takes as it is written.
+    """Context with a path of a folder that TensorFlow reads literally.
 
     TensorFlow 2.21 searches for the files of a checkpoint by a pattern, and so misses those in a folder whose path
     contains `[ ] * ?` or a backslash (https://github.com/tensorflow/tensorflow/issues/34290). It takes paths in UTF-8
@@ -144,7 +144,7 @@ def literal(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing that takes its name, and replaces an old one, once it is complete and on the disk."""
+    """Opens a file for writing; it appears under its name, replacing an old one, once it is complete and synced."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with _naming(path), open(temporary, "xb") as file:
@@ -158,7 +158,7 @@ def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder to fill that takes its name once everything in it is on the disk. An error deletes it."""
+    """Makes a folder to fill; it appears under its name once its content is synced. An error deletes it."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.mkdir()
@@ -173,7 +173,7 @@ def atomic_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write(path: pathlib.Path, content: str | bytes) -> None:
-    """Writes a file whole, as `atomic_file` does."""
+    """Writes a file atomically."""
     with atomic_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
@@ -200,5 +200,5 @@ def _naming(path: pathlib.Path) -> Iterator[None]:
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    """Writes `content` as JSON, whole."""
+    """Writes `content` as JSON, atomically."""
     write(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -12,14 +12,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def ignore_signals() -> None:
-    """Ignores signals, and errors of objects that they left half made, during TensorFlow's shutdown."""
+    """Ignores signals, and errors of objects that a signal left incomplete, during TensorFlow's shutdown."""
     sys.unraisablehook = lambda unraisable: None
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 class Interruption:
-    """Context that keeps the first signal for `wanted`. Later signals are ignored, also during a save.
+    """Context that records the first signal for `wanted`. Later signals are ignored, also during a save.
 
     Before `stepping` is set no step can be lost, and a signal raises `Interrupted` at once.
 
@@ -42,7 +42,7 @@ class Interruption:
         return self
 
     def listen(self) -> None:
-        """Sets the handlers, again after TensorFlow set its own for SIGTERM while it connected to other workers."""
+        """Sets the handlers. Repeat it after connecting to other workers, when TensorFlow sets its own for SIGTERM."""
         for number in self._before:
             signal.signal(number, self._receive)
 

@@ -23,7 +23,7 @@ class Command(Generic[Request]):
         program: name of the module, which begins the command's messages.
         purpose: what the command does, for the list of commands.
         help_text: returns usage and flags for `--help`.
-        parse: makes a request of the words of the command line.
+        parse: converts the words of the command line to a request.
         work: fulfils the request; returns the exit code, None for 0.
         interrupted: message after a signal, in place of the exception's.
     """

@@ -47,9 +47,9 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
 
 
 def _use_utf8() -> None:
-    """Starts this process again in Python's UTF-8 mode where the locale has names of files in another encoding.
+    """Restarts this process in Python's UTF-8 mode if the locale encodes file names differently.
 
-    TensorFlow takes names as UTF-8 in any locale, so it would use other files than Python does. Python chooses this
+    TensorFlow reads names as UTF-8 in any locale, so it would use other files than Python. Python chooses this
     mode itself in the locale C, unless PYTHONUTF8=0. Output keeps the locale's encoding.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":

@@ -58,7 +58,7 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _no_settings_of_keras() -> Iterator[None]:
-    """Has an empty folder stand in for the user's, whose keras.json Keras and TensorFlow read at their import."""
+    """Replaces the user's Keras folder, whose keras.json is read at import, by an empty folder during the block."""
     with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=temporary_folder()) as empty:
         before = os.environ.get("KERAS_HOME")
         os.environ["KERAS_HOME"] = empty
@@ -72,7 +72,7 @@ def _no_settings_of_keras() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Holds back standard error, and shows it if the block fails.
+    """Buffers standard error, and prints it if the block fails.
 
     The messages of an import come from C++ before its log level applies.
     """

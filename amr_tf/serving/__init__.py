@@ -1,1 +1,1 @@
-"""A trained model as others run it: the SavedModel with its papers, and a client of its server."""
+"""A trained model for use elsewhere: the SavedModel with its descriptions, and a client of its server."""

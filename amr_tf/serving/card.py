@@ -1,4 +1,4 @@
-"""The model card: a page that travels with an exported model."""
+"""The model card: a description in the folder of an exported model."""
 
 import pathlib
 from typing import Any
@@ -22,8 +22,8 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
 
     Args:
         run: a `TrainedRun`.
-        version: the number that the model is exported under.
-        described: what each signature's `describe` returned, by name.
+        version: number of the exported version.
+        described: results of each signature's `describe` by name.
 
     Raises:
         RunError: results.json or metrics.csv is damaged.
@@ -78,7 +78,7 @@ def _shape(sizes: list[int | None]) -> str:
 def _measured(run, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
     """Name, description, score and data of each result that belongs to the exported weights.
 
-    Where all labels are the same, the reconstruction loss takes the place of the accuracy, which says nothing.
+    If all labels are equal, the reconstruction loss replaces the accuracy.
     """
     measured: list[tuple[str, ...]] = []
     for name, found in results.get("metrics", {}).items():

@@ -109,7 +109,7 @@ def discriminate(server: Server, request: Request) -> None:
 
 
 class Task(NamedTuple):
-    """A command: its function, the number of pictures it takes, and its flags besides those of the connection."""
+    """A command: its function, its number of pictures, and its flags in addition to those of the connection."""
 
     run: Callable[[Server, Request], None]
     least: int
@@ -214,7 +214,7 @@ def _weights(words: list[str], count: int) -> list[float]:
 
 
 def connect(url: str, model: str, timeout: float) -> Server:
-    """Returns the server by the protocol of its address. Nothing is sent yet."""
+    """Returns a client for the protocol of the address. Nothing is sent yet."""
     if not url.startswith("grpc:"):
         return Server(url, model, timeout)
     extras.require("A connection over gRPC", "tensorflow_serving")
@@ -225,7 +225,7 @@ def connect(url: str, model: str, timeout: float) -> Server:
 
 
 def work(request: Request) -> None:
-    """Carries out the command."""
+    """Runs the command."""
     server = connect(request.url, request.model, request.timeout)
     with server.reading():
         COMMANDS[request.command].run(server, request)

@@ -1,6 +1,6 @@
 """Picture files decoded within a TensorFlow graph, to the pixels of `data.decoding.decode`.
 
-An exported model reads files where no Python is. It handles PNG, JPEG, GIF and BMP of 24 bits. Kinds of files on which
+An exported model reads files without Python. It handles PNG, JPEG, GIF and BMP of 24 bits. Kinds of files on which
 TensorFlow's decoders and Pillow disagree are refused by name. The rest agrees to rounding: `tests/serving/
 test_picture_files.py` measures every kind.
 """
@@ -52,18 +52,18 @@ def read(data: tf.Tensor, image_shape: tuple[int, int, int], white: int = DEEP) 
 
 
 def _refuse(data: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
-    """Returns the data, or fails with a message that names the input if the condition is true."""
+    """Raises an error that names the input if the condition is true; otherwise returns the data."""
     with tf.control_dependencies([tf.debugging.Assert(~condition, [f"image_bytes: {message}"])]):
         return tf.identity(data)
 
 
 def _numbers(data: tf.Tensor, first: int, count: int) -> tf.Tensor:
-    """Bytes of a file's header, int32 [count]."""
+    """Returns bytes of a file's header as integers, int32 [count]."""
     return tf.cast(tf.io.decode_raw(tf.strings.substr(data, first, count), tf.uint8), tf.int32)
 
 
 def _png(data: tf.Tensor, white: int) -> tf.Tensor:
-    """int32 [H, W, 3]. Sixteen bits become eight as `decoding` does, transparency becomes white."""
+    """Decodes to int32 [H, W, 3]: 16 bits become 8 as in `decoding`, transparency becomes white."""
     depth, colours = tf.unstack(_numbers(data, 24, 2), num=2)
     deep = tf.cast(tf.io.decode_png(data, 4, tf.uint16), tf.int32)
     deep_grey = (depth == 16) & (colours == 0)
@@ -78,7 +78,7 @@ def _png(data: tf.Tensor, white: int) -> tf.Tensor:
 
 
 def _jpeg(data: tf.Tensor, size: int) -> tf.Tensor:
-    """int32 [H, W, 3], decoded at a part of its size where `decoding` does so too."""
+    """Decodes to int32 [H, W, 3], at a reduced size in the same cases as `decoding`."""
     height, width, components = tf.unstack(tf.io.extract_jpeg_shape(data), num=3)
     data = _refuse(data, components == 4, "The picture is a JPEG file in CMYK: convert it to RGB")
     ratio = tf.minimum(height, width) // (SPARE * size)
@@ -89,7 +89,7 @@ def _jpeg(data: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _gif(data: tf.Tensor) -> tf.Tensor:
-    """int32 [H, W, 3], the first frame."""
+    """Decodes the first frame to int32 [H, W, 3]."""
     content = tf.cast(tf.io.decode_raw(data, tf.uint8), tf.int32)
     transparent = _has(content[:-1], [0x21, 0xF9, 4]) & (content[3:] % 2 == 1)
     data = _refuse(
@@ -102,13 +102,13 @@ def _gif(data: tf.Tensor) -> tf.Tensor:
 
 
 def _has(content: tf.Tensor, wanted: Sequence) -> tf.Tensor:
-    """True at each place where the wanted numbers begin, bool [N - len(wanted) + 1]."""
+    """Returns true at each position where the wanted numbers begin, bool [N - len(wanted) + 1]."""
     count = tf.shape(content)[0] - len(wanted) + 1
     return tf.reduce_all([content[i : i + count] == number for i, number in enumerate(wanted)], axis=0)
 
 
 def _bmp(data: tf.Tensor) -> tf.Tensor:
-    """int32 [H, W, 3]."""
+    """Decodes to int32 [H, W, 3]."""
     bits, compression = tf.unstack(tf.reshape(_numbers(data, 28, 4), (2, 2)) @ [[1], [256]], num=2)
     # TensorFlow takes the numbers of a palette for shades of grey.
     grey = (bits[0] == 8) & (tf.strings.substr(data, 54, len(SHADES)) == SHADES)
@@ -121,7 +121,7 @@ def _bmp(data: tf.Tensor) -> tf.Tensor:
 
 
 def _fit(image: tf.Tensor, size: int) -> tf.Tensor:
-    """`ImageOps.fit` with Pillow's bilinear filter: rows first, rounded to whole numbers after each direction."""
+    """Equals `ImageOps.fit` with Pillow's bilinear filter: rows first, rounded to integers after each direction."""
     height, width = tf.unstack(tf.shape(image)[:2], num=2)
     side = tf.minimum(height, width)
     rows = tf.floor(tf.einsum("ow,hwc->hoc", _filter(width, side, size), image) + 0.5)
@@ -129,7 +129,7 @@ def _fit(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _filter(length: tf.Tensor, side: tf.Tensor, size: int) -> tf.Tensor:
-    """Weights of a direction's pixels in each resized one, float32 [size, length]: triangles around their centres."""
+    """Returns weights of one direction's pixels in each resized pixel, triangular filters: float32 [size, length]."""
     exact = [tf.cast(number, tf.float64) for number in (length, side)]
     scale = exact[1] / size
     support = tf.maximum(scale, 1.0)

@@ -25,7 +25,7 @@ LOCK_SECONDS = 300  # that an export waits for another one into the same folder
 
 
 def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) -> pathlib.Path:
-    """Writes the run's model as the next version, which appears complete or not at all.
+    """Writes the run's model atomically as the next version.
 
     Args:
         run: the run and its checkpoint.

@@ -1,4 +1,4 @@
-"""A model in TensorFlow Serving, over REST: the standard library suffices, so the client starts without TensorFlow."""
+"""A model in TensorFlow Serving over REST, with the standard library only: the client starts without TensorFlow."""
 
 import concurrent.futures
 import contextlib
@@ -42,7 +42,7 @@ class Tensor(NamedTuple):
     shape: tuple[int | None, ...]
 
     def shown(self) -> str:
-        """The shape for a reader: `[?, 32, 32, 1]`."""
+        """Formats a shape as `[?, 32, 32, 1]`."""
         return f"[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
 
 
@@ -153,7 +153,7 @@ class Server:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Raises ServingError where an answer has an unexpected form."""
+        """Context that raises ServingError if an answer has an unexpected form."""
         try:
             yield
         except (UserError, OSError, MemoryError):

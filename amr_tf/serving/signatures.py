@@ -47,9 +47,9 @@ class Signature:
 
     Attributes:
         description: a sentence for the model card.
-        inputs: by name. The free sizes at the beginning of the first one's shape are shared by all inputs.
+        inputs: by name. The free sizes at the beginning of the first input's shape are shared by all inputs.
         outputs: descriptions by name.
-        compute: takes the inputs in their order, returns the outputs by name.
+        compute: takes the inputs in order and returns the outputs by name.
     """
 
     description: str
@@ -64,7 +64,7 @@ class Signature:
     def __call__(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes the outputs by name, or fails with the name of an empty or misshapen input.
 
-        A server feeds what a client sent without comparing it with the declared shapes.
+        A server does not compare requests with the declared shapes.
         """
         checked = [
             tf.ensure_shape(value, one.shape, name=name)
@@ -83,7 +83,7 @@ class Signature:
             return self.compute(*map(tf.identity, checked))
 
     def with_bytes(self) -> "Signature":
-        """The same request with uint8 in place of float pictures, in and out."""
+        """Returns the same request with uint8 instead of float pictures, as inputs and outputs."""
         inputs = {
             name: one._replace(dtype=tf.uint8) if name in PICTURES else one
             for name, one in self.inputs.items()
@@ -111,10 +111,10 @@ class Signature:
 def signatures(
     model, attribute_names: tuple[str, ...] = (), white: int = picture_files.DEEP
 ) -> dict[str, Signature]:
-    """All signatures of a model by name, `reconstruct` first.
+    """Returns all signatures of a model by name, `reconstruct` first.
 
     Args:
-        model: an `Autoencoder`. Its spectral norms are frozen: an answer must not depend on the ones before it.
+        model: an `Autoencoder`. Its spectral norms are frozen: an answer must not depend on previous ones.
         attribute_names: names of the attributes of `mix_attributes`.
         white: value of 16-bit grey pictures that is white.
     """

@@ -1,4 +1,4 @@
-"""Course of a sweep command: trains what is not finished, then reports, measures and draws."""
+"""Runs a sweep: trains unfinished runs, then reports, measures and draws."""
 
 import collections
 import dataclasses
@@ -21,7 +21,7 @@ PIPE_WIDTH = 200  # columns of output that is not a terminal
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Parsed command line of a sweep: jobs, where they run, and what is made of the finished runs."""
+    """Parsed command line of a sweep: jobs, where they run, and the outputs made from the finished runs."""
 
     jobs: list[Job]
     out: pathlib.Path
@@ -34,7 +34,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Trains what is not finished, reports on all runs and returns the exit code. Raises as `Scheduler.run`."""
+    """Trains unfinished runs, reports on all runs and returns the exit code. Raises as `Scheduler.run`."""
     console = Console(PIPE_WIDTH)
     executor: executors.Executor
     if options.executor == "slurm":
@@ -68,7 +68,7 @@ def run(options: Options) -> int:
 
 
 def _command(name: str, *words: str) -> bool:
-    """Runs another command of this package; returns whether it succeeded."""
+    """Runs another command of this package; returns true if it succeeded."""
     sys.stdout.flush()
     command = [sys.executable, "-m", f"amr_tf.{name}", *words]
     return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (no word comes from a shell)
@@ -77,8 +77,8 @@ def _command(name: str, *words: str) -> bool:
 def comparison(states: scheduler.States) -> list[str]:
     """Returns a table of the settings of a grid, and the best of each preset on the VALIDATION split.
 
-    Numbers are those of each run's best epoch, averaged over the seeds, and settings are compared as epochs are.
-    Reconstructions that different losses measure are not compared.
+    Numbers are those of each run's best epoch, averaged over the seeds. Settings are compared by the criterion of
+    epochs; reconstruction losses of different kinds are not compared.
     """
     groups: dict[tuple[str, str], list[Job]] = collections.defaultdict(list)
     for job in states:

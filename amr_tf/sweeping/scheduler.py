@@ -32,7 +32,7 @@ class Scheduler:
         self._live = rich.live.Live(console=console, auto_refresh=False, transient=True)
 
     def run(self) -> States:
-        """Returns when every job has ended, how each one did, and its last line of output unless it is done.
+        """Waits for all jobs; returns how each one ended, and the last line of output of those that are not done.
 
         A job that fails does not affect the others.
 

@@ -31,8 +31,8 @@ ANNOUNCEMENTS = (signal.SIGUSR1, signal.SIGUSR2)
 class Train:
     """One job. On a cluster it is pickled, sent to a machine and called there.
 
-    It locks the job while it lives, so that a job is never run twice concurrently: a second one waits, and then finds
-    the run as the first one left it. SIGTERM is forwarded to the training, which saves and stops.
+    It locks the job while it lives, so that a job is never run twice concurrently: a second one waits, and then
+    resumes the run. SIGTERM is forwarded to the training, which saves and stops.
 
     Args:
         command: the training command.

@@ -21,8 +21,8 @@ class Progress(keras.callbacks.Callback):
     """A progress bar with images/s and time left; without a terminal, at most one line per minute.
 
     Adds `images_per_second` to the logs: training steps alone, except those of the epoch's first call, which may
-    compile, unless it is the only one. The run has epochs of `epoch_length` steps and starts at `first_step`; its
-    best epoch goes `by` a number, which is shown.
+    compile, unless it is the only one. The run has epochs of `epoch_length` steps and starts at `first_step`; `by` is
+    the criterion of its best epoch, which is shown.
     """
 
     def __init__(
@@ -95,13 +95,14 @@ class Progress(keras.callbacks.Callback):
 class Results(keras.callbacks.Callback):
     """Writes metrics.csv, a row per epoch, and results.json.
 
-    The best epoch goes by the VALIDATION split, as `runs.best` says; the test split is never used to choose.
+    The best epoch is chosen on the VALIDATION split (`runs.best`), never on the test split.
 
     Args:
         run: the run's folder.
         about: the provenance of the results, with the name of the criterion as `best_by`.
         rows: the rows of earlier epochs.
-        checkpoints: keep the best epoch's checkpoint, and receive the warning that a damaged results.json is renamed.
+        checkpoints: the run's checkpoints, which keep the best epoch's, and print the warning about a damaged
+            results.json.
     """
 
     def __init__(self, run: RunFolder, about: dict, rows: list[dict], checkpoints: Checkpoints):
@@ -140,6 +141,6 @@ class Results(keras.callbacks.Callback):
         return best_row(self.rows, self.by)
 
     def _keep_best(self) -> None:
-        """Has the best checkpoint kept: of an earlier version's run, the best of those that it kept."""
+        """Keeps the best checkpoint, or the best existing one in a run of an earlier version."""
         steps = {*map(step_of, checkpoints_in(self.run.checkpoints))}
         self.checkpoints.best_step = int((best_kept(self.rows, self.by, steps) or self.best())["step"])

@@ -43,8 +43,8 @@ def run(
         config: a resolved `Config`.
         sources: the source of each value by field name, from `command_line.parse`.
         stop_at: a step after which to save and stop, as a signal would.
-        splits: the data, where they are not those of `config.dataset`.
-        watchers: callbacks beside those of the run, after them in their order. `model.stop_training` ends the run with
+        splits: the data, instead of those of `config.dataset`.
+        watchers: callbacks in addition to those of the run, called after them. `model.stop_training` ends the run with
             its current epoch.
 
     Raises:

@@ -45,8 +45,8 @@ class Loop:
 
     Args:
         model: the restored model, with its `epoch_length`.
-        callbacks: of Keras. `on_epoch_end` receives the means over the epoch, and those of the other splits with the
-            prefixes `val_` and `test_`; each callback may add to them for the following ones.
+        callbacks: of Keras. `on_epoch_end` receives the means over the epoch, and the means of the other splits with
+            the prefixes `val_` and `test_`. A callback may add values for the following callbacks.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class Loop:
         self.last_save = time.monotonic()
 
     def _stop_if_wanted(self) -> None:
-        """Stops the run if that is wanted. The step must be saved."""
+        """Stops the run if requested. The step must be saved."""
         if self.interruption.wanted(self.step, self.coordinator.all_gather):
             self._stop()
 

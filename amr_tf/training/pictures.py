@@ -1,4 +1,4 @@
-"""Pictures of a model during training, of the same examples and random numbers each time."""
+"""Pictures of a model during training, always of the same examples and with the same random numbers."""
 
 import math
 
@@ -29,7 +29,7 @@ def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
     """Draws pictures of a model: uint8 [H, W, 3] by name.
 
     Args:
-        model: anything with `encode`, `decode`, `interpolate`, `mixer` and `code_shape` of an `Autoencoder`.
+        model: an object with `encode`, `decode`, `interpolate`, `mixer` and `code_shape` as in `Autoencoder`.
         examples: uint8 [N, H, W, C], of which the first are drawn: `reconstructions`, `mixes`, and `interpolations`
             where there are two examples. Or points, float32 [N, 1, 1, 2] in [-1, 1]: `mixes` alone, as a plot.
     """
@@ -51,7 +51,7 @@ def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def is_drawn(epoch: int, epochs: int) -> bool:
-    """Returns True for the drawn ones of the epochs 0 .. epochs - 1: MOST_EPOCHS evenly spaced ones, and the last."""
+    """Returns true if an epoch of 0 .. epochs - 1 is drawn: MOST_EPOCHS evenly spaced ones and the last."""
     return (epoch + 1) % math.ceil(epochs / MOST_EPOCHS) == 0 or epoch + 1 == epochs
 
 

@@ -1,4 +1,4 @@
-"""`--smoke`: tries a command in less than a minute, with the code of the whole run."""
+"""`--smoke`: a trial of a command in less than a minute, with the code of a whole run."""
 
 import dataclasses
 import pathlib

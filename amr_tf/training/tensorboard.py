@@ -72,8 +72,8 @@ class TensorBoard(keras.callbacks.Callback):
     Args:
         run: folder of `tensorboard` and of `images/epoch_00001_<name>.png`.
         validation: the validation split, of which pictures are drawn and codes written for the projector.
-        new_run: nothing was restored. Hyper-parameters and graph are written, and files of a run that stopped before
-            its first checkpoint are deleted, because TensorBoard would show that run's hyper-parameters.
+        new_run: true if nothing was restored: hyper-parameters and graph are written. Files of a run that stopped
+            before its first checkpoint are deleted, because TensorBoard would show the hyper-parameters of that run.
     """
 
     def __init__(self, run: RunFolder, validation: Arrays, new_run: bool):

@@ -31,7 +31,7 @@ def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Ex
 
 
 def read_zappos(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads each shoe as a square on white. A hash of the file name divides the pictures, as for `folder:`.
+    """Reads each shoe as a square on white. The hash of its file name decides each picture's split, as for `folder:`.
 
     Raises:
         DataError: see `prepared.opened`.

@@ -88,7 +88,7 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def ground_truth(spec: DatasetSpec, places: Places) -> DSprites:
-    """The images of `read` by their factors.
+    """Returns the images of `read` with their factors, so that metrics can choose images by factors.
 
     Raises:
         DataError: the prepared data are only a part of the images.
