@@ -1,7 +1,6 @@
 """Prints the import graph of amr_tf by folder, as a table: python -m tests.support.import_graph [CHECKOUT]
 
-A room is a sub-package or a module directly in `amr_tf/`; an arrow is an import between two rooms; a floor is one more
-than the highest floor among the rooms that a room imports.
+A package is a sub-package or a module directly in `amr_tf/`. Its layer is one above the highest layer that it imports.
 """
 
 import functools
@@ -11,32 +10,32 @@ import sys
 import grimp
 
 
-def rooms(checkout: str) -> dict[str, set[str]]:
-    """The rooms of a checkout, each with those that it imports."""
+def packages(checkout: str) -> dict[str, set[str]]:
+    """The packages of a checkout, each with those that it imports."""
     sys.path.insert(0, str(pathlib.Path(checkout).resolve()))
     graph = grimp.build_graph("amr_tf", cache_dir=None)
     found: dict[str, set[str]] = {}
     for module in graph.modules - {"amr_tf"}:
-        room = module.split(".")[1]
+        package = module.split(".")[1]
         others = {
             name.split(".")[1] for name in graph.find_modules_directly_imported_by(module) if "." in name
         }
-        found.setdefault(room, set()).update(others - {room})
+        found.setdefault(package, set()).update(others - {package})
     return found
 
 
 def main(checkout: str = ".") -> None:
-    found = rooms(checkout)
+    found = packages(checkout)
 
     @functools.cache
-    def floor(room: str) -> int:
-        return 1 + max(map(floor, found[room]), default=0)
+    def layer(package: str) -> int:
+        return 1 + max(map(layer, found[package]), default=0)
 
-    print("| floor | room | imports |\n|---|---|---|")
-    for room in sorted(found, key=lambda room: (-floor(room), room)):
-        print(f"| {floor(room)} | {room} | {', '.join(sorted(found[room]))} |")
+    print("| layer | package | imports |\n|---|---|---|")
+    for package in sorted(found, key=lambda package: (-layer(package), package)):
+        print(f"| {layer(package)} | {package} | {', '.join(sorted(found[package]))} |")
     arrows = sum(map(len, found.values()))
-    print(f"\n{len(found)} rooms, {max(map(floor, found))} floors, {arrows} arrows")
+    print(f"\n{len(found)} packages, {max(map(layer, found))} layers, {arrows} imports")
 
 
 if __name__ == "__main__":
