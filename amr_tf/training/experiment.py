@@ -149,7 +149,9 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
     if not results.rows:
         return
     row, by = results.best(), results.by
-    picture = folder.images / f"epoch_{int(results.rows[-1]['epoch']):05d}_mixes.png"
+    epoch = f"epoch_{int(results.rows[-1]['epoch']):05d}"
+    paths, mixes = (folder.images / f"{epoch}_{name}.png" for name in ("interpolations", "mixes"))
+    picture = paths if paths.exists() else mixes  # points have no paths
     console.print(
         f"\n{by.measure}: {by.shown(row, 'val')} validation (best, epoch {int(row['epoch'])}), "
         f"{by.shown(row, 'test')} test at that epoch{_interval(row, results) if by is best.ACCURACY else ''}"

@@ -223,7 +223,7 @@ def test_resume_finished_run_changes_nothing(unbroken, tmp_path, monkeypatch, ca
 
 def test_demo_preset_is_the_default_command():
     config, sources = command_line.parse(["--flagfile=flags/demo.flags"])
-    assert (config.dataset, config.model) == ("lines", "amr")
+    assert (config.dataset, config.model) == ("lines", "acai")
     assert sources["lambda_"] == "preset flags/demo.flags"
 
 
