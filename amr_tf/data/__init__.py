@@ -26,7 +26,7 @@ class Arrays:
         images: uint8 [N, H, W, C]; for points, float32 [N, 1, 1, 2] in [-1, 1]; dSprites as bits.
         labels: int64 [N] in 0 .. spec.classes - 1.
         spec: the data set.
-        attributes: uint8 [N, A], 0 or 1, in the order of spec.attributes; None where the data set has none.
+        attributes: uint8 [N, A], 0 or 1, in the order of spec.attributes; None if the data set has none.
         labelled: bool [N], the examples whose labels and attributes supervised mixing may use; None: all.
     """
 
@@ -60,7 +60,7 @@ class Splits(NamedTuple):
 
 
 def check(config: Any) -> None:
-    """Refuses a run whose data `load` would not find, before anything slow.
+    """Refuses a run if `load` would not find its data; quick.
 
     Raises:
         DataError: names each missing or damaged file.
@@ -96,7 +96,7 @@ def load(config: Any) -> Splits:
 
 
 def ground_truth(config: Any) -> Any:
-    """Images by their factors, for the metrics of disentanglement: a `metrics.ground_truth.GroundTruth`.
+    """Returns images with their factors for the metrics of disentanglement, a `metrics.ground_truth.GroundTruth`.
 
     Raises:
         DataError: see `load`; also when the prepared data lack some combinations of factors.

@@ -1,4 +1,4 @@
-"""The data sets: one `DatasetSpec` each, listed in `amr_tf.registry`. No TensorFlow, no NumPy."""
+"""The data sets: one `DatasetSpec` each, listed in `amr_tf.registry`. Imports neither TensorFlow nor NumPy."""
 
 import dataclasses
 import difflib
@@ -26,7 +26,7 @@ class Places(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
-    """A data set: what is known before it is read, and how to read it.
+    """A data set: the facts known before it is read, and its reader.
 
     Functions are callables or import paths, "module:function".
 
@@ -36,9 +36,9 @@ class DatasetSpec:
         channels: colours of a pixel, or 2 coordinates of a point; 0 until the user's own data are read.
         classes: number of labels, which are 0 .. classes - 1; 0 until the user's own data are read.
         reader: gives (spec, [training, validation, test]) for (spec, Places), the splits as `sources.Examples` and
-            the spec completed by what only reading reveals. None for examples that are already in memory.
-        checker: takes (spec, Places) and raises DataError where `reader` would lack files. It is quick.
-        ground_truth: gives the `metrics.ground_truth.GroundTruth` for (spec, Places); None where factors are unknown.
+            the spec completed with facts found while reading. None for examples that are already in memory.
+        checker: takes (spec, Places) and raises DataError if `reader` would lack files. It is quick.
+        ground_truth: gives the `metrics.ground_truth.GroundTruth` for (spec, Places); None if factors are unknown.
         attributes: names of the binary attributes of an example, in the order of `Arrays.attributes`.
         selectable_attributes: names that `--attributes` chooses from.
         generated: the data are drawn by this package, or installed with it.
@@ -132,7 +132,7 @@ def spec_of(config: Any) -> DatasetSpec:
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
-    """A sentence that suggests similar names, in any case."""
+    """Returns a sentence that suggests similar names, ignoring case."""
     by_lower_case = {attribute.lower(): attribute for attribute in known}
     wanted = name.strip().lower().replace(" ", "_").replace("-", "_")
     near = difflib.get_close_matches(wanted, by_lower_case, n=3, cutoff=0.5)

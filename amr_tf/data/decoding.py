@@ -94,7 +94,7 @@ def square(image: Image.Image, size: int) -> np.ndarray:
 def _pixels(
     content: bytes, size: int, white: int
 ) -> tuple[str, tuple[int, int], bool, Image.Image, bool, int]:
-    """Decodes a file; returns mode and size, whether it was turned, and what `_plain` returns."""
+    """Decodes a file; returns mode and size, true if it was rotated, and the results of `_plain`."""
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         mode, extent = image.mode, image.size
         image.draft(None, (SPARE * size, SPARE * size))
@@ -105,7 +105,7 @@ def _pixels(
 
 
 def _orientation(image: Image.Image) -> int:
-    """Returns the orientation in a picture's EXIF or XMP data, 1 (upright) where these are damaged."""
+    """Returns the orientation in a picture's EXIF or XMP data; 1 (upright) if these are damaged."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # of many kinds; viewers show the picture
@@ -113,7 +113,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _without_metadata(png: bytes) -> bytes:
-    """Returns the parts of a PNG file that decide its pixels: Pillow refuses damaged or huge texts, viewers do not."""
+    """Removes the parts of a PNG file that do not affect its pixels: Pillow refuses damaged or huge texts."""
     parts, place = [PNG], len(PNG)
     while place + 12 <= len(png):
         length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
@@ -142,7 +142,7 @@ def read(path: str, image_shape: tuple[int, int, int], white: int = DEEP) -> np.
 def _plain(image: Image.Image, white: int) -> tuple[Image.Image, bool, int]:
     """Converts to mode L or RGB, 16 bits to 8 and transparency to white.
 
-    Also returns whether anything was transparent, and the largest value of 16 bits.
+    Also returns true if a pixel was transparent, and the largest 16-bit value.
     """
     target = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode.startswith("I"):

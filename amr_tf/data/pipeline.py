@@ -23,7 +23,7 @@ class Shard(NamedTuple):
     all: int = 1
 
     def part(self, count: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Locates the part that is read as number `count`: its batch, and positions in it int64 [B / all]."""
+        """Returns the batch of part number `count`, and its positions in the batch, int64 [B / all]."""
         size = batch_size // self.all
         number = self.first + count % self.here
         return count // self.here, number * size + tf.range(size, dtype=tf.int64)
@@ -79,7 +79,7 @@ def batches(
 
 
 def row_batches(arrays: Arrays, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
-    """Rows int64 [B] of the examples that `batches` gives, for a function of `make_reader`."""
+    """Returns the row numbers int64 [B] of the examples in `batches`, for a function of `make_reader`."""
     return _mapped(tf.data.Dataset.counter(start_step), _row_numbers(arrays, batch_size, seed, WHOLE))
 
 
@@ -98,7 +98,7 @@ def _row_numbers(
 
 
 def eval_batches(arrays: Arrays, batch_size: int, shard: Shard = WHOLE) -> tf.data.Dataset:
-    """Every example once, in order; the last batch is padded with examples of weight 0.
+    """Batches of every example once, in order; the last batch is padded with examples of weight 0.
 
     So all batches have one shape, for one compiled function, and no replica gets an empty part, for which oneDNN's
     convolution returns a wrong shape. The arguments are those of `batches`.
@@ -132,7 +132,7 @@ def sharded(
 
 
 def _shuffled(positions: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
-    """Maps positions int64 [B] by a random permutation of 0 .. n - 1 that the seed int64 [2] determines.
+    """Maps positions int64 [B] by the random permutation of 0 .. n - 1 for a seed int64 [2].
 
     The defaults of `tf.random.experimental.index_shuffle` (TensorFlow 2.21) are unsuitable: after 4 rounds, orders of
     50,000 examples correlate by up to 0.76 between passes, and of a small seed 8 bits count: pass 256 repeats pass 0.

@@ -27,7 +27,7 @@ def fit(images: Any, width: int, image_fit: str) -> Any:
 
 
 def resize(images: np.ndarray, width: int) -> np.ndarray:
-    """Enlarges square images bilinearly as torchvision does: by Pillow, in grey or RGB.
+    """Enlarges square images bilinearly with Pillow, as torchvision does, in grey or RGB.
 
     Images are uint8 [N, S, S, 1 or 3], S <= width; the result is uint8 [N, width, width, C].
     """

@@ -1,4 +1,4 @@
-"""Closeness of decoded paths between lines to real lines, and evenness of their turning."""
+"""ACAI's measures of decoded paths between lines: distance to real lines, and evenness of turning."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin_min

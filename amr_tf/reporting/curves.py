@@ -67,7 +67,7 @@ def charts_of(groups: list[Group]) -> list[Chart]:
 
 
 def _chart(title: str, y_label: str, groups: list[Group], column: str, scale: float) -> Chart | None:
-    """Returns None if no run has the column."""
+    """Makes the chart of one column; returns None if no run has it."""
     curves = [
         (group, [points for run in group.counted if (points := _points(run.rows, column, scale))])
         for group in groups

@@ -1,4 +1,4 @@
-"""Runs that differ by their seed only: grouped by settings, and the settings that differ between groups."""
+"""Groups of runs that differ by their seed only, and the settings that differ between groups."""
 
 from typing import Any
 

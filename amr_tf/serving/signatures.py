@@ -139,7 +139,7 @@ def signatures(
 
 
 class _Networks:
-    """Encoder, decoder and probe of a model, each traced once, and the computations of the signatures."""
+    """The computations of all signatures, on encoder, decoder and probe, each of which is traced once."""
 
     def __init__(self, model):
         self.model, self.image_shape, self.code_shape = model, model.image_shape, model.code_shape

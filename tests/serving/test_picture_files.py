@@ -96,10 +96,10 @@ REFUSED = {
     "GIF transparent": (saved(photograph((64, 40)).quantize(16), "GIF", transparency=3), "transparency"),
     "BMP palette": (saved(photograph((64, 40)).quantize(16), "BMP"), "24 bits"),
     "BMP 1 bit": (saved(photograph((64, 40)).convert("1"), "BMP"), "24 bits"),
-    "WebP": (saved(photograph((64, 40)), "WEBP", lossless=True), "no PNG, JPEG, GIF or BMP"),
-    "TIFF": (saved(photograph((64, 40)), "TIFF"), "no PNG, JPEG, GIF or BMP"),
-    "text": (b"no picture", "no PNG, JPEG, GIF or BMP"),
-    "nothing": (b"", "no PNG, JPEG, GIF or BMP"),
+    "WebP": (saved(photograph((64, 40)), "WEBP", lossless=True), "not a PNG, JPEG, GIF or BMP"),
+    "TIFF": (saved(photograph((64, 40)), "TIFF"), "not a PNG, JPEG, GIF or BMP"),
+    "text": (b"no picture", "not a PNG, JPEG, GIF or BMP"),
+    "nothing": (b"", "not a PNG, JPEG, GIF or BMP"),
 }
 
 

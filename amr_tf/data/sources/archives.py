@@ -1,7 +1,7 @@
 """Official files of a data set: checked by their sha256 and imported into TFDS's download cache.
 
-TFDS trusts its cache, so a file is imported whole and checked or not at all. Only IDX files are unpacked here, in
-memory and up to their known size.
+TFDS trusts its cache, so files are checked before they are imported, and imported atomically. Only IDX files are
+unpacked here, in memory and up to their known size.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class Archive:
         return next(filter(os.path.isfile, paths), paths[0] if paths else None)
 
     def find_shared(self, folder: Path) -> Path | None:
-        """Finds the file in a folder that data sets share: of another size, it is another data set's."""
+        """Finds the file in a folder shared by data sets; a file of another size belongs to another data set."""
         path = folder / self.filename
         return path if os.path.isfile(path) and path.stat().st_size == self.size else None
 
@@ -122,7 +122,7 @@ def store(found: Iterable[Checked]) -> None:
 
 
 def _unpacked(file: BufferedReader) -> bytes:
-    """Reads the beginning of an IDX file, packed or not, 1 byte more than the largest has; b"" where it is damaged."""
+    """Reads an IDX file, packed or not, up to 1 byte more than the largest one has; b"" if it is damaged."""
     file.seek(0)
     packed = file.read(2) == _GZIP_MAGIC
     file.seek(0)
@@ -132,7 +132,7 @@ def _unpacked(file: BufferedReader) -> bytes:
 
 
 def _open(path: Path) -> BufferedReader:
-    """Opens a regular file for reading: no link, no pipe that would block, no device."""
+    """Opens a regular file for reading; refuses links, pipes and devices."""
     try:
         if path.is_symlink():
             raise OSError("it is a symbolic link")

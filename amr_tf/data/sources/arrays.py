@@ -167,7 +167,7 @@ def _channels(shape: tuple[int, ...]) -> int:
 
 
 def _check_memory(path: Path, headers: dict[str, npz.Header], groups: list[Group], width: int) -> None:
-    """Refuses arrays that do not fit into memory, such as those of a small file that unpacks to a huge one."""
+    """Refuses arrays that do not fit into memory, for example in a small file that unpacks to a huge one."""
     needed = sum(headers[name].size for group in groups for name in group[:3] if name)
     for shape in (headers[group.images].shape for group in groups):
         needed += shape[0] * width**2 * _channels(shape)
@@ -200,7 +200,7 @@ def _numbered(path: Path, labels: Sequence[np.ndarray]) -> tuple[list[np.ndarray
 
 
 def _stated(path: Path, group: Group, arrays: dict[str, np.ndarray]) -> list[int]:
-    """Returns the number of each example's split as the file says it."""
+    """Returns the number of each example's split as stated in the file."""
     if not group.splits:
         return [group.split] * len(arrays[group.images])
     words = arrays[group.splits].ravel().tolist()
@@ -237,7 +237,7 @@ def _fitted(images: list[np.ndarray], rows: list[Row], width: int) -> np.ndarray
 def _report(
     headers: dict[str, npz.Header], groups: list[Group], classes: tuple[str, ...], fitted: list[np.ndarray]
 ) -> None:
-    """Prints the number of images, their classes, what was done to them, and what may be wrong with them."""
+    """Prints the number of images, their classes, their conversions, and possible mistakes."""
     shapes = [headers[group.images].shape for group in groups]
     used = {name for group in groups for name in group[:3]}
     others = [_shown(name) for name in sorted(headers.keys() - used)]

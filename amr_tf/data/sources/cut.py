@@ -64,7 +64,7 @@ def _columns(builder: tfds.core.DatasetBuilder, split: str, change: Callable) ->
 
 
 def on_white(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, 3] -> [S, S, 3], S the longer side: white above and below, or left and right."""
+    """Pads uint8 [H, W, 3] with white to [S, S, 3], where S is the longer side."""
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.maximum(height, width)
     # Padding is black.
@@ -73,7 +73,7 @@ def on_white(image: tf.Tensor) -> tf.Tensor:
 
 
 def square(image: tf.Tensor, size: int) -> tf.Tensor:
-    """uint8 [H, W, 3] -> uint8 [size, size, 3]: the middle of the longer side, bilinear, antialiased."""
+    """Crops the middle of uint8 [H, W, 3] and resizes it to [size, size, 3], bilinear and antialiased."""
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.minimum(height, width)
     middle = tf.image.crop_to_bounding_box(image, (height - side) // 2, (width - side) // 2, side, side)

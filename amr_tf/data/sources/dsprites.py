@@ -42,7 +42,7 @@ _HEART = np.stack([9.6 * np.sin(_T) ** 3, -0.662 * _CURVE - 1.44], axis=-1)
 
 
 class DSprites:
-    """Images by their factors: a `metrics.ground_truth.GroundTruth`.
+    """dSprites images with their factors, a `metrics.ground_truth.GroundTruth`.
 
     The factors are shape (square, ellipse, heart), scale, orientation, position_x and position_y. The first and the
     last orientation are the same. Colour, which has one value, is left out. `images`, uint8 [737280, 512], are all
@@ -71,7 +71,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
     """Gives all images as training split, labelled by their shape, as bits.
 
     The paper divides nothing: it trains on every image and evaluates factors and codes. Validation and test are fixed
-    draws from the same images, without repeats, for following losses and probe. They do not measure generalisation.
+    draws without repeats from the same images, for monitoring of losses and probe. They do not measure generalisation.
     """
     images, numbers, title = _images(spec, places)
     examples = Examples(PackedImages(images, IMAGE_SHAPE), factors_of(numbers)[:, 0])
@@ -103,14 +103,14 @@ def ground_truth(spec: DatasetSpec, places: Places) -> DSprites:
 
 
 def _is_drawn(spec: DatasetSpec, places: Places) -> bool:
-    """True where no official file was provided. The network is not tried for it."""
+    """True if no official file was provided. It is not searched on the network."""
     from amr_tf.data.sources import prepared
 
     return not places.raw_dir and not prepared.at_hand(spec, places)
 
 
 def _images(spec: DatasetSpec, places: Places) -> tuple[np.ndarray, np.ndarray, str]:
-    """All images uint8 [N, 512] as bits, their numbers int64 [N], ascending, and their name for reports."""
+    """Returns all images uint8 [N, 512] as bits, their numbers int64 [N] in ascending order, and their name."""
     if _is_drawn(spec, places):
         return render(), np.arange(COUNT), RE_RENDERED
     from tensorflow_datasets import decode

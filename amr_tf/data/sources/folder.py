@@ -40,7 +40,7 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads the pictures of `folder:PATH`, at most `places.limit` of each split, and prints what was done to them.
+    """Reads the pictures of `folder:PATH`, at most `places.limit` of each split, and prints a report.
 
     Images are uint8 [N, width, width, 3], or 1 channel if all pictures are grey; classes are in mixed order.
 
@@ -126,7 +126,7 @@ def _decode_into(images: np.ndarray, pictures: Sequence[Picture], white: int = D
 
 
 def _report(found: Found, notes: list[Note], shape: tuple[int, ...]) -> str:
-    """Lines on the classes, the splits, what was left out, and what was done to the pictures."""
+    """Returns lines on the classes, the splits, the skipped files and the conversions of pictures."""
     height, width, channels = shape
     kind, mode = ("grey", "L") if channels == 1 else ("RGB", "RGB")
     counts = collections.Counter[str]()

@@ -1,4 +1,4 @@
-"""The layout of a folder of pictures: its classes, its splits, and the files in it that are left out.
+"""The layout of a folder of pictures: its classes, its splits and the skipped files.
 
 PATH/CLASS/...           the sub-folders are the labels; the splits are made by a hash of the pictures' names
 PATH/SPLIT/CLASS/...     sub-folders such as train, val and test are the splits
@@ -98,11 +98,11 @@ class _Layout:
         return Found(self.root, classes, placed, divided, dict(self.left_out))
 
     def entries(self, folder: Path, around: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
-        """Returns the folders and the pictures of a folder, sorted. All the rest is counted.
+        """Returns the folders and the pictures of a folder, sorted, and counts all other files.
 
         Args:
             folder: the folder to list.
-            around: real paths of this folder and of those around it, on which a link must not lead back.
+            around: real paths of this folder and its parents, to which a link must not point.
         """
         os.stat(os.path.join(folder, os.curdir))  # raises for a folder that may be listed but not entered
         folders: list[Path] = []
@@ -124,9 +124,10 @@ class _Layout:
             yield from self.below(inner, around)
 
     def split_folders(self, tops: list[Path]) -> dict[int, Path]:
-        """Returns the folder of each split where the sub-folders are splits; empty where they are classes.
+        """Returns the folder of each split if the sub-folders are splits; empty if they are classes.
 
-        A class may be called train. With sub-folders, or beside another split's name, it is a split.
+        A folder called train is a split if it has sub-folders or if another split is beside it; otherwise it is a
+        class.
         """
         named = [top for top in tops if _split_named(top) is not None]
         if not named:
@@ -253,7 +254,7 @@ def _kind_left_out(entry: os.DirEntry, around: tuple[str, ...]) -> str:
 
 
 def key_of(name: str) -> bytes:
-    """Hashes a picture's name below the folder of its class, so that one that gets another label stays in its split."""
+    """Hashes a picture's name below the folder of its class, so that a relabelled picture stays in its split."""
     # File systems spell accents in two ways.
     return hashlib.sha256(os.fsencode(unicodedata.normalize("NFC", name))).digest()
 

@@ -25,7 +25,7 @@ _CHUNK = 1_000
 def read_lines(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
     """Draws ACAI's lines: uint8 [N, 32, 32, 1] for 50,000 / 5,000 / 5,000 examples.
 
-    The angle is uniform in [0, 2 pi); the label is its sector of 10 equal ones.
+    The angle is uniform in [0, 2 pi); the circle is divided into 10 equal sectors, and the label is the sector.
     """
     return spec, _splits(lambda share: render_lines(2 * np.pi * share), _LINES_SEED, (50_000, 5_000, 5_000))
 
@@ -33,7 +33,8 @@ def read_lines(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Exa
 def read_spiral(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
     """Draws points of a 2-D spiral: float32 [N, 1, 1, 2] in [-1, 1], 10,000 / 1,000 / 1,000 of them.
 
-    Points are on the curve without noise; the label is the stretch of the curve, of 10 equally long ones.
+    Points are on the curve without noise; the curve is divided into 10 parts of equal length, and the label is the
+    part.
     """
     return spec, _splits(spiral_points, _SPIRAL_SEED, (10_000, 1_000, 1_000))
 
@@ -41,7 +42,7 @@ def read_spiral(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Ex
 def _splits(
     draw: Callable[[np.ndarray], np.ndarray], seed: int, sizes: tuple[int, int, int]
 ) -> list[Examples]:
-    """Examples drawn from shares uniform in [0, 1), labelled by the tenth of their share."""
+    """Draws examples from shares uniform in [0, 1); the label is floor(10 share)."""
     splits = []
     for number, size in enumerate(sizes):
         share = np.random.default_rng((seed, number)).random(size)
@@ -52,9 +53,9 @@ def _splits(
 def render_lines(angles: np.ndarray) -> np.ndarray:
     """Draws one white line on black per angle as ACAI's reference implementation does.
 
-    A line runs from the centre to 1 pixel inside the largest circle in the image. It covers 2 pixels of every row that
-    it passes (of every column where it is closer to horizontal), at its position half a row (column) before, which
-    makes slanted lines thinner. The covered share of a pixel is its brightness.
+    A line runs from the centre to 1 pixel inside the largest circle in the image. It covers 2 pixels of every row, or
+    of every column if it is closer to horizontal, at the position half a row (column) earlier. Slanted lines are
+    therefore thinner. The covered share of a pixel is its brightness.
 
     Angles are float [N] in radians, counter-clockwise from the right, images uint8 [N, 32, 32, 1].
     """
@@ -87,8 +88,8 @@ def _covered(angles: np.ndarray) -> np.ndarray:
 def spiral_points(share: np.ndarray) -> np.ndarray:
     """Points float32 [N, 1, 1, 2] of an Archimedean spiral of 2 turns, from the centre to radius 1.
 
-    `share`, float [N] in [0, 1], is the share of the curve before the point. The length of the curve is taken as
-    proportional to the squared radius, which neglects a correction near the centre.
+    `share`, float [N] in [0, 1], is the position of the point along the curve. The length of the curve is
+    approximated as proportional to the squared radius.
     """
     radius = np.sqrt(share)
     angle = 2 * np.pi * SPIRAL_TURNS * radius

@@ -1,4 +1,4 @@
-"""Files of `numpy.savez`: the arrays' headers without their content, and arrays without objects."""
+"""Files of `numpy.savez`: reads headers of arrays without their content, and arrays without Python objects."""
 
 import contextlib
 import math
@@ -75,7 +75,7 @@ def read_headers(archive: zipfile.ZipFile) -> dict[str, Header]:
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """Reads an array whose header was checked. Raises an error of any kind if it is damaged."""
+    """Reads an array whose header was checked. Errors of damaged arrays can have any type."""
     with archive.open(f"{name}.npy") as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
         file.read(1)  # compares the checksum at the end

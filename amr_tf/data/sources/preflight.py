@@ -1,4 +1,4 @@
-"""Search for the files that preparing a data set needs, before anything is written.
+"""Search for the source files of a data set before anything is written.
 
 TFDS alone retries for minutes without a network, and then names neither the missing files nor where to put them.
 """
@@ -82,7 +82,7 @@ def probe(urls: Iterable[str], seconds: float = PROBE_SECONDS) -> dict[str, str]
 
 
 def _lack(reason: str, target: Target, missing: Sequence[Archive]) -> DataError:
-    """An error that gives the reason, what to do, and a line for each missing file."""
+    """Makes an error with the reason, the remedy, and a line for each missing file."""
     lines = [reason, "Simplest: copy the prepared data set from a machine that has it:"]
     for folder in target.prepared:
         lines.append(f"  rsync -a HOST:tensorflow_datasets/{'/'.join(folder.parts[-2:])}/ {folder}/")

@@ -39,7 +39,7 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def at_hand(spec: DatasetSpec, places: Places) -> bool:
-    """True where data_dir has all that `read` needs: the prepared set, or its archives."""
+    """True if data_dir has the files that `read` needs: the prepared set or its archives."""
     if _prepared_builder(spec, places) is not None:
         return True
     manual = _downloads(places) / "manual"
@@ -80,7 +80,7 @@ def hold_out(examples: Examples, share: float) -> tuple[Examples, Examples]:
 
 @contextlib.contextmanager
 def opened(spec: DatasetSpec, places: Places) -> Iterator[tfds.core.DatasetBuilder]:
-    """A builder to read from; the data set is prepared first where necessary.
+    """Returns a builder to read from; prepares the data set first if necessary.
 
     Raises:
         DataError: see `preflight.gather`; also when data_dir cannot be written, or the prepared set is damaged.
@@ -143,9 +143,9 @@ def _downloads(places: Places) -> Path:
 
 
 def _gather(spec: DatasetSpec, places: Places) -> tuple[list[archives.Checked], list[Archive], Path | None]:
-    """Finds the files to prepare from: to import, to download, and the folder of an archive that is read in place.
+    """Finds the source files: those to import, those to download, and the folder of an archive that is read in place.
 
-    A builder class with `find_archive` reads an archive in place, which TFDS knows nothing of.
+    A builder class with `find_archive` reads an archive in place, unknown to TFDS.
     """
     raw_dir = files.user_path(places.raw_dir, "--raw_dir=") if places.raw_dir else None
     # os.path.isdir takes any text for a name: too long, or where access is denied.

@@ -10,7 +10,7 @@ _OFFICIAL: Any = tfds.builder_cls("svhn_cropped")
 class SvhnTrainTest(_OFFICIAL, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """TFDS's svhn_cropped with the splits train and test alone.
 
-    Its own name keeps it apart from the full set in a shared data_dir; the downloads are shared.
+    A separate name distinguishes it from the full set in a shared data_dir; downloads are shared.
     """
 
     name: ClassVar = "svhn_cropped_train_test"
