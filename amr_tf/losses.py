@@ -24,6 +24,29 @@ def l2(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return _mean(tf.math.squared_difference(target, output))
 
 
+def pairwise_distances(images: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    """GAIA's loss of structure: two [B, ...] -> [], 0 where codes are as far apart as their images.
+
+    The mean over all pairs (i, j) of (ln(1 + X_ij) - ln(1 + H_ij))^2, where X_ij is the mean squared difference of two
+    images divided by its mean over all pairs, and H_ij that of two codes. Scale and shift of either do not matter.
+
+    Example:
+        >>> x = tf.constant([[0.0], [1.0], [3.0]])
+        >>> h = tf.constant([[0.0, 0.0], [0.0, 2.0], [0.0, 4.0]])
+        >>> round(float(pairwise_distances(x, h)), 6)
+        0.033548
+    """
+    return tf.reduce_mean((_relative_distances(images) - _relative_distances(codes)) ** 2)
+
+
+def _relative_distances(x: tf.Tensor) -> tf.Tensor:
+    x = _flat(x)
+    squares = tf.reduce_mean(tf.math.squared_difference(x[:, None], x[None]), axis=2)
+    # Equal codes have no mean distance to divide by.
+    mean = tf.maximum(tf.reduce_mean(squares), np.finfo(np.float32).tiny)
+    return tf.math.log1p(squares / mean)
+
+
 def bce(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     """Mean binary cross-entropy of pixels in [-1, 1], taken as probabilities (x + 1) / 2: two [B, ...] -> [B].
 

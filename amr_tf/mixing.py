@@ -19,7 +19,7 @@ Size: TypeAlias = "int | tf.Tensor"  # a number of examples; unknown while a ste
 Draw = tuple[tf.Tensor, tf.Tensor]
 
 # Streams keep the random numbers of one step apart.
-_PERMUTATION, _COEFFICIENT, _MASK, _ATTRIBUTES, _ATTRIBUTE_MASK = 0, 1, 2, 3, 4
+_PERMUTATION, _COEFFICIENT, _MASK, _ATTRIBUTES, _ATTRIBUTE_MASK, _CUT = 0, 1, 2, 3, 4, 5
 # Of the relaxed Bernoulli draws (Maddison et al. 2017, who found it good for two classes).
 _TEMPERATURE = 2 / 3
 
@@ -83,7 +83,13 @@ class Mixer(Protocol):
 
 
 class _Mixer:
-    """Base of mixers of k codes. The path between two codes follows from the weights of two parents."""
+    """Base of mixers of k codes. The path between two codes follows from the weights of two parents.
+
+    Attributes:
+        settings: names of the run's settings that the constructor takes besides k.
+    """
+
+    settings: tuple[str, ...] = ()
 
     def __init__(self, k: int = 2):
         self.k = k
@@ -131,6 +137,42 @@ class ChannelMixup(Mixup):
         return _per_map(code_shape)
 
 
+class GaussianMixup(Mixup):
+    """Linear mixing with Gaussian weights, which GAIA uses for pairs: (a, 1 - a), a ~ N(0.5, 0.25^2), not clipped.
+
+    For k > 2, which GAIA does not have, all weights except the last are draws of N(1/k, 1/(2k)^2). Weights can be
+    below 0 or above 1: 4.6 % of the pairs extrapolate.
+
+    Example:
+        >>> _, weights = GaussianMixup().sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
+        >>> weights.shape
+        TensorShape([8, 2, 1, 1, 1])
+    """
+
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
+        return _parents(batch_size, self.k, seed), _gaussian(batch_size, self.k, code_shape, seed)
+
+
+class GaussianPairs(GaussianMixup):
+    """GAIA's pairs: the second half of the batch is mixed with the first half, in order and in reversed order.
+
+    With n = B / 2, row j < n mixes (j, n + j) and row n + j mixes (n - 1 - j, n + j). In an odd batch the last row
+    mixes the last example with the first.
+
+    Example:
+        >>> indices, weights = GaussianPairs().sample(4, code_shape=(2,), seed=tf.constant([0, 1]))
+        >>> indices.numpy().tolist()
+        [[0, 2], [1, 3], [1, 2], [0, 3]]
+    """
+
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
+        half = batch_size // 2
+        own, rest = tf.range(half), tf.range(2 * half, batch_size)
+        first = tf.concat([own, own[::-1], rest], axis=0)
+        second = tf.concat([half + own, half + own, tf.zeros_like(rest)], axis=0)
+        return tf.stack([first, second], axis=1), _gaussian(batch_size, 2, code_shape, seed)
+
+
 class UnitBernoulli(_Mixer):
     """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely.
 
@@ -145,10 +187,8 @@ class UnitBernoulli(_Mixer):
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
         """The first feature maps come from the first parent, the next ones from the second, and so on."""
         maps = code_shape[-1]
-        ends = tf.round(tf.cumsum(shares, axis=1) * maps)[:, :, None]
-        number = tf.range(maps, dtype=tf.float32)
-        owned = (number < ends) & (number >= tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1])
-        return tf.reshape(tf.cast(owned, tf.float32), [*shares.shape, *_per_map(code_shape)])
+        owned = _owned(tf.round(tf.cumsum(shares, axis=1) * maps), maps)
+        return tf.reshape(owned, [*shares.shape, *_per_map(code_shape)])
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
         shape = (batch_size, *_per_map(code_shape))
@@ -174,6 +214,44 @@ class Bernoulli(UnitBernoulli):
         shape = (batch_size, *_per_map(code_shape))
         mask = tf.cast(tf.random.stateless_uniform(shape, tf.random.fold_in(seed, _MASK)) < p, tf.float32)
         return _parents(batch_size, 2, seed), tf.stack([mask, 1 - mask], axis=1)
+
+
+class StyleCrossover(_Mixer):
+    """Style mixing (Karras et al., 2019, https://arxiv.org/abs/1812.04948) of codes [L, C], rows coarse to fine.
+
+    With the probability `style_mixing` a mix has k - 1 different cuts, all equally likely, drawn for each example: rows
+    before the first cut come from the first parent, rows up to the next cut from the second, and so on. Otherwise it is
+    the example's own code. On the path from one code to another rows switch one after the other, from fine to coarse.
+
+    Example:
+        >>> mixer = StyleCrossover(k=2, style_mixing=1.0)
+        >>> indices, weights = mixer.sample(8, code_shape=(6, 4), seed=tf.constant([0, 1]))
+        >>> weights.shape, weights[0, 0, 0, 0].numpy(), weights[0, 1, 5, 0].numpy()
+        (TensorShape([8, 2, 6, 1]), np.float32(1.0), np.float32(1.0))
+    """
+
+    settings = ("style_mixing",)
+
+    def __init__(self, k: int = 2, style_mixing: float = 0.9):
+        super().__init__(k)
+        self.style_mixing = style_mixing
+
+    def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
+        """The first rows come from the first parent, the next ones from the second, and so on."""
+        return _owned(tf.round(tf.cumsum(shares, axis=1) * code_shape[0]), code_shape[0])
+
+    def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
+        share = tf.linspace(1.0, 0.0, steps)
+        return self.weights(tf.stack([share, 1 - share], axis=1), a.shape[1:])
+
+    def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
+        rows, cuts = code_shape[0], self.k - 1
+        order = tf.random.stateless_uniform((batch_size, rows - 1), tf.random.fold_in(seed, _CUT))
+        drawn = tf.sort(tf.argsort(order, axis=1)[:, :cuts] + 1, axis=1)
+        mixed = tf.random.stateless_uniform((batch_size, 1), tf.random.fold_in(seed, _COEFFICIENT))
+        drawn = tf.where(mixed < self.style_mixing, drawn, rows)
+        ends = tf.concat([drawn, tf.fill([batch_size, 1], rows)], axis=1)
+        return _parents(batch_size, self.k, seed), _owned(tf.cast(ends, tf.float32), rows)
 
 
 class ReversedMixup(Mixup):
@@ -204,6 +282,21 @@ def _dirichlet(shape: tuple[Size, ...], seed: tf.Tensor) -> tf.Tensor:
     # The lower end keeps the logarithm finite; 1 - U would make draws of exactly 0, and 0 / 0 where all are.
     draws = -tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-30, maxval=1.0))
     return draws / tf.reduce_sum(draws, axis=1, keepdims=True)
+
+
+def _gaussian(batch_size: Size, k: int, code_shape: Shape, seed: tf.Tensor) -> tf.Tensor:
+    """Weights [B, k, 1, ...]: k - 1 draws of N(1/k, 1/(2k)^2), and what they leave of 1."""
+    shape = (batch_size, k - 1, *(1,) * len(code_shape))
+    normal = tf.random.stateless_normal(shape, tf.random.fold_in(seed, _COEFFICIENT))
+    drawn = (1 + normal / 2) / k
+    return tf.concat([drawn, 1 - tf.reduce_sum(drawn, axis=1, keepdims=True)], axis=1)
+
+
+def _owned(ends: tf.Tensor, size: int) -> tf.Tensor:
+    """float32 [N, k, size, 1]: 1 for positions from the end of the parent before, up to the parent's own end [N, k]."""
+    ends, number = ends[:, :, None], tf.range(size, dtype=tf.float32)
+    begins = tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1]
+    return tf.cast((number < ends) & (number >= begins), tf.float32)[..., None]
 
 
 def _per_map(code_shape: Shape) -> Shape:

@@ -58,7 +58,11 @@ class FusedAdam(keras.optimizers.Adam):
 
 
 def make_adam(
-    config: Config, torch_epsilon: bool, step: tf.Variable, total_steps: Callable[[], int]
+    config: Config,
+    torch_epsilon: bool,
+    step: tf.Variable,
+    total_steps: Callable[[], int],
+    share: Callable[[], tf.Tensor] | None = None,
 ) -> keras.optimizers.Optimizer:
     """Returns an Adam with the config's settings, at the learning rate of `--schedule`.
 
@@ -67,13 +71,21 @@ def make_adam(
         torch_epsilon: as `FusedAdam` has it.
         step: the model's count of steps. The optimizers' counts differ if the generator is updated on some steps only.
         total_steps: returns the steps of the whole run; called when a schedule first needs it.
+        share: returns the factor of the learning rate on the present step; None: always 1.
     """
 
     def cosine() -> tf.Tensor:
         return keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps())(step)
 
+    rate = config.learning_rate if config.schedule == "constant" else cosine
+    if share:
+        whole = rate
+
+        def rate() -> tf.Tensor:
+            return (whole() if callable(whole) else whole) * share()
+
     return FusedAdam(
-        config.learning_rate if config.schedule == "constant" else cosine,
+        rate,
         beta_1=config.adam_beta1,
         beta_2=config.adam_beta2,
         epsilon=config.adam_epsilon,

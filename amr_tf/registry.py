@@ -9,18 +9,25 @@ from typing import Any
 
 MODELS = {
     "ae": "amr_tf.models.autoencoder:Autoencoder",
+    "denoising": "amr_tf.models.denoising:DenoisingAutoencoder",
+    "dropout": "amr_tf.models.dropout:DropoutAutoencoder",
     "vae": "amr_tf.models.vae:VAE",
+    "aae": "amr_tf.models.aae:AAE",
+    "vqvae": "amr_tf.models.vqvae:VQVAE",
     "aegan": "amr_tf.models.amr:AEGAN",
     "amr": "amr_tf.models.amr:AMR",
     "amr_supervised": "amr_tf.models.amr_supervised:SupervisedAMR",
     "acai": "amr_tf.models.acai:ACAI",
     "acai_rerun": "amr_tf.models.acai:ACAIRerun",
+    "gaia": "amr_tf.models.gaia:GAIA",
 }
 MIXERS = {
     "mixup": "amr_tf.mixing:Mixup",
     "mixup_channel": "amr_tf.mixing:ChannelMixup",
     "bernoulli": "amr_tf.mixing:Bernoulli",
     "bernoulli_unit": "amr_tf.mixing:UnitBernoulli",
+    "gaussian": "amr_tf.mixing:GaussianMixup",
+    "style": "amr_tf.mixing:StyleCrossover",
 }
 MASK_GRADIENTS = {
     "straight_through": "amr_tf.mixing:straight_through",
@@ -34,6 +41,7 @@ ARCHS = {
     "burgess": "amr_tf.networks.burgess:BURGESS",
     "mlp": "amr_tf.networks.mlp:MLP",
     "resnet": "amr_tf.networks.resnet:RESNET",
+    "style": "amr_tf.networks.style:STYLE",
 }
 RECON_LOSSES = {
     "l1": "amr_tf.losses:l1",
@@ -87,6 +95,7 @@ FIGURES = {
     "interpolation": "amr_tf.evaluation.figures:INTERPOLATION",
     "triangle": "amr_tf.evaluation.figures:TRIANGLE",
     "traversal": "amr_tf.evaluation.figures:TRAVERSAL",
+    "style_grid": "amr_tf.evaluation.figures:STYLE_GRID",
     "masks": "amr_tf.evaluation.figures:MASKS",
     "attribute_mixes": "amr_tf.evaluation.figures:ATTRIBUTE_MIXES",
     "spiral": "amr_tf.evaluation.point_figures:SPIRAL",

@@ -37,6 +37,7 @@ FIGURE_FOLDERS = {
     **{f"figure{number}": INTERPOLATION for number in (7, 8, 9, 10, 11, 13)},
     "figure12": (("spiral",), ("spiral",)),
     "latent": (("latent",), ()),
+    "lines": (("interpolation",), ("lines", "reconstruction", "probe")),
 }
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr_tf import registry
-from amr_tf.mixing import ReversedMixup, mix
+from amr_tf.mixing import GaussianMixup, GaussianPairs, ReversedMixup, StyleCrossover, mix
 
 CODES = [(4, 4, 3), (10,)]
+STYLES = (9, 4)  # of codes with rows, which `style` exchanges
 SEED = np.array([3, 7], np.int64)
 
 
@@ -18,20 +19,26 @@ def make(name: str, k: int):
 
 
 def every_mixer():
-    return [pytest.param(name, k, shape) for name in registry.MIXERS for k in (2, 3, 8) for shape in CODES]
+    return [
+        pytest.param(name, k, shape)
+        for name in registry.MIXERS
+        for k in (2, 3, 8)
+        for shape in ((STYLES,) if name == "style" else CODES)
+    ]
 
 
 @pytest.mark.parametrize(("name", "k", "code_shape"), every_mixer())
 def test_weights_sum_to_one_and_have_the_broadcast_shape(name, k, code_shape):
     indices, weights = make(name, k).sample(16, code_shape, SEED)
     inner = (1,) * (len(code_shape) - 1)
-    shared = (*inner, 1) if name == "mixup" else (*inner, code_shape[-1])
+    one = name in ("mixup", "gaussian")
+    shared = (9, 1) if name == "style" else (*inner, 1) if one else (*inner, code_shape[-1])
     assert weights.shape == (16, k, *shared)
     assert indices.shape == (16, k)
     np.testing.assert_allclose(tf.reduce_sum(weights, axis=1), np.ones((16, *shared)), atol=1e-6)
-    assert np.min(weights) >= 0
+    assert np.min(weights) >= 0 or name == "gaussian"
     assert np.all(np.max(np.moveaxis(weights, 1, 0).reshape(k, -1), axis=1) > 0), "a parent reaches no mix"
-    if name.startswith("bernoulli"):
+    if name.startswith("bernoulli") or name == "style":
         assert set(np.unique(weights)) <= {0.0, 1.0}
 
 
@@ -108,8 +115,60 @@ def test_acai_pairs_with_the_reversed_batch_and_small_alpha():
     np.testing.assert_allclose(weights[:, 0] + weights[:, 1], np.ones((1000, 1, 1, 1)), atol=1e-6)
 
 
+def test_gaussian_pair_is_normal_and_extrapolates_as_published():
+    """a ~ N(0.5, 0.25^2): 4.6 % of the weights lie outside [0, 1]."""
+    a = GaussianMixup().sample(20_000, (4, 4, 2), SEED)[1].numpy()[:, 0].ravel()
+    assert a.mean() == pytest.approx(0.5, abs=0.006)
+    assert a.std() == pytest.approx(0.25, abs=0.005)
+    assert np.mean((a < 0) | (a > 1)) == pytest.approx(0.0455, abs=0.005)
+
+
+def test_gaias_pairs_are_halves_in_order_and_reversed():
+    """By hand for B = 4, a1 = (1, 0), a2 = (1, 0): rows 0, 3, 1, 3 of h."""
+    indices, weights = GaussianPairs().sample(4, (2,), SEED)
+    np.testing.assert_array_equal(indices, [[0, 2], [1, 3], [1, 2], [0, 3]])
+    assert weights.shape == (4, 2, 1)
+    h = tf.constant([[0.0], [1.0], [2.0], [3.0]])
+    a = np.array([1.0, 0.0, 1.0, 0.0], np.float32)[:, None]
+    mixed = mix(h, indices, np.stack([a, 1 - a], axis=1))
+    np.testing.assert_array_equal(mixed[:, 0], [0, 3, 1, 3])
+    odd = GaussianPairs().sample(5, (2,), SEED)[0]
+    np.testing.assert_array_equal(odd[-1], [4, 0])
+
+
+def test_crossover_is_cut_once_and_all_cuts_are_hit():
+    """One-hot rows, coarse ones of the first parent; P(no cut) = 0.1, and the cuts are equally likely."""
+    count, rows = 10_000, 4
+    weights = StyleCrossover().sample(count, (rows, 3), SEED)[1].numpy()[..., 0]
+    first = weights[:, 0]
+    assert set(np.unique(first)) == {0.0, 1.0}
+    assert np.all(np.diff(first, axis=1) <= 0), "a coarse row of the second parent above one of the first"
+    cuts = np.bincount(first.sum(axis=1).astype(int), minlength=rows + 1) / count
+    sigma = (0.1 * 0.9 / count) ** 0.5
+    assert cuts[rows] == pytest.approx(0.1, abs=3 * sigma)
+    np.testing.assert_allclose(cuts[1:rows], 0.3, atol=3 * (0.3 * 0.7 / count) ** 0.5)
+    assert cuts[0] == 0
+
+
+def test_crossover_without_mixing_gives_each_example_its_own_code():
+    indices, weights = StyleCrossover(style_mixing=0.0).sample(16, STYLES, SEED)
+    h = tf.random.stateless_normal((16, *STYLES), SEED)
+    np.testing.assert_array_equal(mix(h, indices, weights), h)
+
+
+def test_crossover_by_hand():
+    """L = 4, c = 1: rows h1, h2, h2, h2. The path switches from fine to coarse."""
+    mixer = StyleCrossover()
+    np.testing.assert_array_equal(
+        mixer.weights(tf.constant([[0.25, 0.75]]), (4, 2))[0, 0, :, 0], [1, 0, 0, 0]
+    )
+    path = mixer.path(tf.zeros([1, 4, 2]), tf.ones([1, 4, 2]), 5)
+    np.testing.assert_array_equal(path[:, 0, :, 0], np.tri(5, 4, -1)[::-1])
+
+
 def test_draws_run_under_xla():
-    for mixer in (make(name, 3) for name in registry.MIXERS):
-        indices, weights = tf.function(mixer.sample, jit_compile=True)(8, (4, 4, 2), SEED)
+    for name in registry.MIXERS:
+        shape = STYLES if name == "style" else (4, 4, 2)
+        indices, weights = tf.function(make(name, 3).sample, jit_compile=True)(8, shape, SEED)
         assert indices.shape == (8, 3)
         assert np.all(np.isfinite(weights))

@@ -51,6 +51,29 @@ class Config:
         0.0, "weight of the consistency loss |f(g(h_mix)) - h_mix|", low=0.0,
         methods=("amr", "amr_supervised", "acai_rerun"),
     )  # fmt: skip
+    style_mixing: float = option(
+        0.9, "probability that a mix has rows of several parents (--mixer=style)", low=0.0, high=1.0
+    )
+    structure_weight: float = option(
+        5e-5, "weight of GAIA's loss of pairwise distances", low=0.0, methods=("gaia",)
+    )
+    balance_slope: float = option(
+        20.0, "slope of the logistic functions that balance GAIA's players", low=0.0, methods=("gaia",)
+    )
+    input_noise: float = option(
+        1.0, "standard deviation of the noise added to images in [-1, 1]", low=0.0, methods=("denoising",)
+    )
+    keep_probability: float = option(
+        0.5, "probability that a number of a code is kept", above=0.0, high=1.0, methods=("dropout",)
+    )
+    codewords: int = option(16384, "vectors in the codebook", low=2, methods=("vqvae",))
+    code_vectors: int = option(10, "vectors that a code is quantized to", low=1, methods=("vqvae",))
+    codebook_decay: float = option(
+        0.999, "decay of the moving averages that are the codebook", low=0.0, below=1.0, methods=("vqvae",)
+    )
+    commitment_weight: float = option(
+        10.0, "weight of the distance between vectors and their codewords", low=0.0, methods=("vqvae",)
+    )
     beta_kl: float = option(
         1.0, "weight of the VAE's KL divergence, summed over the code; 1 with bce_sum is a plain VAE", low=0.0,
         methods=("vae",),

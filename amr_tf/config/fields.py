@@ -21,6 +21,7 @@ def option(
     prefixes: tuple[str, ...] = (),
     low: float | None = None,
     above: float | None = None,
+    high: float | None = None,
     below: float | None = None,
     methods: tuple[str, ...] = (),
     runtime: bool = False,
@@ -36,6 +37,7 @@ def option(
         prefixes: texts that accepted values outside of `choices` begin with; a path follows.
         low: inclusive lower bound.
         above: exclusive lower bound.
+        high: inclusive upper bound.
         below: exclusive upper bound.
         methods: the values of `--model` that read the setting; all of them by default. Others accept its default only.
         runtime: the setting says where and how a run is executed. It changes no result and may differ on resume.
@@ -44,7 +46,7 @@ def option(
     """
     if methods:
         help = f"{help} (--model={', '.join(methods)})"
-    high = LARGEST_INT if type(default) is int else None
+    high = LARGEST_INT if type(default) is int else high
     limits = {"low": low, "high": high, "above": above, "below": below}
     return dataclasses.field(
         default=None,

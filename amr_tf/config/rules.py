@@ -19,6 +19,11 @@ FLAT_ARCHS = ("burgess", "mlp")  # their codes are vectors
 BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
 
 
+def style_rows(image_width: int) -> int:
+    """Returns the number of rows in a code of `--arch=style`: two for each resolution from 4 px to the image's."""
+    return 2 * image_width.bit_length() - 4
+
+
 class Rule(NamedTuple):
     """A condition on settings, the fields that it reads, and the advice if it is false."""
 
@@ -66,6 +71,23 @@ RULES = (
         ("arch", "recon_loss"),
         lambda c: c.recon_loss in ("l1", "l2") or c.arch in BOUNDED_ARCHS,
         "Binary cross-entropy needs outputs within the image range, as --arch=burgess and resnet have: use l1 or l2",
+    ),
+    Rule(
+        ("mixer", "arch"),
+        lambda c: c.mixer != "style" or c.arch == "style" or not c.uses("mixer"),
+        "--mixer=style exchanges rows of the codes of --arch=style: add --arch=style, or choose another mixer",
+    ),
+    Rule(
+        ("mixer", "k", "image_size", "dataset"),
+        lambda c: c.mixer != "style" or c.image_width < 8 or c.k <= style_rows(c.image_width),
+        "A crossover cannot have more parents than the code has rows: lower --k",
+    ),
+    Rule(
+        ("style_mixing", "mixer"),
+        lambda c: (
+            c.style_mixing == c.__dataclass_fields__["style_mixing"].metadata["default"] or c.mixer == "style"
+        ),
+        "--style_mixing is a setting of --mixer=style: leave it out",
     ),
     Rule(
         ("train_examples", "batch_size"),
@@ -125,6 +147,11 @@ NETWORK_RULES = (
         ("arch", "dataset"),
         lambda c, width: width in {"burgess": (32, 64), "resnet": (64, 128)}.get(c.arch, (width,)),
         "--arch=burgess takes images of 32 or 64 px, resnet of 64 or 128 px: use amr, acai or amr_fixed",
+    ),
+    Rule(
+        ("arch", "dataset"),
+        lambda c, width: c.arch != "style" or (width >= 8 and width & (width - 1) == 0),
+        "--arch=style doubles images from 4 px to their size, a power of 2 of at least 8: use amr, acai or amr_fixed",
     ),
     Rule(
         ("arch", "latent_width"),

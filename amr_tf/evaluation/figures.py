@@ -25,6 +25,14 @@ TRAVERSAL_SAMPLE = 2_000
 PAIR_GAP = 12
 MIXED_PAIRS = 8
 MAPS_A_PANEL = 128
+STYLE_COLUMNS, STYLE_ROWS = (
+    6,
+    2,
+)  # images that keep their code, and images of each block that give rows of theirs
+COARSE_ROWS, FINE_ROWS = (
+    4,
+    2,
+)  # rows of a style code of 4 and 8 px, and of the image's size; middle ones lie between
 
 
 class Figure(NamedTuple):
@@ -148,6 +156,38 @@ def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nda
     return [_labelled_grid(list(decoded), labels), *_and_back(frames)]
 
 
+def style_grid(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
+    """Draws test images whose coarse, middle or fine rows of the code come from other test images.
+
+    It is Figure 3 of Karras et al. (2019, https://arxiv.org/abs/1812.04948): the images of the first row keep the rest
+    of their codes, those of the first column give the named rows. Coarse rows are those of 4 and 8 px, fine ones those
+    of the image's size.
+    """
+    run = runs[0]
+    if len(run.model.code_shape) != 2:
+        raise ConfigError(
+            f"The figure exchanges rows of a code. Received: {run.config.flag('arch')}. Choose a run of --arch=style"
+        )
+    _need_images("style_grid", run, STYLE_COLUMNS + STYLE_ROWS)
+    x = _test_images(run, STYLE_COLUMNS + STYLE_ROWS, rng)
+    codes, white = run.encode(x), np.ones_like(x[:1])
+    kept, given = codes[:STYLE_COLUMNS], codes[STYLE_COLUMNS:]
+    count = codes.shape[1]
+    blocks = {
+        "coarse": slice(0, COARSE_ROWS),
+        "middle": slice(COARSE_ROWS, count - FINE_ROWS),
+        "fine": slice(count - FINE_ROWS, count),
+    }
+    rows, labels = [np.concatenate([white, x[:STYLE_COLUMNS]])], ["image"]
+    for name, exchanged in blocks.items():
+        for number, code in enumerate(given):
+            mixed = kept.copy()
+            mixed[:, exchanged] = code[exchanged]
+            rows.append(np.concatenate([x[[STYLE_COLUMNS + number]], run.decode(mixed)]))
+            labels.append(f"{name} rows\nof the first")
+    return [_labelled_grid(rows, labels)]
+
+
 def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
     """Draws the Bernoulli parameters of each combination of attributes, and a mask drawn from them (Figure 6)."""
     run = _supervised(runs)
@@ -243,6 +283,9 @@ def _labelled_grid(rows: list[np.ndarray], labels: list[str]) -> np.ndarray:
 INTERPOLATION = Figure("pixel blend and decoded paths between test images, a row for each run", interpolation)
 TRIANGLE = Figure("decoded mixes of three test images, for the first run", triangle)
 TRAVERSAL = Figure("one number of a flat code changed at a time, for the first run", traversal)
+STYLE_GRID = Figure(
+    "codes of --arch=style with coarse, middle or fine rows exchanged, for the first run", style_grid
+)
 MASKS = Figure(
     "supervised mixing: the mask of each combination of attributes, for the first run", masks, points=True
 )

@@ -39,6 +39,7 @@ class Adversarial(Autoencoder):
     # Each pass takes a power step, also on steps without an update.
     generator_passes: ClassVar[int] = 0
     has_discriminator = True
+    own_discriminator = True
     mixes = True
     score_meaning = "higher for images that it takes for real; a logit with --gan_loss=bce"
 
@@ -46,6 +47,10 @@ class Adversarial(Autoencoder):
         self.discriminator = arch.discriminator(sizes, seeds)
         self.gan_loss = registry.load(registry.GAN_LOSSES, self.config.gan_loss)
         self.consistency_loss = registry.load(registry.RECON_LOSSES, self.config.consistency_loss)
+
+    def score(self, x: tf.Tensor) -> tf.Tensor:
+        """Images [B, H, W, C] in [-1, 1] -> scores float32 [B], without power steps; `score_meaning` explains them."""
+        return self.discriminator(x, training=False)
 
     @property
     def active_generator_terms(self) -> tuple[Loss, ...]:
@@ -110,7 +115,7 @@ class Adversarial(Autoencoder):
             self.track({"recon": self.recon_loss(x, forward.recon)})
             self.discriminator.power_steps(self.generator_passes)
         self.discriminator_step(forward)
-        self.probe_step(forward.h, y)
+        self.probe_step(forward.probed, y)
         self.step.assign_add(1)
         return self.get_metrics_result()
 

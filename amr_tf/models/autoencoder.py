@@ -49,6 +49,7 @@ class Autoencoder(KerasContracts):
         description: noun phrase for model cards and help.
         paper: citation with a link.
         has_discriminator: true for methods with a second player.
+        own_discriminator: true if `networks` contains the discriminator.
         mixes: true if training mixes codes.
         needs_attributes: true if training examples have attributes besides labels.
         score_meaning: meaning of the discriminator's score.
@@ -60,6 +61,7 @@ class Autoencoder(KerasContracts):
     description: ClassVar[str] = "an autoencoder"
     paper: ClassVar[str] = "Hinton and Salakhutdinov, 2006, https://doi.org/10.1126/science.1127647"
     has_discriminator: ClassVar[bool] = False
+    own_discriminator: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     needs_attributes: ClassVar[bool] = False
     score_meaning: ClassVar[str] = ""
@@ -101,9 +103,9 @@ class Autoencoder(KerasContracts):
     def _build_networks(self, arch: Architecture) -> None:
         config, seeds, own = self.config, Seeds(self.config.seed), self._own_networks
         if own:
-            self.code_shape = own.fit_to(self.image_shape, self.encoded_parts, self.has_discriminator)
+            self.code_shape = own.fit_to(self.image_shape, self.encoded_parts, self.own_discriminator)
         else:
-            self.code_shape = arch.code_shape(config.latent, config.latent_width)
+            self.code_shape = arch.code_shape(self.image_shape, config.latent, config.latent_width)
         sizes = Sizes(self.image_shape, self.code_shape, config.depth)
         *place, maps = self.code_shape
         self.encoder = arch.encoder(sizes._replace(code_shape=(*place, self.encoded_parts * maps)), seeds)
@@ -160,9 +162,11 @@ class Autoencoder(KerasContracts):
 
     def default_mixer(self) -> Mixer:
         """Makes the mixer of `--mixer` and `--k`."""
-        return registry.load(registry.MIXERS, self.config.mixer)(self.config.k)
+        mixer = registry.load(registry.MIXERS, self.config.mixer)
+        settings = {name: getattr(self.config, name) for name in getattr(mixer, "settings", ())}
+        return mixer(self.config.k, **settings)
 
-    def make_optimizer(self) -> keras.optimizers.Optimizer:
+    def make_optimizer(self, player: str) -> keras.optimizers.Optimizer:
         """Makes an optimizer for one player with the learning rate shared by all players."""
         return make_adam(self.config, self.torch_epsilon, self.step, self.total_steps)
 
@@ -194,6 +198,14 @@ class Autoencoder(KerasContracts):
     def decode(self, h: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Codes [B, ...] -> images float32 [B, H, W, C]."""
         return tf.cast(self.decoder(h, training=training), tf.float32)
+
+    def classify(self, h: tf.Tensor) -> tf.Tensor:
+        """Codes [B, ...] -> logits float32 [B, classes] of the probe."""
+        return tf.cast(self.probe(h), tf.float32)
+
+    def decoding_network(self) -> keras.Model:
+        """Returns the network of `decode` for an export: codes -> images, made of Keras's own layers."""
+        return self.decoder
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
         """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
@@ -266,7 +278,8 @@ class Autoencoder(KerasContracts):
         if y is None:
             return
         with tf.GradientTape() as tape:
-            logits, loss = self._probe_loss(h, y)
+            logits = tf.cast(self.probe(h), tf.float32)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
             total = self.global_mean(loss)
         variables = self.probe.trainable_variables
         self.minimise("probe_gradient_norm", total, tape, self.probe_optimizer, variables)
@@ -304,14 +317,10 @@ class Autoencoder(KerasContracts):
         for name, values in values_by_name.items():
             self.trackers[name].update_state(values, weights)
 
-    def _probe_loss(self, h: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = tf.cast(self.probe(h), tf.float32)
-        return logits, tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
-
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, _ = self.unpack(data)
         forward = self.generator_step(x, y)
-        self.probe_step(forward.h, y)
+        self.probe_step(forward.probed, y)
         self.step.assign_add(1)
         return self.get_metrics_result()
 
@@ -327,6 +336,7 @@ class Autoencoder(KerasContracts):
         y = self.labels(y)
         if y is None:
             return
-        logits, loss = self._probe_loss(h, y)
+        logits = self.classify(h)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
         self.track({"probe_loss": loss}, weights)
         self.accuracy.update_state(y, logits, weights)

@@ -35,8 +35,8 @@ class KerasContracts(Stepping):
         """Variables of each player by name."""
         raise NotImplementedError
 
-    def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """Makes an optimizer with the method's published settings."""
+    def make_optimizer(self, player: str) -> keras.optimizers.Optimizer:
+        """Makes an optimizer for a player with the method's published settings."""
         raise NotImplementedError
 
     def compile(
@@ -96,7 +96,7 @@ class KerasContracts(Stepping):
         with self.distribute_strategy.scope():
             for player, variables in self.players.items():
                 one = given[player]
-                made = self.make_optimizer() if one is None else optimizers.copied(one)
+                made = self.make_optimizer(player) if one is None else optimizers.copied(one)
                 if self.config.mixed_precision == "float16":
                     made = optimizers.scaled(made)
                 made.build(variables)  # at once, so that a checkpoint can be restored

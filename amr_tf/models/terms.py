@@ -39,6 +39,11 @@ class ForwardPass:
     weights: Any = None  # of the parents in each mix [B, k, ...]
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
 
+    @property
+    def probed(self) -> tf.Tensor:
+        """Codes that the probe reads [B, ...]: h, unless the method changes codes before it decodes them."""
+        return self.extras.get("probed", self.h)
+
 
 class MeanOrNaN(keras.metrics.Mean):
     """A mean that is NaN, not 0, without any value, as for the generator's losses on steps without its update."""

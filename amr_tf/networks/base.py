@@ -28,7 +28,7 @@ class Architecture:
     flat_codes: ClassVar[bool] = False
     torch_probe: bool = True  # the probe's initial values are PyTorch's, else Glorot-uniform
 
-    def code_shape(self, latent: int, latent_width: int) -> Shape:
+    def code_shape(self, image_shape: Shape, latent: int, latent_width: int) -> Shape:
         """Shape of a code: (latent_width, latent_width, latent), or (latent,) for flat codes."""
         return (latent,) if self.flat_codes else (latent_width, latent_width, latent)
 
@@ -45,6 +45,12 @@ class Architecture:
     def discriminator(self, sizes: Sizes, seeds: layers.Seeds) -> Discriminator:
         """Images [B, H, W, C] -> scores [B]."""
         return Discriminator(self.discriminator_layers(sizes, seeds), sizes.image_shape, name="discriminator")
+
+    def reconstructor(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        """Images [B, H, W, C] -> reconstructions, by another encoder and decoder: the discriminator of GAIA."""
+        image = keras.Input(sizes.image_shape)
+        encoder, decoder = self.encoder(sizes, seeds), self.decoder(sizes, seeds)
+        return keras.Model(image, decoder(encoder(image)), name="discriminator")
 
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
         """Flattened codes [B, code_size] -> logits [B, classes]."""

@@ -18,7 +18,8 @@ class Networks(Architecture):
             long as that of a code: the means, then the logarithms of the variances.
         decoder: codes [B, ...] -> images [B, H, W, C].
         discriminator: images [B, H, W, C] -> scores [B] or [B, ...], which are averaged to one score per image:
-            logits, unless `gan_loss="lsgan"`. Omit it for methods without a second player.
+            logits, unless `gan_loss="lsgan"`. For `GAIA`: images -> reconstructions [B, H, W, C]. Omit it for methods
+            without a second player, and for `AAE`, whose discriminator scores codes.
 
     Example:
         >>> import keras
@@ -67,7 +68,7 @@ class Networks(Architecture):
                 f"{image_shape}. Make them equal."
             )
         if has_discriminator != (self._models["discriminator"] is not None):
-            problem = ("The method trains no discriminator", "The method needs a discriminator")[
+            problem = ("The method trains no discriminator of images", "The method needs a discriminator")[
                 has_discriminator
             ]
             advice = ("Leave it out", "Pass a keras.Model")[has_discriminator]
@@ -88,6 +89,20 @@ class Networks(Architecture):
         """Returns the layers of a Sequential model, whose last input feeds the head for attributes; else one layer."""
         model = self._models["discriminator"]
         return list(model.layers) if isinstance(model, keras.Sequential) else [model]
+
+    def reconstructor(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
+        """Returns the discriminator of a method that compares images with its reconstructions.
+
+        Raises:
+            ConfigError: it returns something other than images.
+        """
+        output = self._output_shape("discriminator", sizes.image_shape, "image_shape")
+        if output != sizes.image_shape:
+            raise ConfigError(
+                f"The discriminator of this method reconstructs images. Received: output {output}, image_shape "
+                f"{sizes.image_shape}. Pass an autoencoder."
+            )
+        return self._models["discriminator"]
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -11,6 +11,8 @@ from amr_tf.runs.folder import RunError, read_results, read_rows
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import printable
 
+# Numbers of metrics without a score, and beside the score, that are compared too.
+PARTS = {"lines": ("distance", "smoothness"), "reconstruction": ("mse",)}
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
 
 
@@ -23,7 +25,7 @@ class Run:
         best: the row of the best epoch.
         by: the criterion of the best epoch.
         rows: all rows of metrics.csv by epoch, at least one.
-        scores: score of each evaluated metric that has one.
+        scores: score of each evaluated metric that has one, and the numbers of PARTS, as `<metric>_<part>`.
         checkpoints: the checkpoint from which each metric was computed.
         data: name of the data in results.json, or the data set's.
         changed: time of the last epoch in seconds.
@@ -108,8 +110,15 @@ def read(folder: pathlib.Path) -> Run:
     config, by = _config(folder, content), best_by(content, rows)
     best = best_row(rows, by)
     metrics = {aliases.METRICS.get(name, name): found for name, found in content.get("metrics", {}).items()}
+    numbers = {
+        name if part == "score" else f"{name}_{part}": (found, part)
+        for name, found in metrics.items()
+        for part in ("score", *PARTS.get(name, ()))
+    }
     scores = {
-        printable(name): score for name, found in metrics.items() if (score := _score(found)) is not None
+        printable(name): score
+        for name, (found, part) in numbers.items()
+        if (score := _number(found.get(part))) is not None
     }
     device, versions = content.get("device") or "not recorded", content.get("versions", {})
     return Run(
@@ -120,7 +129,9 @@ def read(folder: pathlib.Path) -> Run:
         by=by,
         rows=rows,
         scores=scores,
-        checkpoints={printable(name): _checkpoint(found, best["step"]) for name, found in metrics.items()},
+        checkpoints={
+            printable(name): _checkpoint(found, best["step"]) for name, (found, _) in numbers.items()
+        },
         data=printable(str(content.get("data") or config.dataset)),
         commit=printable(str(content.get("commit") or "not recorded")),
         device=printable("; ".join(map(str, device)) if isinstance(device, list) else str(device)),
@@ -142,11 +153,10 @@ def _config(folder: pathlib.Path, content: dict[str, Any]) -> Config:
         raise RunError(f"The results cannot be read: {path}: {printable(str(error))}") from error
 
 
-def _score(metric: dict[str, Any]) -> float | None:
-    score = metric.get("score")
-    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return None
-    return float(score)
+    return float(value)
 
 
 def _checkpoint(metric: dict[str, Any], best_step: float) -> str:

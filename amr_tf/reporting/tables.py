@@ -147,7 +147,7 @@ def _group_row(group: Group, names: list[str], metrics: list[str]) -> tuple[tupl
         (("validation", "test"), 2) if group.by_accuracy else ((RECON_VALIDATION, RECON_TEST), 4)
     )
     best, test = (found[name] for name in shown_as)
-    means = [_mean(found[name], digits=3, seeds=len(group.counted)) for name in metrics]
+    means = [_mean(found[name], _digits(found[name]), seeds=len(group.counted)) for name in metrics]
     numbers = (_mean(best, digits), _interval(best, digits), _mean(test, digits))
     text = (*map(shown, settings.values()), *numbers, *means, _seeds(group))
     return text, record | {"seeds": _seeds(group), "runs": _folders(group)}
@@ -213,6 +213,11 @@ def _mean(summary: Summary | None, digits: int = 2, seeds: int | None = None) ->
     sd = "" if summary.sd is None else f" +- {summary.sd:.{digits}f}"
     few = "" if seeds in (None, summary.n) else f" (n = {summary.n})"
     return f"{summary.mean:.{digits}f}{sd}{few}"
+
+
+def _digits(summary: Summary | None) -> int:
+    """Returns the decimal places of a metric's mean: distances of lines are about 0.001."""
+    return 5 if summary and abs(summary.mean) < 0.1 else 3
 
 
 def _interval(summary: Summary | None, digits: int = 2) -> str:

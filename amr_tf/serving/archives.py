@@ -16,7 +16,7 @@ def write(folder: pathlib.Path, model) -> None:
     if encoder(image).shape[-1] > maps:  # a VAE's encoder gives variances after the codes
         encoder = keras.Model(image, encoder(image)[..., :maps], name="encoder")
     encoder.save(folder / FOLDER / "encoder.keras")
-    _copy(model.decoder).save(folder / FOLDER / "decoder.keras")
+    _copy(model.decoding_network()).save(folder / FOLDER / "decoder.keras")
 
 
 def _copy(network: keras.Model) -> keras.Model:

@@ -121,7 +121,7 @@ def signatures(
     networks = _Networks(model)
     found = networks.signatures(attribute_names)
     if model.has_discriminator:
-        for layer in model.discriminator.spectral_layers:
+        for layer in getattr(model.discriminator, "spectral_layers", ()):
             layer.steps_in_eval = False
     if model.image_shape[0] == 1:  # a point is not made of bytes
         return found
@@ -147,9 +147,7 @@ class _Networks:
         codes = tf.TensorSpec((None, *self.code_shape), tf.float32)
         self.encode = tf.function(model.encode, input_signature=[images])
         self.decode = tf.function(model.decode, input_signature=[codes])
-        self.probe = tf.function(
-            lambda h: tf.cast(model.probe(h, training=False), tf.float32), input_signature=[codes]
-        )
+        self.probe = tf.function(model.classify, input_signature=[codes])
 
     def signatures(self, attribute_names: tuple[str, ...]) -> dict[str, Signature]:
         """The signatures of floats."""
@@ -189,7 +187,7 @@ class _Networks:
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     def discriminate(self, images):
-        return {"scores": self.model.discriminator(images, training=False)}
+        return {"scores": self.model.score(images)}
 
     def mix(self, images, weights):
         """Decodes mixes of k images each.

@@ -1,4 +1,4 @@
-"""Runs a sweep: trains unfinished runs, then reports, measures and draws."""
+"""Runs a sweep: trains unfinished runs, then measures, draws and reports."""
 
 import collections
 import dataclasses
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+from amr_tf import registry
 from amr_tf.runs.best import ACCURACY, LAST, Criterion, Row, best_by, best_row
 from amr_tf.runs.folder import read_rows
 from amr_tf.runtime import files
@@ -46,16 +47,13 @@ def run(options: Options) -> int:
     )
     states = scheduler.Scheduler(options.jobs, executor, console).run()
     succeeded = True
+    done = [job for job in options.jobs if states[job][0] is State.DONE]
+    succeeded &= _evaluated(options, done)
     if any(job.folder.results.exists() for job in options.jobs):
         table = [f"--table={options.table}"] if options.table else []
-        succeeded = _command("report", files.as_word(options.out), f"--out={options.out}", *table)
+        succeeded &= _command("report", files.as_word(options.out), f"--out={options.out}", *table)
     else:
         console.print("no report: no run has finished an epoch")
-    done = [f"--run_dir={job.folder.path}" for job in options.jobs if states[job][0] is State.DONE]
-    requested = {"figures": options.figures, "metrics": options.metrics}
-    words = [f"--{flag}={','.join(names)}" for flag, names in requested.items() if names]
-    if words and done:
-        succeeded &= _command("evaluate", *done, *words, f"--out={options.out}", "--checkpoint=last")
     if any(job.setting for job in options.jobs):
         console.print("", *comparison(states), sep="\n")
     console.print(f"\n{scheduler.summary(states)}")
@@ -65,6 +63,27 @@ def run(options: Options) -> int:
             print(f"{job.name} {state}: {note} (its log: less {log})", file=sys.stderr)
             succeeded = False
     return 0 if succeeded else 2
+
+
+def _evaluated(options: Options, done: list[Job]) -> bool:
+    """Computes metrics of all finished runs, then draws figures; returns true if both succeeded.
+
+    Figures of images show one seed of each preset and setting, since a row for every seed would be unreadable.
+    """
+    first = list({(job.preset, job.setting): job for job in reversed(done)}.values())[::-1]
+    points = [name for name in options.figures if registry.load(registry.FIGURES, name).points]
+    images = [name for name in options.figures if name not in points]
+    succeeded = True
+    for flag, names, shown in (
+        ("metrics", options.metrics, done),
+        ("figures", points, done),
+        ("figures", images, first),
+    ):
+        if names and shown:
+            runs = [f"--run_dir={job.folder.path}" for job in shown]
+            words = [f"--{flag}={','.join(names)}", f"--out={options.out}", "--checkpoint=last"]
+            succeeded &= _command("evaluate", *runs, *words)
+    return succeeded
 
 
 def _command(name: str, *words: str) -> bool:

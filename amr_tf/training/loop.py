@@ -86,7 +86,7 @@ class Loop:
             self._stop_if_wanted()
             logs |= self._evaluate()
             self._refuse_diverged(logs)
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+            logs["learning_rate"] = float(self.model.probe_optimizer.learning_rate.numpy())
             self._call("on_epoch_end", epoch, logs)
             if self.coordinator.broadcast(self.model.stop_training):
                 break

@@ -157,11 +157,11 @@ def forward_graph(model: Autoencoder) -> tf.Graph:
         with tf.name_scope("decode"):
             reconstruction = model.decode(h)
         with tf.name_scope("probe"):
-            model.probe(h)
+            model.classify(h)
         # Nothing is returned: TensorBoard would draw each output as a node tied to every other one.
         if model.has_discriminator:
             with tf.name_scope("discriminate"):
-                model.discriminator(reconstruction)
+                model.score(reconstruction)
 
     spec = tf.TensorSpec((None, *model.image_shape), tf.float32, name="images")
     return forward.get_concrete_function(spec).graph

@@ -117,7 +117,8 @@ def test_every_field_refuses_junk(data):
         ({"lambda_": math.nan}, "--lambda takes a finite number. Received: --lambda=nan"),
         (
             {"model": "gan"},
-            "--model takes one of ae, vae, aegan, amr, amr_supervised, acai, acai_rerun. Received: --model='gan'",
+            "--model takes one of ae, denoising, dropout, vae, aae, vqvae, aegan, amr, amr_supervised, acai, "
+            "acai_rerun, gaia. Received: --model='gan'",
         ),
         (
             {"run_dir": "a\nb"},
@@ -154,6 +155,9 @@ def test_a_whole_number_serves_as_a_number():
 WITNESSES = (
     {"k": 5, "batch_size": 4},
     {"arch": "amr", "recon_loss": "bce"},
+    {"mixer": "style"},
+    {"mixer": "style", "arch": "style", "k": 9},
+    {"style_mixing": 0.5},
     {"train_examples": 63},
     {"strategy": "mirrored", "device_data": True},
     {"strategy": "mirrored", "jit_compile": True},
@@ -172,6 +176,7 @@ NETWORK_WITNESSES = (
     ({"arch": "resnet", "latent_width": 1}, 64),
     ({"arch": "mlp"}, 32),
     ({"arch": "amr", "latent_width": 5}, 32),
+    ({"arch": "style"}, 48),
 )
 
 
@@ -204,6 +209,7 @@ def test_network_rules_refuse_their_witness_and_nothing_else():
 @pytest.mark.parametrize("model", FIXED)
 def test_fixed_settings_of_a_method_refuse_other_values(model):
     others = {"k": 3, "mixer": "bernoulli", "gan_loss": "bce", "recon_loss": "l2", "update_g_every": 2}
+    others |= {"gan_loss": "lsgan"} if model == "gaia" else {}
     for name, (value, reason) in FIXED[model].items():
         assert not Config(model=model).uses(name)
         assert getattr(Config(model=model), name) == value
@@ -221,6 +227,14 @@ def test_fixed_settings_of_a_method_refuse_other_values(model):
         ({"mask_eps": 1.0}, "amr_supervised"),
         ({"mask_gradient": "soft"}, "amr_supervised"),
         ({"labelled_examples": 100}, "amr_supervised"),
+        ({"structure_weight": 0.5}, "gaia"),
+        ({"balance_slope": 5.0}, "gaia"),
+        ({"input_noise": 0.5}, "denoising"),
+        ({"keep_probability": 0.75}, "dropout"),
+        ({"codewords": 64}, "vqvae"),
+        ({"code_vectors": 2}, "vqvae"),
+        ({"codebook_decay": 0.9}, "vqvae"),
+        ({"commitment_weight": 1.0}, "vqvae"),
     ],
 )
 def test_settings_of_some_methods_are_refused_by_others(keywords, methods):
@@ -244,6 +258,8 @@ def test_names_of_earlier_versions_are_read(old, new):
 
 AMR = {
     "model": "amr", "dataset": "lines", "arch": "amr", "mixer": "mixup", "k": 2, "lambda": 10.0, "beta": 0.0,
+    "style_mixing": 0.9, "structure_weight": 5e-5, "balance_slope": 20.0, "input_noise": 1.0, "keep_probability": 0.5,
+    "codewords": 16384, "code_vectors": 10, "codebook_decay": 0.999, "commitment_weight": 10.0,
     "beta_kl": 1.0, "attribute_weight": 1.0, "mask_eps": 1e-8, "mask_gradient": "straight_through",
     "labelled_examples": 0, "recon_loss": "l1", "consistency_loss": "l1", "gan_loss": "bce", "update_g_every": 5,
     "latent_width": 4, "latent": 16, "depth": 16, "image_fit": "resize", "image_size": 0,
@@ -252,10 +268,15 @@ AMR = {
     "schedule": "constant", "adam_beta1": 0.5, "adam_beta2": 0.99, "adam_epsilon": 1e-8, "weight_decay": 1e-5,
     "seed": 0, "mixed_precision": "none", "jit_compile": False, "smoke": False,
 }  # fmt: skip
-ACAI = {
-    "arch": "acai", "lambda": 1.0, "recon_loss": "l2", "consistency_loss": "l2", "gan_loss": "lsgan",
+ACAI_PAPER = {
+    "arch": "acai", "lambda": 1.0, "recon_loss": "l2", "consistency_loss": "l2",
     "update_g_every": 1, "image_fit": "pad", "adam_beta1": 0.9, "adam_beta2": 0.999, "weight_decay": 0.0,
     "epochs": 256, "steps_per_epoch": 1024,
+}  # fmt: skip
+ACAI = ACAI_PAPER | {"gan_loss": "lsgan"}
+GAIA = {
+    "arch": "acai", "mixer": "gaussian", "lambda": 0.0, "update_g_every": 1, "adam_beta1": 0.9, "adam_beta2": 0.999,
+    "weight_decay": 0.0,
 }  # fmt: skip
 RESNET = {"latent": 512, "latent_width": 8, "depth": 64}
 FACES = {"attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}
@@ -270,6 +291,11 @@ FACES = {"attributes": "Male,Heavy_Makeup,Wearing_Lipstick"}
         ({"model": "ae"}, {"update_g_every": 1, "lambda": 1.0}),
         ({"model": "vae"}, {"update_g_every": 1, "lambda": 1.0, "adam_beta1": 0.9}),
         ({"model": "acai"}, ACAI | {"latent_width": 2}),
+        *[({"model": name}, ACAI_PAPER | {"latent_width": 2}) for name in ("denoising", "dropout", "aae")],
+        ({"model": "vqvae"}, ACAI_PAPER),
+        ({"model": "dropout", "dataset": "svhn"}, ACAI_PAPER | {"depth": 64}),
+        ({"model": "gaia"}, GAIA),
+        ({"model": "gaia", "dataset": "spiral"}, GAIA | {"arch": "mlp", "latent": 2}),
         ({"model": "acai", "dataset": "mnist"}, ACAI),
         ({"model": "acai", "dataset": "svhn"}, ACAI | {"depth": 64}),
         ({"model": "acai", "dataset": "cifar10"}, ACAI | {"depth": 64}),

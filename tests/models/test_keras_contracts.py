@@ -476,7 +476,21 @@ def test_autoencoder_without_labels_needs_no_number_of_classes():
     "module",
     [
         f"models.{name}"
-        for name in ("contracts", "stepping", "inputs", "autoencoder", "amr", "acai", "vae", "amr_supervised")
+        for name in (
+            "contracts",
+            "stepping",
+            "inputs",
+            "autoencoder",
+            "amr",
+            "acai",
+            "vae",
+            "amr_supervised",
+            "gaia",
+            "denoising",
+            "dropout",
+            "aae",
+            "vqvae",
+        )
     ]
     + ["networks.own", "mixing", "losses"]
     + [

@@ -6,8 +6,10 @@ import pytest
 
 from amr_tf import registry
 from amr_tf.config import ConfigError
+from amr_tf.models.aae import AAE
 from amr_tf.models.amr import AMR
 from amr_tf.models.autoencoder import Autoencoder
+from amr_tf.models.gaia import GAIA
 from amr_tf.models.vae import VAE
 from amr_tf.networks.own import Networks
 
@@ -33,6 +35,11 @@ def discriminator(shape=SHAPE):
     return keras.Sequential([keras.Input(shape), L.Conv2D(3, 3, 2), L.Dropout(0.3), L.Flatten(), L.Dense(1)])
 
 
+def autoencoder():
+    """GAIA's discriminator reconstructs images."""
+    return keras.Sequential([keras.Input(SHAPE), L.Flatten(), L.Dense(5), L.Dropout(0.3), *decoder().layers])
+
+
 class Maps(keras.Model):
     """A subclassed model, unbuilt, whose scores are feature maps."""
 
@@ -46,7 +53,8 @@ class Maps(keras.Model):
 
 def make(method="amr", critic=discriminator):
     cls = registry.load(registry.MODELS, method)
-    critic = critic() if cls.has_discriminator else None
+    critic = autoencoder if method == "gaia" else critic
+    critic = critic() if cls.own_discriminator else None
     networks = Networks(encoder(cls.encoded_parts * 5), decoder(), critic)
     model = cls(SHAPE, 3, update_g_every=1, networks=networks)
     model.compile(run_eagerly=True)
@@ -119,7 +127,10 @@ REFUSED = {
     "discriminator": (AMR, lambda: (encoder(), decoder(), discriminator((8, 8, 1))),
                       r"discriminator does not take.*input \(8, 8, 1\), image_shape \(8, 6, 1\)"),
     "no_discriminator": (AMR, lambda: (encoder(), decoder()), "needs a discriminator. Received: discriminator=None"),
-    "a_discriminator": (Autoencoder, lambda: (encoder(), decoder(), discriminator()), "trains no discriminator"),
+    "no_reconstruction": (GAIA, lambda: (encoder(), decoder(), discriminator()),
+                          r"reconstructs images.*output \(1,\), image_shape \(8, 6, 1\)"),
+    "aae": (AAE, lambda: (encoder(), decoder(), discriminator()), "trains no discriminator of images"),
+    "a_discriminator": (Autoencoder, lambda: (encoder(), decoder(), discriminator()), "trains no discriminator of images"),
     "odd": (VAE, lambda: (encoder(5), decoder()), r"needs 2 numbers.*output \(5,\)"),
     "outputs": (AMR, lambda: (two_outputs(), decoder(), discriminator()), "returns several tensors"),
     "kind": (AMR, lambda: (encoder(), decoder(), np.mean), "discriminator is not a Keras model"),

@@ -146,6 +146,34 @@ def test_mix_attributes_takes_the_most_probable_mask():
     np.testing.assert_allclose(answer["images"], model.decode(codes), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"model": "vqvae", "codewords": 32}, {"model": "gaia"}, {"model": "aae"}, {"model": "denoising"},
+     {"model": "dropout"}, {"model": "amr", "arch": "style", "mixer": "style", "k": 3}],
+    ids=lambda settings: settings.get("arch", settings["model"]),
+)  # fmt: skip
+def test_export_of_a_method_answers_as_its_model(settings, tmp_path):
+    """The SavedModel's signatures and the archives, which name no class of this package."""
+    config = Config(**{"arch": "acai"} | settings, depth=2, latent=4)
+    model = build_model(config, (32, 32, 1), 10)
+    x = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
+    model.train_on_batch(x, np.arange(3))
+    found = signatures.signatures(model)
+    answer = found["reconstruct"](tf.constant(x))
+    np.testing.assert_allclose(answer["reconstructions"], model.reconstruct(x), atol=1e-5)
+    np.testing.assert_allclose(
+        found["classify"](tf.constant(x))["logits"], model.classify(model.encode(x)), atol=1e-5
+    )
+    if model.has_discriminator:
+        np.testing.assert_allclose(found["discriminate"](tf.constant(x))["scores"], model.score(x), atol=1e-5)
+    archives.write(tmp_path, model)
+    paths = [tmp_path / archives.FOLDER / f"{name}.keras" for name in ("encoder", "decoder")]
+    encoder, decoder = map(keras.saving.load_model, paths)
+    assert "amr_tf" not in json.dumps(encoder.get_config()) + json.dumps(decoder.get_config())
+    np.testing.assert_allclose(encoder(x), model.encode(x), atol=1e-6)
+    np.testing.assert_allclose(decoder(encoder(x)), model.reconstruct(x), atol=1e-5)
+
+
 @pytest.mark.parametrize(("model", "scored"), [("amr", {"discriminate"}), ("ae", set()), ("vae", set())])
 def test_signatures_of_points_have_no_bytes(model, scored):
     """And those of a model without a discriminator have no scores."""

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parents[1]
 # The dSprites recording is too large for the repository.
-PLACES = (HERE / "golden", HERE.parents[1] / "shared" / "golden")
+SHARED = HERE.parents[1] / "shared"
+PLACES = (HERE / "golden", SHARED / "golden", SHARED / "golden_gaia")
 
 
 class Fixed:
