@@ -24,8 +24,8 @@ Tensor: TypeAlias = keras.KerasTensor
 class Style(Architecture):
     """Networks for images whose width is a power of 2 from 8 px. Codes are [L, latent], rows coarse to fine.
 
-    L is two for each resolution from 4 px to the image's: 8 at 32 px, 10 at 64 px. There are `depth` feature maps at the
-    image's size, and twice as many at each halving. Discriminator and probe are those of `acai`.
+    L is two for each resolution from 4 px to the image's: 8 at 32 px, 10 at 64 px. There are `depth` feature maps at
+    the image's size, and twice as many at each halving. Discriminator and probe are those of `acai`.
     """
 
     torch_probe = False
