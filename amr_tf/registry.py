@@ -80,6 +80,7 @@ METRICS = {
     "interpolation": "amr_tf.evaluation.measures:INTERPOLATION",
     "attributes": "amr_tf.evaluation.measures:ATTRIBUTES",
     "lines": "amr_tf.evaluation.measures:LINES",
+    "style_rows": "amr_tf.evaluation.measures:STYLE_ROWS",
     "spiral": "amr_tf.evaluation.measures:SPIRAL",
     "factor_vae": "amr_tf.evaluation.measures:FACTOR_VAE",
     "factor_vae_disentanglement_lib": "amr_tf.evaluation.measures:FACTOR_VAE_DISENTANGLEMENT_LIB",

@@ -17,6 +17,7 @@ from amr_tf import registry
 from amr_tf.config import aliases
 from amr_tf.data import pixels
 from amr_tf.data.sources import generated
+from amr_tf.evaluation import figures
 from amr_tf.runs.folder import RunError, RunFolder
 from amr_tf.runtime import files
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from amr_tf.runs.trained import TrainedRun
 
 PATHS, PATH_STEPS, DICTIONARY = 256, 16, 10_000
-JUDGE_EXAMPLES = 10_000  # training images of the attribute classifier
+JUDGE_EXAMPLES = 10_000  # training images of the classifiers that judge mixes
+STYLE_MIXES = 1_000  # crossovers of each cut
 
 Rng = np.random.Generator
 Examples = tuple[np.ndarray, np.ndarray]
@@ -186,6 +188,39 @@ def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     return _score("lines", images, pixels.to_float(generated.render_lines(angles)), angles)
 
 
+def _style_rows(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Decodes crossovers of test images of different labels with every cut, and codes with one row replaced."""
+    images, labels = run.examples("test")
+    images, codes = pixels.to_float(images), run.codes("test")
+    first, second = _pairs(len(codes), rng)
+    unlike = np.flatnonzero(labels[first] != labels[second])[:STYLE_MIXES]
+    first, second = first[unlike], second[unlike]
+    count = codes.shape[1]
+    cut = np.arange(count + 1)[:, None]
+    own = (np.arange(count)[None] < cut)[:, None, :, None]
+    crossovers = np.stack([run.decode(np.where(one, codes[first], codes[second])) for one in own])
+    shown, mean = codes[:STYLE_MIXES], codes.mean(axis=0)
+    without = [run.decode(shown)]
+    for row in reversed(range(count)):
+        replaced = shown.copy()
+        replaced[:, row] = mean[row]
+        without.insert(0, run.decode(replaced))
+    train, known = run.examples("train")
+    seen = rng.permutation(len(train))[:JUDGE_EXAMPLES]
+    return _score(
+        "style_rows", (pixels.to_float(train[seen]), known[seen]), (images, labels),
+        np.stack([labels[first], labels[second]], axis=1), crossovers, figures.COARSE_ROWS, figures.FINE_ROWS,
+        images[:STYLE_MIXES], np.stack(without), rng,
+    )  # fmt: skip
+
+
+def _no_rows(run: "TrainedRun") -> str:
+    if len(run.model.code_shape) != 2:
+        return "codes have no rows: --arch=style"
+    labels = run.examples("test")[1]
+    return _no_images(run) or ("" if len(np.unique(labels)) > 1 else "it mixes images of different labels")
+
+
 def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     """Scores mixes by the run's own mixer; `blends` are straight mixes of two points, which no model made."""
     _, mixes = run.mixes("test", rng)
@@ -267,6 +302,9 @@ LINES = Metric(
     "mean distance and smoothness of straight paths between lines (ACAI)",
     _lines,
     _only("lines", "lines have an angle"),
+)
+STYLE_ROWS = Metric(
+    "style mixing: changes, class and loss that the rows of a code decide", _style_rows, _no_rows
 )
 SPIRAL = Metric(
     "mean distance of decoded mixes to the spiral, beside reconstructions and blends of points",
