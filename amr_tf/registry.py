@@ -37,6 +37,7 @@ MASK_GRADIENTS = {
 ARCHS = {
     "amr": "amr_tf.networks.convolutional:AMR",
     "acai": "amr_tf.networks.convolutional:ACAI",
+    "acai_bounded": "amr_tf.networks.convolutional:ACAI_BOUNDED",
     "amr_fixed": "amr_tf.networks.convolutional:AMR_FIXED",
     "burgess": "amr_tf.networks.burgess:BURGESS",
     "mlp": "amr_tf.networks.mlp:MLP",

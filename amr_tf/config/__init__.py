@@ -91,7 +91,9 @@ class Config:
         methods=SUPERVISED,
     )
     recon_loss: str = option(
-        "l1", "reconstruction; the bce ones need --arch=burgess or resnet", choices=registry.RECON_LOSSES
+        "l1",
+        "reconstruction; the bce ones need --arch=acai_bounded, burgess or resnet",
+        choices=registry.RECON_LOSSES,
     )
     consistency_loss: str = option("l1", "distance of codes in the consistency loss", choices=("l1", "l2"))
     gan_loss: str = option("bce", "loss of the discriminator's score", choices=registry.GAN_LOSSES)

@@ -306,9 +306,15 @@ def train_help() -> str:
 
 def other_defaults(name: str) -> str:
     """Returns the published defaults of a field in brackets, each with its flags; empty without any."""
-    others = []
+    models: dict[tuple[str, str], list[str]] = {}  # those that share a value and all other conditions
     for where, values in PUBLISHED_DEFAULTS:
         if name in values:
-            conditions = " ".join(f"--{flag_name(other)}={value}" for other, value in where.items())
-            others.append(f"{values[name]!r} with {conditions}")
+            rest = " ".join(
+                f"--{flag_name(other)}={value}" for other, value in where.items() if other != "model"
+            )
+            models.setdefault((repr(values[name]), rest), []).append(where.get("model", ""))
+    others = [
+        " ".join(filter(None, (value, "with", named[0] and f"--model={' or '.join(named)}", rest)))
+        for (value, rest), named in models.items()
+    ]
     return f" ({'; '.join(others)})" if others else ""

@@ -14,9 +14,9 @@ from amr_tf.registry import FOLDER
 
 # The convolutional networks and the least number of times they halve the image. `amr` and `amr_fixed` pad it by one
 # pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4: halved once, a pixel is left over.
-CONV_ARCHS = {"amr": 2, "acai": 1, "amr_fixed": 2}
+CONV_ARCHS = {"amr": 2, "acai": 1, "acai_bounded": 1, "amr_fixed": 2}
 FLAT_ARCHS = ("burgess", "mlp")  # their codes are vectors
-BOUNDED_ARCHS = ("burgess", "resnet")  # their decoders end with a tanh
+BOUNDED_ARCHS = ("acai_bounded", "burgess", "resnet")  # their decoders end with a tanh
 
 
 def style_rows(image_width: int) -> int:
@@ -70,7 +70,7 @@ RULES = (
     Rule(
         ("arch", "recon_loss"),
         lambda c: c.recon_loss in ("l1", "l2") or c.arch in BOUNDED_ARCHS,
-        "Binary cross-entropy needs outputs within the image range, as --arch=burgess and resnet have: use l1 or l2",
+        "Binary cross-entropy needs outputs within the image range, as --arch=acai_bounded, burgess and resnet have: use l1 or l2",
     ),
     Rule(
         ("mixer", "arch"),

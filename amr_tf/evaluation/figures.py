@@ -28,7 +28,7 @@ MAPS_A_PANEL = 128
 STYLE_COLUMNS, STYLE_ROWS = (
     6,
     2,
-)  # images that keep their code, and images of each block that give rows of theirs
+)  # images that keep most of their code, and images that give rows to each block
 COARSE_ROWS, FINE_ROWS = (
     4,
     2,

@@ -1,4 +1,4 @@
-"""What the rows of a style code carry: sizes of changes, the class of crossovers, and the loss without a row."""
+"""Effects of the rows of a style code: sizes of changes, the class of crossovers, and the loss without a row."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Autoencoder with dropout on the code, one of the methods that ACAI's authors compared theirs with."""
+"""Autoencoder with dropout on the code, which ACAI's authors compared with ACAI."""
 
 from typing import Any
 

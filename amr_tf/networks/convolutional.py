@@ -1,4 +1,4 @@
-"""The networks of ACAI and of the AMR paper: `acai`, `amr` and `amr_fixed`.
+"""The networks of ACAI and of the AMR paper: `acai`, `acai_bounded`, `amr` and `amr_fixed`.
 
 Both papers halve the image until it is `latent_width` wide. The first scale has `depth` feature maps, and each
 following scale has twice as many. `Style` describes their differences.
@@ -15,7 +15,7 @@ from amr_tf.networks.base import Architecture, Layers, Sizes
 
 
 class Style(NamedTuple):
-    """Differences between the families: slope of the leaky relu, first padding, norms, initialisers."""
+    """Differences between the families: slope of the leaky relu, first padding, norms, initialisers, output."""
 
     slope: float
     pad_first: int
@@ -24,6 +24,7 @@ class Style(NamedTuple):
     kernel: Callable[[int], keras.initializers.Initializer]
     gamma: Callable[[int], keras.initializers.Initializer]
     torch_uniform: bool  # PyTorch's default for D's spectral layers and the probe
+    bounded: bool = False  # images 2 sigmoid(z) - 1 of the last layer's output z, in (-1, 1)
 
 
 ACAI_STYLE = Style(
@@ -36,6 +37,7 @@ AMR_STYLE = Style(
     gamma=lambda seed: keras.initializers.RandomNormal(0.0, (1 + 0.2**2) ** -0.5, seed=seed),
 )  # fmt: skip
 AMR_FIXED_STYLE = ACAI_STYLE._replace(pad_first=1, norms=True)
+ACAI_BOUNDED_STYLE = ACAI_STYLE._replace(bounded=True)
 
 
 def halvings(sizes: Sizes) -> int:
@@ -83,7 +85,7 @@ class Builder:
 
 
 class Convolutional(Architecture):
-    """Networks in one style: a decoder with linear output; a discriminator that averages the output of an encoder."""
+    """Networks in one style: a decoder with linear or bounded output; a discriminator that averages the output of an encoder."""
 
     def __init__(self, style: Style):
         self.style, self.torch_probe = style, style.torch_uniform
@@ -100,7 +102,9 @@ class Convolutional(Architecture):
         stack: list[keras.layers.Layer] = []
         for scale in reversed(range(halvings(sizes))):
             stack += make.scale(depth << scale, keras.layers.UpSampling2D(2))
-        return [*stack, *make.hidden(depth), make.conv(sizes.image_shape[-1])]
+        # 2 sigmoid(z) - 1 = tanh(z / 2)
+        bound = [keras.layers.Rescaling(0.5), keras.layers.Activation("tanh")] if self.style.bounded else []
+        return [*stack, *make.hidden(depth), make.conv(sizes.image_shape[-1]), *bound]
 
     def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
         make, scales, depth = Builder(self.style, seeds), halvings(sizes), sizes.depth
@@ -114,4 +118,6 @@ class Convolutional(Architecture):
         return [*stack, make.discriminator_conv(depth << scales, sizes.code_shape[-1])]
 
 
-ACAI, AMR, AMR_FIXED = (Convolutional(style) for style in (ACAI_STYLE, AMR_STYLE, AMR_FIXED_STYLE))
+ACAI, ACAI_BOUNDED, AMR, AMR_FIXED = (
+    Convolutional(style) for style in (ACAI_STYLE, ACAI_BOUNDED_STYLE, AMR_STYLE, AMR_FIXED_STYLE)
+)

@@ -1,4 +1,4 @@
-"""What rows of a style code carry, on crossovers whose answer is known."""
+"""Effects of the rows of a style code, on crossovers whose answer is known."""
 
 import numpy as np
 import pytest

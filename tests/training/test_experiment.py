@@ -119,6 +119,19 @@ def test_resume_within_and_after_an_epoch_is_exact(tmp_path, settings, stops):
             experiment.run(tiny(unbroken, epochs=3, **settings))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"model": "gaia", "learning_rate": 0.01}, {"model": "vqvae", "codewords": 16}, {"model": "aae"}],
+)
+def test_resume_of_a_method_with_further_state_is_exact(settings, tmp_path):
+    """GAIA's share of the learning rate, a codebook, and draws of a prior."""
+    settings = POINTS | {"update_g_every": 1} | settings
+    unbroken = experiment.run(tiny(tmp_path / "unbroken", **settings))
+    with pytest.raises(Interrupted):
+        experiment.run(tiny(tmp_path / "stopped", **settings), stop_at=3)
+    assert_equal_runs(unbroken, experiment.run(tiny(tmp_path / "stopped", **settings)))
+
+
 def test_resume_with_changed_data_is_refused(unbroken, tmp_path):
     folder = shutil.copytree(unbroken, tmp_path / "run")
     record = folder / "data.json"
