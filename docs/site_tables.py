@@ -19,6 +19,8 @@ FOLDERS = {
     "table3": "Table 3",
     "low_data": "Few examples",
     "fast": "In minutes",
+    "lines": "All methods on lines",
+    "acai": "Compared with ACAI",
 }
 
 

@@ -70,7 +70,8 @@ RULES = (
     Rule(
         ("arch", "recon_loss"),
         lambda c: c.recon_loss in ("l1", "l2") or c.arch in BOUNDED_ARCHS,
-        "Binary cross-entropy needs outputs within the image range, as --arch=acai_bounded, burgess and resnet have: use l1 or l2",
+        "Binary cross-entropy needs outputs within the image range, as --arch=acai_bounded, burgess and resnet have: "
+        "use l1 or l2",
     ),
     Rule(
         ("mixer", "arch"),

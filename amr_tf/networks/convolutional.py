@@ -85,7 +85,7 @@ class Builder:
 
 
 class Convolutional(Architecture):
-    """Networks in one style: a decoder with linear or bounded output; a discriminator that averages the output of an encoder."""
+    """Networks in one style; the discriminator averages the output of an encoder."""
 
     def __init__(self, style: Style):
         self.style, self.torch_probe = style, style.torch_uniform
