@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_consistent_length
 
 from amr_tf.metrics import accuracy
 
@@ -34,7 +34,8 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
 
     Returns:
         score: test accuracy in [0, 1]; interval: its 95 % Wilson interval, [low, high]; test_examples; C: the selected
-        one; validation_score: its validation accuracy; converged: False if that fit reached MAX_ITERATIONS; chance:
+        one; right: the correctly classified test examples, as packed bits in hexadecimal; validation_score: its
+        validation accuracy; converged: False if that fit reached MAX_ITERATIONS; chance:
         share of the most frequent test class.
 
     Raises:
@@ -61,7 +62,9 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         validated = float(fitted.score(*validation))
         if validated > validation_score:
             model, validation_score = copy.deepcopy(fitted), validated
-    right, total = int(accuracy_score(model.predict(codes), labels, normalize=False)), len(labels)
+    check_consistent_length(codes, labels)
+    correct = model.predict(codes) == labels
+    right, total = int(correct.sum()), len(labels)
     return {
         "score": right / total,
         "interval": accuracy.interval(right, total),
@@ -69,5 +72,6 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
         "C": model.C,
         "validation_score": validation_score,
         "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
+        "right": {"examples": total, "bits": np.packbits(correct).tobytes().hex()},
         "chance": float(np.unique(labels, return_counts=True)[1].max() / total),
     }

@@ -5,6 +5,8 @@ import math
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from amr_tf.config import Config, ConfigError, aliases, flag_name
 from amr_tf.runs.best import Criterion, best_by, best_row
 from amr_tf.runs.folder import RunError, read_results, read_rows
@@ -27,6 +29,7 @@ class Run:
         rows: all rows of metrics.csv by epoch, at least one.
         scores: score of each evaluated metric that has one, and the numbers of PARTS, as `<metric>_<part>`.
         checkpoints: the checkpoint from which each metric was computed.
+        right: bool [N], the test examples that the probe on frozen codes got right; None if it was not evaluated.
         data: name of the data in results.json, or the data set's.
         changed: time of the last epoch in seconds.
     """
@@ -39,6 +42,7 @@ class Run:
     rows: list[dict[str, float]]
     scores: dict[str, float]
     checkpoints: dict[str, str]
+    right: np.ndarray | None
     data: str
     commit: str
     device: str
@@ -132,6 +136,7 @@ def read(folder: pathlib.Path) -> Run:
         checkpoints={
             printable(name): _checkpoint(found, best["step"]) for name, (found, _) in numbers.items()
         },
+        right=_right(metrics.get("probe", {}).get("right")),
         data=printable(str(content.get("data") or config.dataset)),
         commit=printable(str(content.get("commit") or "not recorded")),
         device=printable("; ".join(map(str, device)) if isinstance(device, list) else str(device)),
@@ -151,6 +156,15 @@ def _config(folder: pathlib.Path, content: dict[str, Any]) -> Config:
     except ConfigError as error:
         path = printable(str(folder / "results.json"))
         raise RunError(f"The results cannot be read: {path}: {printable(str(error))}") from error
+
+
+def _right(recorded: Any) -> np.ndarray | None:
+    """Unpacks the record of `metrics.probe`; returns None for anything else."""
+    try:
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(recorded["bits"]), np.uint8))
+        return bits[: recorded["examples"]].astype(bool)
+    except (TypeError, KeyError, ValueError, IndexError):
+        return None
 
 
 def _number(value: Any) -> float | None:

@@ -2,8 +2,9 @@
 
 import pathlib
 import sys
+from typing import NamedTuple
 
-from amr_tf.reporting import groups, page, reading, tables, text
+from amr_tf.reporting import comparison, groups, page, reading, tables, text
 from amr_tf.reporting.published import TABLES
 from amr_tf.runtime import files
 from amr_tf.runtime.console import Console
@@ -12,19 +13,34 @@ from amr_tf.runtime.errors import KEPT, UserError, printable
 PIPE_WIDTH = 200  # columns where the output is not a terminal
 
 
-def run(words: list[str], table: str | None, out: pathlib.Path | None) -> None:
+class Compared(NamedTuple):
+    """Groups to compare, and how: the arguments of `comparison.compare`."""
+
+    names: list[str]
+    margin: float
+    despite: list[str]
+
+
+def run(
+    words: list[str], table: str | None, out: pathlib.Path | None, compared: Compared | None = None
+) -> None:
     """Prints the report on the runs that `words` name; with `out` also writes it there.
 
     Args:
         words: run folders, folders that contain some, or patterns of such folders.
         table: name of a table of the paper; None for all runs by their settings.
         out: folder for report.md, report.csv and report.html.
+        compared: groups that are compared in further sections.
 
     Raises:
         UserError: a file cannot be read or written.
     """
     found = groups.group([reading.read(folder) for folder in _begun(reading.find(words))])
     report = tables.paper_table(TABLES[table], found) if table else tables.all_groups(found)
+    if compared:
+        more = comparison.compare(compared.names, found, compared.margin, compared.despite)
+        sections, remarks = [*report.sections, *more.sections], [*more.remarks, *report.remarks]
+        report = report._replace(sections=sections, remarks=remarks)
     console = Console(PIPE_WIDTH, soft_wrap=False)
     try:
         pages = {
