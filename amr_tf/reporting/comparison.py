@@ -143,10 +143,12 @@ def _accuracy(run: Run) -> float:
 
 def _by_image(pair: str, runs: list[tuple[Run, Run]], rng: np.random.Generator) -> list[tuple[str, ...]]:
     """Returns a row for each seed, and one for all seeds; none if a run did not record what its probe got right."""
-    right = [(one.right, other.right) for one, other in runs]
-    if not all(a is not None and b is not None and len(a) == len(b) for a, b in right):
+    right = [
+        (one.right, other.right) for one, other in runs if one.right is not None and other.right is not None
+    ]
+    if len(right) < len(runs) or len({len(side) for sides in right for side in sides}) > 1:
         return []
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for (one, _), (a, b) in zip(runs, right, strict=True):
         only_a, only_b, p = statistics.mcnemar(a, b)
         gap = 100 * (float(np.mean(a)) - float(np.mean(b)))
@@ -165,7 +167,7 @@ def _seed_section(rows: list, adjusted: list[float], margin: float) -> Section:
         "difference", "seeds", "mean, points", "95 % t interval", "sign-flip p", "p after Holm",
         f"seeds for {EFFECT:g} points", f"equivalent within {margin:g}",
     )  # fmt: skip
-    shown = []
+    shown: list[tuple[str, ...]] = []
     for (pair, runs, differences, found), p in zip(rows, adjusted, strict=True):
         interval = MISSING if math.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
         needed = None if math.isnan(found.sd) else statistics.seeds_needed(found.sd, EFFECT)
