@@ -23,6 +23,7 @@ TRAVERSAL_STEPS = 9
 TRAVERSAL_REACH = 2.0  # standard deviations of the test split's codes from their mean
 TRAVERSAL_SAMPLE = 2_000
 PAIR_GAP = 12
+SAMPLE_SIDE = 8
 MIXED_PAIRS = 8
 MAPS_A_PANEL = 128
 STYLE_COLUMNS, STYLE_ROWS = (
@@ -156,6 +157,16 @@ def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nda
     return [_labelled_grid(list(decoded), labels), *_and_back(frames)]
 
 
+def samples(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
+    """Draws decoded codes of a mixture of Gaussians that is fitted to the codes of the first run's training images."""
+    from amr_tf.metrics import samples as mixtures
+
+    run = runs[0]
+    mixture = mixtures.fitted(run.codes("train"), run.codes("validation"), rng)
+    codes = mixtures.drawn(mixture, SAMPLE_SIDE**2, rng).reshape(-1, *run.model.code_shape)
+    return [_grid(np.split(run.decode(codes), SAMPLE_SIDE))]
+
+
 def style_grid(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
     """Draws test images whose coarse, middle or fine rows of the code come from other test images.
 
@@ -283,6 +294,7 @@ def _labelled_grid(rows: list[np.ndarray], labels: list[str]) -> np.ndarray:
 INTERPOLATION = Figure("pixel blend and decoded paths between test images, a row for each run", interpolation)
 TRIANGLE = Figure("decoded mixes of three test images, for the first run", triangle)
 TRAVERSAL = Figure("one number of a flat code changed at a time, for the first run", traversal)
+SAMPLES = Figure("decoded draws of a mixture of Gaussians fitted to the codes, for the first run", samples)
 STYLE_GRID = Figure(
     "codes of --arch=style with coarse, middle or fine rows exchanged, for the first run", style_grid
 )

@@ -139,6 +139,14 @@ def _probe(examples: "Callable[[TrainedRun, str], Examples]") -> Callable:
     return lambda run, rng: _score("probe", *(examples(run, part) for part in parts), rng)
 
 
+def _probe_few(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    return _score("probe_few", _codes(run, "train"), _codes(run, "test"), rng)
+
+
+def _knn(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    return _score("knn", *(_codes(run, part) for part in ("train", "validation", "test")), rng)
+
+
 def _clustering(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     return _score("clustering", *_codes(run, "train"), *_codes(run, "test"), rng)
 
@@ -186,6 +194,65 @@ def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     images = images.reshape(PATHS, PATH_STEPS, *run.model.image_shape)
     angles = 2 * np.pi * np.arange(DICTIONARY) / DICTIONARY
     return _score("lines", images, pixels.to_float(generated.render_lines(angles)), angles)
+
+
+def _mix_quality(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Compares mixes as trained, reconstructions, pixel blends and validation images with test images."""
+    real, codes = pixels.to_float(run.examples("test")[0]), run.codes("test")
+    held, half = rng.permutation(len(real)), len(real) // 2
+    reference, own = held[:half], held[half:]
+    _, mixes = run.mixes("test", rng)
+    first, second = own[: len(own) // 2], own[len(own) // 2 : len(own) // 2 * 2]
+    blends = _convex(real[first], real[second], rng.random(len(first), np.float32))
+    other = pixels.to_float(run.examples("validation")[0])
+    sets = {"mixes": mixes[own], "reconstructions": run.decode(codes[own]), "blends": blends, "real": other}
+    ends = first[:PATHS], second[:PATHS]
+    shares = np.tile(np.linspace(0, 1, PATH_STEPS, dtype=np.float32), (len(ends[0]), 1))
+    start, end = (np.repeat(real[rows][:, None], PATH_STEPS, axis=1) for rows in ends)
+    paths = {
+        "mixes": run.model.interpolate(real[ends[0]], real[ends[1]], PATH_STEPS).numpy(),
+        "blends": _convex(start, end, shares),
+    }
+    return _judged(run, real[reference], sets, paths)
+
+
+def _judged(run: "TrainedRun", real: np.ndarray, sets: dict, paths: dict) -> dict[str, Any]:
+    """Scores sets of images by the judge of the run's data."""
+    metric = importlib.import_module("amr_tf.metrics.mix_quality")
+    parts = [run.examples(part) for part in ("train", "test")]
+    train, test = (
+        (pixels.to_float(images[:JUDGE_EXAMPLES]), labels[:JUDGE_EXAMPLES]) for images, labels in parts
+    )
+    return metric.score(metric.judge_of(train, test), real, sets, paths)
+
+
+def _samples(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Compares decoded draws of a mixture of Gaussians, fitted to training codes, with test images."""
+    metric = importlib.import_module("amr_tf.metrics.samples")
+    mixture = metric.fitted(run.codes("train"), run.codes("validation"), rng)
+    real = pixels.to_float(run.examples("test")[0])
+    codes = metric.drawn(mixture, len(real), rng).reshape(-1, *run.model.code_shape)
+    found = _judged(run, real, {"samples": run.decode(codes)}, {})
+    return found | {"components": mixture.n_components, "covariances": mixture.covariance_type}
+
+
+def _no_judge(run: "TrainedRun") -> str:
+    from amr_tf.metrics.mix_quality import LEAST
+
+    few = min(len(run.labels("test")) // 4, len(run.labels("validation")))
+    return (
+        _no_images(run)
+        or (
+            "its judge learns classes, and all labels are equal"
+            if len(set(run.labels("train").tolist())) < 2
+            else ""
+        )
+        or (
+            f"it compares sets of {LEAST} images, parts of the test and validation split"
+            if few < LEAST
+            else ""
+        )
+    )
 
 
 def _style_rows(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
@@ -288,11 +355,23 @@ def _only(dataset: str, what: str) -> Reason:
 
 PROBE = Metric("linear classifier on frozen codes: test accuracy", _probe(_codes), _no_classes)
 PROBE_PIXELS = Metric("the same classifier on pixels, the floor for `probe`", _probe(_pixels), _no_classes)
+PROBE_FEW = Metric(
+    "the same classifier with 10 and 100 labels of each class: test accuracy over draws",
+    _probe_few,
+    _no_classes,
+)
+KNN = Metric("vote of the nearest codes by cosine: test accuracy", _knn, _no_classes)
 CLUSTERING = Metric("k-means on whitened codes: test accuracy (ACAI)", _clustering, _no_classes)
 RECONSTRUCTION = Metric("MSE, MAE, PSNR and SSIM on the test split", _reconstruction, _no_images)
 INTERPOLATION = Metric(
     "distance of decoded convex mixes from real images, and from their own codes", _interpolation, _no_pairs
 )
+MIX_QUALITY = Metric(
+    "mixes in features of a classifier of real images: KID, density, coverage, path length",
+    _mix_quality,
+    _no_judge,
+)
+SAMPLES = Metric("decoded draws of a mixture of Gaussians fitted to the codes: KID", _samples, _no_judge)
 ATTRIBUTES = Metric(
     "supervised mixes that show all requested attributes to an independent classifier",
     _attributes,

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import adjusted_rand_score, confusion_matrix, normalized_mutual_info_score
 
 _SMALL = 1e-5  # added to the singular values of the centred codes
 _MAX_ITERATIONS = 1_000
@@ -32,9 +32,10 @@ def score(
         n_init: number of k-means++ starts, of which the best counts (ACAI: 1,000 random starts).
 
     Returns:
-        score: test accuracy in [0, 1], matched on test; matched_on_train; classes: number of clusters requested;
-        clusters: number of clusters with train examples; n_init; chance: share of the most frequent test class, which
-        constant codes score.
+        score: test accuracy in [0, 1], matched on test; matched_on_train; nmi, ari: normalised mutual information and
+        adjusted Rand index of clusters and classes on the test split; classes: number of clusters requested; clusters:
+        number of clusters with train examples; n_init; chance: share of the most frequent test class, which constant
+        codes score.
 
     Raises:
         ValueError: a test label is missing from the train split, codes are not finite or too few, or codes and labels
@@ -59,14 +60,17 @@ def score(
         warnings.simplefilter("ignore", ConvergenceWarning)  # the result reports `clusters`
         means.fit(train_codes)
     every = np.arange(len(classes))
+    assigned = means.predict(test_codes)
     # Rows are clusters, columns classes.
     on_train = confusion_matrix(means.labels_, train_classes, labels=every)
-    on_test = confusion_matrix(means.predict(test_codes), test_classes, labels=every)
+    on_test = confusion_matrix(assigned, test_classes, labels=every)
     return {
         "score": float(on_test[linear_sum_assignment(on_test, maximize=True)].sum() / on_test.sum()),
         "matched_on_train": float(
             on_test[linear_sum_assignment(on_train, maximize=True)].sum() / on_test.sum()
         ),
+        "nmi": float(normalized_mutual_info_score(test_classes, assigned)),
+        "ari": float(adjusted_rand_score(test_classes, assigned)),
         "classes": len(classes),
         "clusters": int((on_train.sum(axis=1) > 0).sum()),
         "n_init": n_init,
