@@ -86,6 +86,7 @@ METRICS = {
     "attributes": "amr_tf.evaluation.measures:ATTRIBUTES",
     "lines": "amr_tf.evaluation.measures:LINES",
     "style_rows": "amr_tf.evaluation.measures:STYLE_ROWS",
+    "manifold": "amr_tf.evaluation.measures:MANIFOLD",
     "spiral": "amr_tf.evaluation.measures:SPIRAL",
     "factor_vae": "amr_tf.evaluation.measures:FACTOR_VAE",
     "factor_vae_disentanglement_lib": "amr_tf.evaluation.measures:FACTOR_VAE_DISENTANGLEMENT_LIB",

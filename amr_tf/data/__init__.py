@@ -13,7 +13,7 @@ from amr_tf.data import catalog, pixels
 from amr_tf.data.catalog import DatasetSpec, Places, spec_of
 from amr_tf.runtime.errors import DataError
 
-__all__ = ["SMOKE_EXAMPLES", "Arrays", "Splits", "check", "ground_truth", "load", "spec_of"]
+__all__ = ["SMOKE_EXAMPLES", "Arrays", "Splits", "check", "ground_truth", "load", "nearest_images", "spec_of"]
 
 SMOKE_EXAMPLES = 512  # of each split under --smoke, or one batch where that is more
 
@@ -104,6 +104,17 @@ def ground_truth(config: Any) -> Any:
     spec = spec_of(config)
     spec.require_packages()
     return catalog.resolved(spec.ground_truth)(spec, _places(config))
+
+
+def nearest_images(config: Any) -> Any:
+    """Returns the search for the nearest possible image: images float [N, H, W, C] -> `data.nearest.Nearest`.
+
+    Raises:
+        DataError: see `load`.
+    """
+    spec = spec_of(config)
+    spec.require_packages()
+    return catalog.resolved(spec.nearest)(spec, _places(config))
 
 
 def _places(config: Any) -> Places:

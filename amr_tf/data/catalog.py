@@ -39,6 +39,8 @@ class DatasetSpec:
             the spec completed with facts found while reading. None for examples that are already in memory.
         checker: takes (spec, Places) and raises DataError if `reader` would lack files. It is quick.
         ground_truth: gives the `metrics.ground_truth.GroundTruth` for (spec, Places); None if factors are unknown.
+        nearest: gives the search for the nearest possible image, a function of `data.nearest`, for (spec, Places);
+            None for data that are not drawn from known factors.
         attributes: names of the binary attributes of an example, in the order of `Arrays.attributes`.
         selectable_attributes: names that `--attributes` chooses from.
         generated: the data are drawn by this package, or installed with it.
@@ -61,6 +63,7 @@ class DatasetSpec:
     reader: str | Callable[..., Any] | None = None
     checker: str | Callable[..., None] | None = None
     ground_truth: str | Callable[..., Any] | None = None
+    nearest: str | Callable[..., Any] | None = None
     attributes: tuple[str, ...] = ()
     selectable_attributes: tuple[str, ...] = ()
     generated: bool = False
@@ -165,11 +168,13 @@ _SOURCES = "amr_tf.data.sources"
 _TFDS: dict[str, Any] = {"reader": f"{_SOURCES}.prepared:read", "checker": f"{_SOURCES}.prepared:check"}
 _CUT: dict[str, Any] = {"checker": f"{_SOURCES}.prepared:check", "sized": True}
 
-LINES = DatasetSpec("lines", 32, 1, reader=f"{_SOURCES}.generated:read_lines", generated=True)
+LINES = DatasetSpec(
+    "lines", 32, 1, reader=f"{_SOURCES}.generated:read_lines", generated=True, nearest="amr_tf.data.nearest:of_lines"
+)
 SPIRAL = DatasetSpec("spiral", 1, 2, reader=f"{_SOURCES}.generated:read_spiral", generated=True)
 SHAPES = DatasetSpec(
     "shapes", 32, 3, classes=16, reader=f"{_SOURCES}.shapes:read", generated=True,
-    attributes=("square", "large", "filled", "blue"),
+    attributes=("square", "large", "filled", "blue"), nearest="amr_tf.data.nearest:of_shapes",
 )
 DIGITS = DatasetSpec("digits", 32, 1, reader=f"{_SOURCES}.digits:read", generated=True)
 # The hold-out is a share and not a number of examples, so that a part of a data set is divided alike.
@@ -185,6 +190,7 @@ CIFAR10 = DatasetSpec("cifar10", 32, 3, builders=("cifar10",), validation=1 / 5,
 DSPRITES = DatasetSpec(
     "dsprites", 64, 1, classes=3, builders=("dsprites",), reader=f"{_SOURCES}.dsprites:read",
     checker=f"{_SOURCES}.dsprites:check", ground_truth=f"{_SOURCES}.dsprites:ground_truth",
+    nearest="amr_tf.data.nearest:of_sprites",
 )
 CELEBA = DatasetSpec(
     "celeba", 64, 3, builders=("celeb_a",), reader=f"{_SOURCES}.cut:read_celeba",

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+ROUNDING = 1 / 255  # largest error of a pixel in [-1, 1] that is rounded to 8 bits
+
 
 def fit(images: Any, width: int, image_fit: str) -> Any:
     """Enlarges small square images to `width`; images of that width are returned unchanged.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from amr_tf import registry
+from amr_tf import data, registry
 from amr_tf.config import aliases
 from amr_tf.data import pixels
 from amr_tf.data.sources import generated
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PATHS, PATH_STEPS, DICTIONARY = 256, 16, 10_000
 JUDGE_EXAMPLES = 10_000  # training images of the classifiers that judge mixes
+DRAWN, DRAWN_PATHS = 1_000, 100  # mixes and paths whose nearest possible images are searched
 STYLE_MIXES = 1_000  # crossovers of each cut
 
 Rng = np.random.Generator
@@ -288,6 +289,32 @@ def _no_rows(run: "TrainedRun") -> str:
     return _no_images(run) or ("" if len(np.unique(labels)) > 1 else "it mixes images of different labels")
 
 
+def _manifold(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
+    """Searches the nearest possible images of mixes as trained, reconstructions, pixel blends, and images of paths."""
+    images, codes = run.examples("test")[0], run.codes("test")
+    first, second = _pairs(len(codes), rng)[:, :DRAWN]
+    x, y = (pixels.to_float(images[rows]) for rows in (first, second))
+    sets = {
+        "mixes": run.mixes("test", rng)[1][first],
+        "reconstructions": run.decode(codes[first]),
+        "blends": _convex(x, y, rng.random(len(x), np.float32)),
+    }
+    paths = run.model.interpolate(x[:DRAWN_PATHS], y[:DRAWN_PATHS], PATH_STEPS).numpy()
+    search = data.nearest_images(run.config)
+    distances = {name: search(values).distances for name, values in sets.items()}
+    near = search(paths.reshape(-1, *paths.shape[2:]))
+    factors = near.factors.reshape(*paths.shape[:2], -1)
+    for column in near.circular:
+        factors[..., column] = np.unwrap(factors[..., column], axis=1, period=1)
+    return _score("manifold", distances, pixels.ROUNDING, factors)
+
+
+def _not_drawn(run: "TrainedRun") -> str:
+    if run.spec.nearest is None:
+        return "the nearest possible image is known for drawn data only: --dataset=lines, shapes or dsprites"
+    return _no_pairs(run)
+
+
 def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
     """Scores mixes by the run's own mixer; `blends` are straight mixes of two points, which no model made."""
     _, mixes = run.mixes("test", rng)
@@ -384,6 +411,11 @@ LINES = Metric(
 )
 STYLE_ROWS = Metric(
     "style mixing: changes, class and loss that the rows of a code decide", _style_rows, _no_rows
+)
+MANIFOLD = Metric(
+    "distance of mixes to the nearest possible image of drawn data, and evenness of paths",
+    _manifold,
+    _not_drawn,
 )
 SPIRAL = Metric(
     "mean distance of decoded mixes to the spiral, beside reconstructions and blends of points",

@@ -61,12 +61,12 @@ def render_lines(angles: np.ndarray) -> np.ndarray:
     """
     images = np.empty((len(angles), WIDTH, WIDTH, 1), np.uint8)
     for start in range(0, len(angles), _CHUNK):
-        covered = _covered(np.asarray(angles[start : start + _CHUNK], np.float64))
-        images[start : start + _CHUNK, :, :, 0] = np.rint(255 * covered)
+        share = covered(np.asarray(angles[start : start + _CHUNK], np.float64))
+        images[start : start + _CHUNK, :, :, 0] = np.rint(255 * share)
     return images
 
 
-def _covered(angles: np.ndarray) -> np.ndarray:
+def covered(angles: np.ndarray) -> np.ndarray:
     """Covered share of each pixel: float64 [N, 32, 32] in [0, 1] for angles [N]."""
     centre, length = WIDTH / 2, WIDTH / 2 - 1
     row, column = centre - length * np.sin(angles), centre + length * np.cos(angles)
@@ -81,8 +81,8 @@ def _covered(angles: np.ndarray) -> np.ndarray:
     # The first row is drawn in part, as far as the line reaches into it, the last one whole.
     share = np.clip(steps + 1 - first, 0, 1) * (steps < last)
     overlap = np.minimum(steps + 1, left[..., None] + LINE_WIDTH) - np.maximum(steps, left[..., None])
-    covered = share[..., None] * np.clip(overlap, 0, 1)
-    return np.where(level[:, None, None], covered.transpose(0, 2, 1), covered)
+    found = share[..., None] * np.clip(overlap, 0, 1)
+    return np.where(level[:, None, None], found.transpose(0, 2, 1), found)
 
 
 def spiral_points(share: np.ndarray) -> np.ndarray:

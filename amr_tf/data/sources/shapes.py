@@ -49,13 +49,13 @@ def render(attributes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     images = np.empty((len(attributes), WIDTH, WIDTH, 3), np.uint8)
     for first in range(0, len(attributes), _CHUNK):
         part = slice(first, first + _CHUNK)
-        cover = _cover(square[part], filled[part], side[part], centre[part])[..., None]
+        share = cover(square[part], filled[part], side[part], centre[part])[..., None]
         background = grey[part, None, None, None]
-        images[part] = np.rint(background + cover * (colour[part, None, None, :] - background))
+        images[part] = np.rint(background + share * (colour[part, None, None, :] - background))
     return images
 
 
-def _cover(square: np.ndarray, filled: np.ndarray, side: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def cover(square: np.ndarray, filled: np.ndarray, side: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Covered share of each pixel, float32 [N, 32, 32]; it falls from 1 to 0 over a pixel at the edges."""
     place = np.arange(WIDTH, dtype=np.float32) + 0.5 - WIDTH / 2
     x = np.abs(place[None, None, :] - centre[:, 0, None, None])

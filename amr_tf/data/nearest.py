@@ -1,0 +1,245 @@
+"""The nearest possible image of a data set that this package draws: an exact search over its factors.
+
+Distances are root mean square differences of pixels in [-1, 1]. Rounding to 8 bits moves a drawn image by
+`pixels.ROUNDING` at most.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from amr_tf.data.catalog import DatasetSpec, Places
+from amr_tf.data.sources import dsprites, generated, shapes
+
+_ANGLES = 4_096  # of the first search of lines; the end of a line moves by 0.02 px from one to the next
+_REFINED = 24  # steps of the golden section
+_GOLDEN = (5**0.5 - 1) / 2
+_LINES = 1_000  # images at a time
+
+_SPRITES = 64  # images at a time
+_PACKED = 65_536  # images of dSprites at a time
+_TRIED = 256  # candidates at a time
+_KEPT = [0, 1, 3, 4]  # all factors except the orientation
+
+_SIDES = np.concatenate([np.linspace(*limits, 3) for limits in shapes.SIDES])
+_CENTRES = np.linspace(-shapes.REACH, shapes.REACH, 11)
+_LOWEST = np.array([shapes.SIDES[0][0], -shapes.REACH, -shapes.REACH])  # side, x, y
+_HIGHEST = np.array([shapes.SIDES[1][1], shapes.REACH, shapes.REACH])
+_SHAPES = 500  # images at a time
+_STEP, _LAST_STEP = 0.25, 1e-3  # of the pattern search, in pixels
+_ROUNDS = 4  # of the alternating least squares
+
+
+class Nearest(NamedTuple):
+    """Distances float [N] to the nearest possible images, and the factors of these, float [N, F].
+
+    The range of a factor has the length 1. Numbers of circular factors are columns in `circular`.
+    """
+
+    distances: np.ndarray
+    factors: np.ndarray
+    circular: tuple[int, ...] = ()
+
+
+Search = Callable[[np.ndarray], Nearest]
+
+
+def of_lines(spec: DatasetSpec, places: Places) -> Search:
+    return lines
+
+
+def of_shapes(spec: DatasetSpec, places: Places) -> Search:
+    return coloured_shapes
+
+
+def of_sprites(spec: DatasetSpec, places: Places) -> Search:
+    return functools.partial(sprites, bits=dsprites.ground_truth(spec, places).packed.bits)
+
+
+def lines(images: np.ndarray) -> Nearest:
+    """Finds the angle of the nearest line, in turns: images float [N, 32, 32, 1] -> factors [N, 1] in [0, 1)."""
+    grid = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    drawn = (2 * generated.covered(grid) - 1).reshape(_ANGLES, -1)
+    squares = (drawn**2).sum(axis=1)
+    angles = np.empty(len(images))
+    for first in range(0, len(images), _LINES):
+        x = images[first : first + _LINES].reshape(-1, drawn.shape[1]).astype(np.float64)
+        best = grid[(squares - 2 * x @ drawn.T).argmin(axis=1)]
+        angles[first : first + _LINES] = _golden(x, best, grid[1])
+    rest = images.reshape(len(images), -1) - (2 * generated.covered(angles) - 1).reshape(len(images), -1)
+    return Nearest(np.sqrt((rest**2).mean(axis=1)), (angles / (2 * np.pi) % 1)[:, None], circular=(0,))
+
+
+def _golden(x: np.ndarray, angles: np.ndarray, reach: float) -> np.ndarray:
+    """Refines angles within +- reach by a golden section of every image at once."""
+
+    def error(angle: np.ndarray) -> np.ndarray:
+        return ((2 * generated.covered(angle).reshape(len(x), -1) - 1 - x) ** 2).sum(axis=1)
+
+    low, high = angles - reach, angles + reach
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = error(left), error(right)
+    for _ in range(_REFINED):
+        smaller = at_left < at_right
+        low, high = np.where(smaller, low, left), np.where(smaller, right, high)
+        inner = np.where(smaller, high - _GOLDEN * (high - low), low + _GOLDEN * (high - low))
+        value = error(inner)
+        left, right = np.where(smaller, inner, right), np.where(smaller, left, inner)
+        at_left, at_right = np.where(smaller, value, at_right), np.where(smaller, at_left, value)
+    return (low + high) / 2
+
+
+def sprites(images: np.ndarray, bits: np.ndarray) -> Nearest:
+    """Finds the nearest of all images of dSprites: float [N, 64, 64, 1] -> shape, scale and position [N, 4].
+
+    The orientation is left out: it has no unique value for a square or an ellipse.
+
+    The distance to a black and white image falls with the product of the two. The product is at most that of the means
+    over blocks of 4 x 4 pixels plus that of the lengths of the rests, a bound that leaves few candidates.
+
+    Args:
+        images: in [-1, 1].
+        bits: uint8 [737280, 512], as `sources.dsprites.DSprites` has them.
+    """
+    means, rests = _blocks_of_bits(bits)
+    numbers, products = np.empty(len(images), np.int64), np.empty(len(images))
+    for first in range(0, len(images), _SPRITES):
+        x = images[first : first + _SPRITES].reshape(-1, 64, 64).astype(np.float32)
+        blocks = x.reshape(-1, 16, 4, 16, 4).sum(axis=(2, 4)).reshape(len(x), 256) / 4
+        rest = np.sqrt(np.maximum((x**2).sum(axis=(1, 2)) - (blocks**2).sum(axis=1), 0))
+        bounds = blocks @ means.T
+        bounds += rest[:, None] * rests
+        for row, (bound, image) in enumerate(zip(bounds, x.reshape(len(x), -1), strict=True)):
+            numbers[first + row], products[first + row] = _best(bound, image, bits)
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    # |x - (2 b - 1)|^2 = |x|^2 - 4 x b + 2 sum x + 4096
+    squares = (flat**2).sum(axis=1) - 4 * products + 2 * flat.sum(axis=1) + 4096
+    factors = dsprites.factors_of(numbers)[:, _KEPT] / (np.array(dsprites.FACTOR_SIZES)[_KEPT] - 1)
+    return Nearest(np.sqrt(np.maximum(squares, 0) / 4096), factors)
+
+
+def _blocks_of_bits(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for images as bits the projections on blocks, float32 [N, 256], and the lengths of the rests [N]."""
+    means = np.empty((len(bits), 256), np.float32)
+    for first in range(0, len(bits), _PACKED):
+        part = bits[first : first + _PACKED].reshape(-1, 16, 4, 8)
+        halves = np.stack([np.bitwise_count(part >> 4), np.bitwise_count(part & 15)], axis=-1)
+        means[first : first + _PACKED] = halves.sum(axis=2, dtype=np.uint8).reshape(
+            len(part), 256
+        ) / np.float32(4)
+    squares = np.bitwise_count(bits).sum(axis=1, dtype=np.int64)
+    return means, np.sqrt(np.maximum(squares - np.einsum("nd,nd->n", means, means), 0))
+
+
+def _best(bound: np.ndarray, image: np.ndarray, bits: np.ndarray) -> tuple[int, float]:
+    """Returns the image of the largest product, and the product; images whose bounds are smaller are left out."""
+    best, product = _largest(np.array([bound.argmax()]), image, bits)
+    others = np.flatnonzero(bound > product)
+    others = others[np.argsort(-bound[others])]
+    for first in range(0, len(others), _TRIED):
+        part = others[first : first + _TRIED]
+        if bound[part[0]] <= product:
+            break
+        found = _largest(part, image, bits)
+        if found[1] > product:
+            best, product = found
+    return best, product
+
+
+def _largest(numbers: np.ndarray, image: np.ndarray, bits: np.ndarray) -> tuple[int, float]:
+    products = np.unpackbits(bits[numbers], axis=1).astype(np.float32) @ image
+    return int(numbers[products.argmax()]), float(products.max())
+
+
+def coloured_shapes(images: np.ndarray) -> Nearest:
+    """Finds the nearest image of `shapes`: float [N, 32, 32, 3] -> factors [N, 6]: square, filled, blue, side, x, y.
+
+    For a given outline the best grey and colour are a least squares problem, whose solution is cut to the data set's
+    ranges. Outlines are searched on a grid, and the best one is refined by a pattern search.
+    """
+    kinds = np.array([(square, filled) for square in (0, 1) for filled in (0, 1)], float)
+    found = []
+    for first in range(0, len(images), _SHAPES):
+        x = ((images[first : first + _SHAPES].astype(np.float32) + 1) / 2).reshape(-1, 1024, 3)
+        candidates = [_shape_of_kind(x, kind) for kind in kinds]
+        errors = np.stack([one[0] for one in candidates])
+        best = errors.argmin(axis=0)
+        rows = np.arange(len(x))
+        factors = np.stack([one[1] for one in candidates])[best, rows]
+        found.append((2 * np.sqrt(errors[best, rows] / 3072), factors))
+    distances, factors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Nearest(distances, factors)
+
+
+def _shape_of_kind(x: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns squared errors [N] and factors [N, 6] of the best image with an outline of one kind."""
+    side, down, right = (one.ravel() for one in np.meshgrid(_SIDES, _CENTRES, _CENTRES, indexing="ij"))
+    places = np.stack([side, right, down], axis=1)
+    masks = _masks(places, kind)
+    sums = masks.sum(axis=1), (masks**2).sum(axis=1)
+    products = np.einsum("npc,mp->nmc", x, masks, optimize=True)
+    place = places[_errors(x, products, *sums)[0].argmin(axis=1)]
+    step, (error, blue) = np.full(len(x), _STEP), _at(x, place, kind)
+    moves = np.concatenate([np.eye(3), -np.eye(3)])
+    while len(rows := np.flatnonzero(step > _LAST_STEP)):
+        tried = np.clip(place[rows, None] + step[rows, None, None] * moves, _LOWEST, _HIGHEST)
+        results = [_at(x[rows], tried[:, number], kind) for number in range(len(moves))]
+        errors, blues = (np.stack(one, axis=1) for one in zip(*results, strict=True))
+        choice, own = errors.argmin(axis=1), np.arange(len(rows))
+        better = errors[own, choice] < error[rows]
+        moved = rows[better]
+        place[moved], error[moved] = tried[own, choice][better], errors[own, choice][better]
+        blue[moved] = blues[own, choice][better]
+        step[rows[~better]] /= 2
+    return error, np.column_stack(
+        [np.tile(kind, (len(x), 1)), blue, (place - _LOWEST) / (_HIGHEST - _LOWEST)]
+    )
+
+
+def _masks(places: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Covered shares [M, 1024] of outlines with places [M, 3]: side, x, y."""
+    square, filled = (np.full(len(places), bool(one)) for one in kind)
+    return shapes.cover(square, filled, places[:, 0], places[:, 1:]).reshape(len(places), 1024)
+
+
+def _at(x: np.ndarray, places: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns squared errors [N] and whether blue is better [N] for one outline of each image."""
+    masks = _masks(places, kind)
+    products = np.einsum("npc,np->nc", x, masks)[:, None]
+    errors, blue = _errors(x, products, masks.sum(axis=1)[:, None], (masks**2).sum(axis=1)[:, None])
+    return errors[:, 0], blue[:, 0]
+
+
+def _errors(
+    x: np.ndarray, products: np.ndarray, ones: np.ndarray, squares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared errors of the best grey and colour within their ranges, by alternating least squares.
+
+    Args:
+        x: images in [0, 1], [N, 1024, 3].
+        products: of each colour with the masks, [N, M, 3].
+        ones, squares: sums of the masks and of their squares, [M] or [N, M].
+
+    Returns:
+        The errors of the better colour, red or blue, and whether it is blue: [N, M] each.
+    """
+    total, energy = x.sum(axis=1)[:, None], (x**2).sum(axis=(1, 2))[:, None]
+    both, outside = ones - squares, 1024 - 2 * ones + squares  # sums of c (1 - c) and of (1 - c)^2
+    results = []
+    for colour in shapes.COLOURS / 255:
+        low, high = (np.minimum(colour * (1 + sign * shapes.TONE), 1) for sign in (-1, 1))
+        grey = np.full(products.shape[:2], np.mean(shapes.GREYS) / 255)
+        for _ in range(_ROUNDS):
+            shade = (products - grey[..., None] * both[..., None]) / squares[..., None]
+            shade = np.clip(shade, low, high)
+            off = (total - products).sum(axis=-1) - shade.sum(axis=-1) * both
+            grey = np.clip(off / (3 * outside), shapes.GREYS[0] / 255, shapes.GREYS[1] / 255)
+        fit = 2 * ((shade * products).sum(axis=-1) + grey * (total - products).sum(axis=-1))
+        size = (
+            (shade**2).sum(axis=-1) * squares + 3 * grey**2 * outside + 2 * grey * shade.sum(axis=-1) * both
+        )
+        results.append(np.maximum(energy - fit + size, 0))
+    red, blue = results
+    return np.minimum(red, blue), blue < red
