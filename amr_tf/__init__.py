@@ -16,13 +16,18 @@ from amr_tf import registry
 if TYPE_CHECKING:
     from amr_tf.api import Run as Run
     from amr_tf.api import load as load
+    from amr_tf.models.aae import AAE as AAE
     from amr_tf.models.acai import ACAI as ACAI
     from amr_tf.models.acai import ACAIRerun as ACAIRerun
     from amr_tf.models.amr import AEGAN as AEGAN
     from amr_tf.models.amr import AMR as AMR
     from amr_tf.models.amr_supervised import SupervisedAMR as SupervisedAMR
     from amr_tf.models.autoencoder import Autoencoder as Autoencoder
+    from amr_tf.models.denoising import DenoisingAutoencoder as DenoisingAutoencoder
+    from amr_tf.models.dropout import DropoutAutoencoder as DropoutAutoencoder
+    from amr_tf.models.gaia import GAIA as GAIA
     from amr_tf.models.vae import VAE as VAE
+    from amr_tf.models.vqvae import VQVAE as VQVAE
     from amr_tf.networks.own import Networks as Networks
 
 __version__ = "0.2.0"
