@@ -4,7 +4,10 @@ Distances are root mean square differences of pixels in [-1, 1]. Rounding to 8 b
 `pixels.ROUNDING` at most.
 """
 
+import concurrent.futures
 import functools
+import itertools
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,17 +21,17 @@ _REFINED = 24  # steps of the golden section
 _GOLDEN = (5**0.5 - 1) / 2
 _LINES = 1_000  # images at a time
 
-_SPRITES = 64  # images at a time
+_SPRITES = 32  # images at a time
 _PACKED = 65_536  # images of dSprites at a time
 _TRIED = 256  # candidates at a time
 _KEPT = [0, 1, 3, 4]  # all factors except the orientation
+_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
 
-_SIDES = np.concatenate([np.linspace(*limits, 3) for limits in shapes.SIDES])
+_GRID_SIDES = 3
 _CENTRES = np.linspace(-shapes.REACH, shapes.REACH, 11)
-_LOWEST = np.array([shapes.SIDES[0][0], -shapes.REACH, -shapes.REACH])  # side, x, y
-_HIGHEST = np.array([shapes.SIDES[1][1], shapes.REACH, shapes.REACH])
-_SHAPES = 500  # images at a time
-_STEP, _LAST_STEP = 0.25, 1e-3  # of the pattern search, in pixels
+_SHAPES = 250  # images at a time
+_STEP, _LAST_STEP = 0.25, 2e-3  # of the pattern search, in pixels
+_MOVES = np.concatenate([np.eye(3), -np.eye(3)])
 _ROUNDS = 4  # of the alternating least squares
 
 
@@ -97,22 +100,24 @@ def sprites(images: np.ndarray, bits: np.ndarray) -> Nearest:
     The orientation is left out: it has no unique value for a square or an ellipse.
 
     The distance to a black and white image falls with the product of the two. The product is at most that of the means
-    over blocks of 4 x 4 pixels plus that of the lengths of the rests, a bound that leaves few candidates.
+    over blocks of 4 x 4 pixels plus that of the lengths of what is left in parts of 8 x 8 pixels, a bound that leaves
+    few candidates.
 
     Args:
         images: in [-1, 1].
         bits: uint8 [737280, 512], as `sources.dsprites.DSprites` has them.
     """
-    means, rests = _blocks_of_bits(bits)
-    numbers, products = np.empty(len(images), np.int64), np.empty(len(images))
-    for first in range(0, len(images), _SPRITES):
-        x = images[first : first + _SPRITES].reshape(-1, 64, 64).astype(np.float32)
-        blocks = x.reshape(-1, 16, 4, 16, 4).sum(axis=(2, 4)).reshape(len(x), 256) / 4
-        rest = np.sqrt(np.maximum((x**2).sum(axis=(1, 2)) - (blocks**2).sum(axis=1), 0))
-        bounds = blocks @ means.T
-        bounds += rest[:, None] * rests
-        for row, (bound, image) in enumerate(zip(bounds, x.reshape(len(x), -1), strict=True)):
-            numbers[first + row], products[first + row] = _best(bound, image, bits)
+    known = _bounding_bits(bits)
+
+    def search(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        bounds = _bounding(x.reshape(-1, 64, 64).astype(np.float32)) @ known.T
+        found = [
+            _best(bound, image, bits) for bound, image in zip(bounds, x.reshape(len(x), -1), strict=True)
+        ]
+        best, largest = zip(*found, strict=True)
+        return np.array(best), np.array(largest)
+
+    numbers, products = _in_parts(search, images, _SPRITES)
     flat = images.reshape(len(images), -1).astype(np.float64)
     # |x - (2 b - 1)|^2 = |x|^2 - 4 x b + 2 sum x + 4096
     squares = (flat**2).sum(axis=1) - 4 * products + 2 * flat.sum(axis=1) + 4096
@@ -120,36 +125,55 @@ def sprites(images: np.ndarray, bits: np.ndarray) -> Nearest:
     return Nearest(np.sqrt(np.maximum(squares, 0) / 4096), factors)
 
 
-def _blocks_of_bits(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns for images as bits the projections on blocks, float32 [N, 256], and the lengths of the rests [N]."""
-    means = np.empty((len(bits), 256), np.float32)
+def _in_parts(search: Callable, images: np.ndarray, size: int) -> list[np.ndarray]:
+    """Searches `size` images at a time, on all cores; joins each of the results."""
+    parts = [images[first : first + size] for first in range(0, len(images), size)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        return [np.concatenate(one) for one in zip(*threads.map(search, parts), strict=True)]
+
+
+def _bounding(x: np.ndarray) -> np.ndarray:
+    """Images [N, 64, 64] -> [N, 320]: means of 4 x 4 blocks times 4, then lengths of the rests of 8 x 8 parts."""
+    means = x.reshape(-1, 16, 4, 16, 4).sum(axis=(2, 4)) / 4
+    squares = (x**2).reshape(-1, 8, 8, 8, 8).sum(axis=(2, 4)) - (means**2).reshape(-1, 8, 2, 8, 2).sum(
+        axis=(2, 4)
+    )
+    parts = (means.reshape(len(x), 256), np.sqrt(np.maximum(squares, 0)).reshape(len(x), 64))
+    return np.concatenate(parts, axis=1)
+
+
+def _bounding_bits(bits: np.ndarray) -> np.ndarray:
+    """`_bounding` of all images as bits, float32 [N, 320]."""
+    found = np.empty((len(bits), 320), np.float32)
     for first in range(0, len(bits), _PACKED):
         part = bits[first : first + _PACKED].reshape(-1, 16, 4, 8)
         halves = np.stack([np.bitwise_count(part >> 4), np.bitwise_count(part & 15)], axis=-1)
-        means[first : first + _PACKED] = halves.sum(axis=2, dtype=np.uint8).reshape(
-            len(part), 256
-        ) / np.float32(4)
-    squares = np.bitwise_count(bits).sum(axis=1, dtype=np.int64)
-    return means, np.sqrt(np.maximum(squares - np.einsum("nd,nd->n", means, means), 0))
+        ones = halves.sum(axis=2, dtype=np.uint8).reshape(-1, 16, 16).astype(np.float32)
+        squares = (ones - ones**2 / 16).reshape(-1, 8, 2, 8, 2).sum(axis=(2, 4))
+        found[first : first + _PACKED, :256] = ones.reshape(-1, 256) / 4
+        found[first : first + _PACKED, 256:] = np.sqrt(squares).reshape(-1, 64)
+    return found
 
 
 def _best(bound: np.ndarray, image: np.ndarray, bits: np.ndarray) -> tuple[int, float]:
     """Returns the image of the largest product, and the product; images whose bounds are smaller are left out."""
-    best, product = _largest(np.array([bound.argmax()]), image, bits)
+    # Products of each byte's 256 values with its 8 pixels.
+    table = image.reshape(512, 8).astype(np.float32) @ _BYTES.T
+    best, product = _largest(np.array([bound.argmax()]), table, bits)
     others = np.flatnonzero(bound > product)
     others = others[np.argsort(-bound[others])]
     for first in range(0, len(others), _TRIED):
         part = others[first : first + _TRIED]
         if bound[part[0]] <= product:
             break
-        found = _largest(part, image, bits)
+        found = _largest(part, table, bits)
         if found[1] > product:
             best, product = found
     return best, product
 
 
-def _largest(numbers: np.ndarray, image: np.ndarray, bits: np.ndarray) -> tuple[int, float]:
-    products = np.unpackbits(bits[numbers], axis=1).astype(np.float32) @ image
+def _largest(numbers: np.ndarray, table: np.ndarray, bits: np.ndarray) -> tuple[int, float]:
+    products = table[np.arange(512), bits[numbers]].sum(axis=1)
     return int(numbers[products.argmax()]), float(products.max())
 
 
@@ -157,35 +181,55 @@ def coloured_shapes(images: np.ndarray) -> Nearest:
     """Finds the nearest image of `shapes`: float [N, 32, 32, 3] -> factors [N, 6]: square, filled, blue, side, x, y.
 
     For a given outline the best grey and colour are a least squares problem, whose solution is cut to the data set's
-    ranges. Outlines are searched on a grid, and the best one is refined by a pattern search.
+    ranges. Outlines of each kind are searched on a grid, and those of the two best kinds refined by a pattern search.
     """
-    kinds = np.array([(square, filled) for square in (0, 1) for filled in (0, 1)], float)
-    found = []
-    for first in range(0, len(images), _SHAPES):
-        x = ((images[first : first + _SHAPES].astype(np.float32) + 1) / 2).reshape(-1, 1024, 3)
-        candidates = [_shape_of_kind(x, kind) for kind in kinds]
-        errors = np.stack([one[0] for one in candidates])
-        best = errors.argmin(axis=0)
-        rows = np.arange(len(x))
-        factors = np.stack([one[1] for one in candidates])[best, rows]
-        found.append((2 * np.sqrt(errors[best, rows] / 3072), factors))
-    distances, factors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    distances, factors = _in_parts(_shapes, images, _SHAPES)
     return Nearest(distances, factors)
 
 
-def _shape_of_kind(x: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns squared errors [N] and factors [N, 6] of the best image with an outline of one kind."""
-    side, down, right = (one.ravel() for one in np.meshgrid(_SIDES, _CENTRES, _CENTRES, indexing="ij"))
+def _shapes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns distances and factors of some images."""
+    x = ((images.astype(np.float32) + 1) / 2).reshape(-1, 1024, 3)
+    started = [_on_the_grid(x, *kind) for kind in itertools.product((False, True), repeat=3)]
+    errors, starts = (np.stack(one) for one in zip(*started, strict=True))
+    kinds = np.array([*itertools.product((False, True), repeat=3)])
+    rows, found = np.arange(len(x)), []
+    for chosen in np.argsort(errors, axis=0)[:2]:
+        found.append(_refined(x, starts[chosen, rows], kinds[chosen]))
+    (error, factors), (second, others) = found
+    better = second < error
+    error, factors = np.where(better, second, error), np.where(better[:, None], others, factors)
+    return 2 * np.sqrt(error / 3072), factors
+
+
+def _on_the_grid(x: np.ndarray, square: bool, filled: bool, large: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns squared errors [N] and side, x and y [N, 3] of the best outline of one kind on a grid."""
+    sides = np.linspace(*shapes.SIDES[int(large)], _GRID_SIDES)
+    side, down, right = (one.ravel() for one in np.meshgrid(sides, _CENTRES, _CENTRES, indexing="ij"))
     places = np.stack([side, right, down], axis=1)
-    masks = _masks(places, kind)
-    sums = masks.sum(axis=1), (masks**2).sum(axis=1)
+    masks = _masks(places, *(np.full(len(places), one) for one in (square, filled)))
     products = np.einsum("npc,mp->nmc", x, masks, optimize=True)
-    place = places[_errors(x, products, *sums)[0].argmin(axis=1)]
-    step, (error, blue) = np.full(len(x), _STEP), _at(x, place, kind)
-    moves = np.concatenate([np.eye(3), -np.eye(3)])
+    errors = _errors(x, products, masks.sum(axis=1), (masks**2).sum(axis=1))[0]
+    best = errors.argmin(axis=1)
+    return errors[np.arange(len(x)), best], places[best]
+
+
+def _refined(x: np.ndarray, place: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns squared errors [N] and factors [N, 6] of the best outlines near `place` [N, 3], of the kinds [N, 3]."""
+    square, filled, large = kinds.T
+    sides = np.array(shapes.SIDES)[large.astype(int)]
+    lowest, highest = (
+        np.column_stack([sides[:, end], np.full((len(x), 2), reach)])
+        for end, reach in enumerate((-shapes.REACH, shapes.REACH))
+    )
+    place, step = place.copy(), np.full(len(x), _STEP)
+    error, blue = _at(x, place, square, filled)
     while len(rows := np.flatnonzero(step > _LAST_STEP)):
-        tried = np.clip(place[rows, None] + step[rows, None, None] * moves, _LOWEST, _HIGHEST)
-        results = [_at(x[rows], tried[:, number], kind) for number in range(len(moves))]
+        tried = place[rows, None] + step[rows, None, None] * _MOVES
+        tried = np.clip(tried, lowest[rows, None], highest[rows, None])
+        results = [
+            _at(x[rows], tried[:, number], square[rows], filled[rows]) for number in range(len(_MOVES))
+        ]
         errors, blues = (np.stack(one, axis=1) for one in zip(*results, strict=True))
         choice, own = errors.argmin(axis=1), np.arange(len(rows))
         better = errors[own, choice] < error[rows]
@@ -193,20 +237,21 @@ def _shape_of_kind(x: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndar
         place[moved], error[moved] = tried[own, choice][better], errors[own, choice][better]
         blue[moved] = blues[own, choice][better]
         step[rows[~better]] /= 2
-    return error, np.column_stack(
-        [np.tile(kind, (len(x), 1)), blue, (place - _LOWEST) / (_HIGHEST - _LOWEST)]
-    )
+    whole = np.array([shapes.SIDES[1][1] - shapes.SIDES[0][0], 2 * shapes.REACH, 2 * shapes.REACH])
+    start = np.array([shapes.SIDES[0][0], -shapes.REACH, -shapes.REACH])
+    return error, np.column_stack([square, filled, blue, (place - start) / whole]).astype(float)
 
 
-def _masks(places: np.ndarray, kind: np.ndarray) -> np.ndarray:
+def _masks(places: np.ndarray, square: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """Covered shares [M, 1024] of outlines with places [M, 3]: side, x, y."""
-    square, filled = (np.full(len(places), bool(one)) for one in kind)
     return shapes.cover(square, filled, places[:, 0], places[:, 1:]).reshape(len(places), 1024)
 
 
-def _at(x: np.ndarray, places: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _at(
+    x: np.ndarray, places: np.ndarray, square: np.ndarray, filled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns squared errors [N] and whether blue is better [N] for one outline of each image."""
-    masks = _masks(places, kind)
+    masks = _masks(places, square, filled)
     products = np.einsum("npc,np->nc", x, masks)[:, None]
     errors, blue = _errors(x, products, masks.sum(axis=1)[:, None], (masks**2).sum(axis=1)[:, None])
     return errors[:, 0], blue[:, 0]

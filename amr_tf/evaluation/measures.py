@@ -353,6 +353,15 @@ def _no_classes(run: "TrainedRun") -> str:
     return f"its training examples have none of the labels {missing}" if missing else ""
 
 
+def _too_few(run: "TrainedRun") -> str:
+    if reason := _no_classes(run):
+        return reason
+    alone = min(np.unique(run.labels("train"), return_counts=True)[1]) < 2
+    return (
+        "every class needs two training examples, of which cross-validation leaves one out" if alone else ""
+    )
+
+
 def _no_pairs(run: "TrainedRun") -> str:
     return "" if len(run.splits.test) > 1 else "it mixes two test examples, of which there is one"
 
@@ -385,7 +394,7 @@ PROBE_PIXELS = Metric("the same classifier on pixels, the floor for `probe`", _p
 PROBE_FEW = Metric(
     "the same classifier with 10 and 100 labels of each class: test accuracy over draws",
     _probe_few,
-    _no_classes,
+    _too_few,
 )
 KNN = Metric("vote of the nearest codes by cosine: test accuracy", _knn, _no_classes)
 CLUSTERING = Metric("k-means on whitened codes: test accuracy (ACAI)", _clustering, _no_classes)
