@@ -186,7 +186,7 @@ def test_the_graph_is_the_forward_computation_and_moves_nothing(name, arch):
     before = [variable.numpy() for variable in model.weights]
     operations = tensorboard.forward_graph(model).get_operations()
     boxes = {operation.name.split("/")[0] for operation in operations}
-    parts = {"encode", "decode", "probe"} | ({"discriminate"} if name not in ("ae", "vae") else set())
+    parts = {"encode", "decode", "probe"} | ({"discriminate"} if model.has_discriminator else set())
     assert boxes == {"images"} | parts
     for variable, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
