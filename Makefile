@@ -12,7 +12,7 @@ MINUTES ?= 45
 FAST := tests/config/test_config.py tests/test_mixing.py tests/test_losses.py tests/networks/test_layers.py \
     tests/metrics tests/data/test_pipeline.py tests/models/test_vae.py
 
-.PHONY: train bench gpu-check docs test test-fast test-all test-soak test-engines test-slurm soak lint clean
+.PHONY: train bench gpu-check docs test test-fast test-all test-soak test-engines test-next test-slurm soak lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m amr_tf.train $(ARGS)
@@ -49,6 +49,17 @@ test-engines: $(VENV)/.installed-dev
 	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1
 	OPENVINO_PYTHON=$(CURDIR)/.venv-engines/bin/python $(BIN)/python -m pytest -m engines $(ARGS)
 
+# The newest pre-releases of TensorFlow and Keras, in an environment of their own: what would break.
+NEXT := tests/test_golden.py tests/test_golden_gaia.py tests/models/test_step.py tests/test_recorded_runs.py \
+    tests/training/test_experiment.py tests/serving/test_export.py
+test-next:
+	@test -x .venv-next/bin/python || $(PYTHON) -m venv .venv-next
+	sed -E 's/,<[0-9.]+//' requirements.txt > .venv-next/requirements.txt
+	.venv-next/bin/python -m pip install --disable-pip-version-check -r .venv-next/requirements.txt \
+	    pytest pytest-timeout pytest-xdist hypothesis psutil
+	.venv-next/bin/python -m pip install --disable-pip-version-check --pre -U tensorflow keras
+	.venv-next/bin/python -m pytest $(NEXT) $(ARGS)
+
 # Debian: apt install --no-install-recommends slurmctld slurmd slurm-client munge
 test-slurm: $(VENV)/.installed-dev
 	tests/slurm/with_slurm.sh $(BIN)/python -m pytest -m slurm $(ARGS)
@@ -64,7 +75,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/codespell
 
 clean:
-	rm -rf $(VENV) .venv-engines build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-engines .venv-next build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are touched last: an install that was cut short is taken up again, a finished one is left alone. An
