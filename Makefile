@@ -43,11 +43,12 @@ test-all: $(VENV)/.installed-dev
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-# OpenVINO reads a SavedModel without TensorFlow, so it has an environment of its own.
+# Engines without TensorFlow, in an environment of their own: OpenVINO, and Keras on JAX and PyTorch.
 test-engines: $(VENV)/.installed-dev
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
-	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1
-	OPENVINO_PYTHON=$(CURDIR)/.venv-engines/bin/python $(BIN)/python -m pytest -m engines $(ARGS)
+	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1 keras==3.15.1 jax torch
+	OPENVINO_PYTHON=$(CURDIR)/.venv-engines/bin/python KERAS_PYTHON=$(CURDIR)/.venv-engines/bin/python \
+	    $(BIN)/python -m pytest -m engines $(ARGS)
 
 # The newest pre-releases of TensorFlow and Keras, in an environment of their own: what would break.
 NEXT := tests/test_golden.py tests/test_golden_gaia.py tests/models/test_step.py tests/test_recorded_runs.py \

@@ -15,8 +15,9 @@ import pytest
 
 from amr_tf import export
 from amr_tf.config import Config
+from amr_tf.models.build import build_model
 from amr_tf.runs.trained import TrainedRun
-from amr_tf.serving import saved_model
+from amr_tf.serving import archives, saved_model
 from amr_tf.training import experiment
 from tests.reliability.faults.harness import Run
 from tests.serving import harness, stand_in
@@ -166,3 +167,38 @@ def test_openvino_answers_as_the_keras_model(exported, tmp_path):
     with np.load(tmp_path / "found.npz", allow_pickle=False) as found:
         for name, value in outputs.items():
             np.testing.assert_allclose(found[name], value, atol=1e-5)
+
+
+ARCHIVED = {
+    "acai": {},
+    "amr": {},
+    "amr_fixed": {},
+    "acai_bounded": {"recon_loss": "bce"},
+    "burgess": {},
+    "style": {"mixer": "style"},
+    "vae": {"model": "vae", "arch": "acai"},
+    "vqvae": {"model": "vqvae", "arch": "acai", "codewords": 32},
+}
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("name", ARCHIVED)
+def test_archives_answer_on_other_backends_of_keras(name, backend, tmp_path):
+    """Encoder and decoder where neither TensorFlow nor this package is installed; KERAS_PYTHON names that Python."""
+    python = os.environ.get("KERAS_PYTHON")
+    if not python:
+        pytest.skip("KERAS_PYTHON is not set: make test-engines sets it up")
+    settings = {"arch": name, "depth": 2, "latent": 4} | ARCHIVED[name]
+    model = build_model(Config(**settings), (32, 32, 1), 10)
+    x = np.random.default_rng(0).uniform(-1, 1, (7, 32, 32, 1)).astype(np.float32)
+    archives.write(tmp_path, model)
+    np.save(tmp_path / "x.npy", x)
+    engine = pathlib.Path(harness.__file__).with_name("keras_engine.py")
+    command = [python, engine, tmp_path / archives.FOLDER, tmp_path / "x.npy", tmp_path / "found.npz"]
+    subprocess.run(command, cwd="/", check=True, env={**os.environ, "KERAS_BACKEND": backend})
+    expected = {"codes": model.encode(x).numpy()}
+    expected["images"] = model.decode(expected["codes"]).numpy()
+    with np.load(tmp_path / "found.npz", allow_pickle=False) as found:
+        for what, values in expected.items():  # of untrained networks, several times as large as images
+            np.testing.assert_allclose(found[what], values, atol=1e-5 * np.abs(values).max())
