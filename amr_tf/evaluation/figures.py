@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from amr_tf.runs.trained import TrainedRun
 
 PAIRS, PATH_STEPS = 4, 11
+MANY = 8  # runs of which more than a pair each would be unreadable
 TRIANGLE_SIDE = 7
 TRAVERSAL_STEPS = 9
 TRAVERSAL_REACH = 2.0  # standard deviations of the test split's codes from their mean
@@ -81,22 +82,29 @@ def draw(name: str, runs: "list[TrainedRun]", request: Request) -> list[pathlib.
 
 def check(runs: "list[TrainedRun]") -> None:
     """Raises ConfigError for runs of different data sets, since no figure shows them together."""
-    seen = {(run.config.dataset, run.config.image_fit, f"{run.config.image_width} px") for run in runs}
+    seen = {
+        (
+            run.config.dataset,
+            run.config.image_fit if run.spec.builders else "",
+            f"{run.config.image_width} px",
+        )
+        for run in runs
+    }
     if len(seen) > 1:
-        names = ", ".join(sorted(" ".join(words) for words in seen))
+        names = ", ".join(sorted(" ".join(filter(None, words)) for words in seen))
         raise ConfigError(
             f"One figure shows runs of one data set, one --image_fit and one --image_size. Received: {names}"
         )
 
 
 def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws paths between the same pairs of test images, at most PAIRS, each run by the path of its mixer.
+    """Draws paths between the same pairs of test images, each run by the path of its mixer: PAIRS, or one of MANY runs.
 
     The picture has a block for each pair: the blend of the pixels, whose ends are the images, then a row for each run.
     There is a frame for each point of the path.
     """
     _need_images("interpolation", runs[0], 2)
-    pairs = min(PAIRS, len(runs[0].splits.test) // 2)
+    pairs = min(PAIRS if len(runs) <= MANY else 1, len(runs[0].splits.test) // 2)
     x1, x2 = np.split(_test_images(runs[0], 2 * pairs, rng), 2)
     paths = [canvas.blend(x1, x2, PATH_STEPS)]
     paths += [run.model.interpolate(x1, x2, PATH_STEPS).numpy() for run in runs]

@@ -9,9 +9,12 @@ from amr_tf.config.defaults import UNUSED_SIZES
 def settings_of(config: Config) -> dict[str, Any]:
     """Returns the settings that the runs of a group share, by flag name: all hyper-parameters except the seed.
 
-    Sizes that have no effect on the networks, such as the `latent_width` of flat codes, are None.
+    Settings without effect are None: sizes that the networks do not read, such as the `latent_width` of flat codes, and
+    `image_fit` of data that have the width of the networks' images.
     """
-    unused = dict.fromkeys(UNUSED_SIZES.get(config.arch, ()))
+    unused = dict.fromkeys(
+        (*UNUSED_SIZES.get(config.arch, ()), *(() if config.dataset_spec.builders else ("image_fit",)))
+    )
     return {name: value for name, value in (config.hyperparameters() | unused).items() if name != "seed"}
 
 

@@ -15,8 +15,8 @@ from amr_tf.runs import alike
 def shapes_of(arch, depth, latent_width):
     """Returns the shapes of all weights of the networks of images of 64 px, or of points."""
     networks = registry.load(registry.ARCHS, arch)
-    code_shape = networks.code_shape(4, latent_width)
-    sizes = Sizes((1, 1, 2) if arch == "mlp" else (64, 64, 3), code_shape, depth)
+    image_shape = (1, 1, 2) if arch == "mlp" else (64, 64, 3)
+    sizes = Sizes(image_shape, networks.code_shape(image_shape, 4, latent_width), depth)
     made = [getattr(networks, part)(sizes, Seeds(0)) for part in ("encoder", "decoder")]
     return [tuple(weight.shape) for network in made for weight in network.weights]
 
@@ -33,6 +33,12 @@ def test_runs_that_differ_by_an_unused_size_are_alike():
     first, second = map(alike.settings_of, configs)
     assert first == second
     assert alike.shown(first["latent_width"]) == "-"
+
+
+@pytest.mark.parametrize(("dataset", "alike_"), [("lines", True), ("folder:a", True), ("mnist", False)])
+def test_image_fit_counts_only_where_images_are_enlarged(dataset, alike_):
+    first, second = (alike.settings_of(Config(dataset=dataset, image_fit=fit)) for fit in ("resize", "pad"))
+    assert (first == second) == alike_
 
 
 def test_varying_ignores_settings_without_effect():
