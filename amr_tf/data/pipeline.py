@@ -63,8 +63,8 @@ def batches(
         batch_size: examples per batch, B.
         seed: seed of the order, in [0, 2^31).
         start_step: number of the first batch.
-        with_attributes: y is a dict of label int64 [B], attributes float32 [B, A], 0 or 1, and weight float32 [B]: 0
-            for examples that are not labelled, and such that its mean over all n examples is 1.
+        with_attributes: y is a dict of label int64 [B], attributes float32 [B, A], 0 or 1, and weight float32 [B]. The
+            weight is 0 for examples without labels and equal for the others; its mean over all examples is 1.
         shard: the parts of each batch to read, one after the other; `shard.all` divides B.
 
     Returns:

@@ -17,8 +17,8 @@ def score(
     which is 0 for a dimension without information.
 
     Returns:
-        `score` in [0, 1], 0 for constant codes; `per_dimension`; `chance`, the level of noise, which is high because
-        estimates grow with a factor's size (0.68 on dSprites).
+        `score` in [0, 1], 0 for constant codes; `per_dimension`; `chance`: the score of noise, 0.68 on dSprites. It is
+        high because estimates of information grow with the number of a factor's values.
     """
     factors, codes = sample(ground_truth, encode, samples, rng)
     dimensions = modularities(mutual_information.between(codes, factors, bins))
