@@ -30,8 +30,8 @@ class GAIA(Adversarial):
     The learning rate is divided on every step: D has the share s(S (r - (a + m) / 2)), f and g have the rest. Pixels
     are not compared: `recon` is logged, and is in no loss unless lambda is above 0, which is an extension.
 
-    r, a and m are means over the batch of all replicas; dist is a mean over the pairs of each replica. Optimizers that are
-    passed to `compile` keep their own learning rates.
+    r, a and m are means over the batch of all replicas; dist is a mean over the pairs of each replica. Optimizers that
+    are passed to `compile` keep their own learning rates.
 
     Example:
         >>> import numpy as np
