@@ -150,7 +150,7 @@ def test_crossover_is_cut_once_and_all_cuts_are_hit():
     assert cuts[0] == 0
 
 
-def test_crossover_without_mixing_gives_each_example_its_own_code():
+def test_crossover_without_mixing_keeps_each_code():
     indices, weights = StyleCrossover(style_mixing=0.0).sample(16, STYLES, SEED)
     h = tf.random.stateless_normal((16, *STYLES), SEED)
     np.testing.assert_array_equal(mix(h, indices, weights), h)

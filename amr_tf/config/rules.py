@@ -16,6 +16,8 @@ from amr_tf.registry import FOLDER
 # pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4: halved once, a pixel is left over.
 CONV_ARCHS = {"amr": 2, "acai": 1, "acai_bounded": 1, "amr_fixed": 2}
 FLAT_ARCHS = ("burgess", "mlp")  # their codes are vectors
+ROW_ARCHS = ("style",)  # their codes have a row for each layer of the decoder
+ROW_MIXERS = ("style",)  # they exchange these rows
 BOUNDED_ARCHS = ("acai_bounded", "burgess", "resnet")  # their decoders end with a tanh
 
 
@@ -75,18 +77,19 @@ RULES = (
     ),
     Rule(
         ("mixer", "arch"),
-        lambda c: c.mixer != "style" or c.arch == "style" or not c.uses("mixer"),
+        lambda c: c.mixer not in ROW_MIXERS or c.arch in ROW_ARCHS or not c.uses("mixer"),
         "--mixer=style exchanges rows of the codes of --arch=style: add --arch=style, or choose another mixer",
     ),
     Rule(
         ("mixer", "k", "image_size", "dataset"),
-        lambda c: c.mixer != "style" or c.image_width < 8 or c.k <= style_rows(c.image_width),
+        lambda c: c.mixer not in ROW_MIXERS or c.image_width < 8 or c.k <= style_rows(c.image_width),
         "A crossover cannot have more parents than the code has rows: lower --k",
     ),
     Rule(
         ("style_mixing", "mixer"),
         lambda c: (
-            c.style_mixing == c.__dataclass_fields__["style_mixing"].metadata["default"] or c.mixer == "style"
+            c.style_mixing == c.__dataclass_fields__["style_mixing"].metadata["default"]
+            or c.mixer in ROW_MIXERS
         ),
         "--style_mixing is a setting of --mixer=style: leave it out",
     ),
@@ -151,7 +154,7 @@ NETWORK_RULES = (
     ),
     Rule(
         ("arch", "dataset"),
-        lambda c, width: c.arch != "style" or (width >= 8 and width & (width - 1) == 0),
+        lambda c, width: c.arch not in ROW_ARCHS or (width >= 8 and width & (width - 1) == 0),
         "--arch=style doubles images from 4 px to their size, a power of 2 of at least 8: use amr, acai or amr_fixed",
     ),
     Rule(

@@ -89,7 +89,10 @@ def _named(name: str, groups: list[Group]) -> Group:
     """Finds the group of a label, a preset, a folder of a sweep, or a method, in this order."""
     found = [group for group in groups if group.label == name] or _of_preset(name, groups)
     found = found or [group for group in groups if {run.path.parent.name for run in group.runs} == {name}]
-    found = found or [group for group in groups if group.config.model == name]
+    methods: dict[str, list[Group]] = {}
+    for group in groups:
+        methods.setdefault(group.config.model, []).append(group)
+    found = found or methods.get(name, [])
     if len(found) == 1:
         return found[0]
     problem = "No group has this name" if not found else "Several groups have this name"

@@ -44,7 +44,7 @@ def sprites(bits, numbers):
 
 
 @pytest.mark.slow
-def test_sprites_are_found_and_others_as_near_as_all_images_tried(bits):
+def test_sprites_are_as_near_as_all_images_tried(bits):
     """Drawn images at distance 0; blends, noise and a shifted image against every image of dSprites."""
     numbers = RNG.integers(len(bits), size=12)
     x = sprites(bits, numbers)

@@ -31,7 +31,7 @@ def test_knn_equals_a_loop_over_all_neighbours():
     assert found["test_examples"] == 60
 
 
-def test_knn_chooses_k_by_validation_and_ignores_the_length_of_codes():
+def test_knn_chooses_k_and_ignores_the_length_of_codes():
     train, validation, test = split(200, 1), split(50, 2), split(50, 3)
     found = knn.score(train, validation, test, rng())
     assert (found["score"], found["k"]) == (1.0, 1)

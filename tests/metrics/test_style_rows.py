@@ -8,7 +8,7 @@ from amr_tf.metrics import style_rows
 RNG = np.random.default_rng(0)
 
 
-def test_octaves_of_a_wave_are_its_frequency_and_their_sum_the_mean_square():
+def test_octaves_of_a_wave_and_their_sum():
     """4 cycles are in the band from 4 to 8; a constant is in the first."""
     x = np.arange(32) / 32
     wave = np.tile(np.sin(2 * np.pi * 4 * x), (32, 1))[None, :, :, None]

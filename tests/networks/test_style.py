@@ -64,7 +64,7 @@ def test_adain_by_hand():
     np.testing.assert_allclose(tf.reshape(styled, [-1]), [0.316718, 2.105573, 3.894427, 5.683282], atol=1e-6)
 
 
-def test_adain_of_a_constant_map_is_its_shift_with_finite_gradient():
+def test_adain_of_a_constant_map_is_its_shift():
     x = tf.Variable(tf.fill([1, 4, 4, 1], 7.0))
     with tf.GradientTape() as tape:
         styled = style.styled(style._norm()(x), tf.constant([[1.0, 3.0]]))
@@ -72,7 +72,7 @@ def test_adain_of_a_constant_map_is_its_shift_with_finite_gradient():
     assert np.all(np.isfinite(tape.gradient(styled, x)))
 
 
-def test_statistics_by_hand_with_finite_gradient_on_a_constant_map():
+def test_statistics_by_hand_and_of_a_constant_map():
     x = tf.reshape(tf.constant([1.0, 2.0, 3.0, 4.0]), (1, 2, 2, 1))
     np.testing.assert_allclose(style.statistics(x), [[2.5, 1.25**0.5]], rtol=1e-6)
     constant = tf.Variable(tf.ones([1, 2, 2, 1]))
@@ -81,7 +81,7 @@ def test_statistics_by_hand_with_finite_gradient_on_a_constant_map():
     assert np.all(np.isfinite(tape.gradient(found, constant)))
 
 
-def test_mixes_have_coarse_rows_of_one_image_and_fine_rows_of_another():
+def test_mixes_have_coarse_and_fine_rows_of_two_images():
     """In training too: the mix of a step is the crossover of two codes of the batch."""
     model = build(mixer="style", style_mixing=1.0)
     x = RNG.uniform(-1, 1, (8, 32, 32, 1)).astype("float32")
