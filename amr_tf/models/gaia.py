@@ -21,9 +21,10 @@ LARGEST_LOSS = 1.0  # either player's loss is clipped to [-1, 1]
 class GAIA(Adversarial):
     """Generative Adversarial Interpolative Autoencoding (`--model=gaia`).
 
-    The discriminator D is a second autoencoder of the same architecture. With r = |x - D(x)|, a = |x - D(x^)| and
-    m = |x_m - D(x_m)|, L1 on [0, 1], and the logistic function s with the slope S:
+    The discriminator D is a second autoencoder of the same architecture. With L1 on [0, 1] and the logistic function s
+    with the slope S::
 
+        r = L1(x, D(x)), a = L1(x, D(x^)), m = L1(x_m, D(x_m))
         D minimises r - c (a + m) / 2, c = min(s(S (m / 2 - r)), 0.9)
         f and g minimise w m + (1 - w) a + eta dist(x, h), w = s(S (m - a))
 
