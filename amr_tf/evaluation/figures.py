@@ -203,7 +203,7 @@ def style_grid(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nd
             mixed = kept.copy()
             mixed[:, exchanged] = code[exchanged]
             rows.append(np.concatenate([x[[STYLE_COLUMNS + number]], run.decode(mixed)]))
-            labels.append(f"{name} rows\nof the first")
+            labels.append(f"{name} rows of\nthe left image")
     return [_labelled_grid(rows, labels)]
 
 
