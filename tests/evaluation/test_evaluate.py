@@ -373,11 +373,14 @@ def test_run_that_may_only_be_read_is_measured(read_only, capsys, refused):
 
 
 def test_runs_of_different_data_share_no_figure(trained, tmp_path, refused):
+    """Another `--image_fit` is no other data where images are not enlarged, as lines are not."""
     other = shutil.copytree(trained / "mixup", tmp_path / "other")
     flags = (other / "flags.txt").read_text()
-    (other / "flags.txt").write_text(flags.replace("--image_fit=resize", "--image_fit=pad"))
-    command = (f"--run_dir={trained / 'mixup'}", other, "--figures=interpolation")
+    command = (f"--run_dir={trained / 'mixup'}", other, "--figures=interpolation", f"--out={tmp_path}")
+    (other / "flags.txt").write_text(flags.replace("--dataset=lines", "--dataset=digits"))
     assert "one data set" in refused(evaluate.main, *command)
+    (other / "flags.txt").write_text(flags.replace("--image_fit=resize", "--image_fit=pad"))
+    assert evaluate.main([*map(str, command)]) == 0
 
 
 def test_file_in_place_of_a_run_is_not_called_absent(tmp_path, refused):
