@@ -7,15 +7,18 @@ from amr_tf.data import nearest
 from amr_tf.data.pixels import ROUNDING
 from amr_tf.data.sources import dsprites, generated, shapes
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def floats(images):
     return images / np.float32(127.5) - 1
 
 
-def test_drawn_lines_are_found_with_their_angle():
-    angles = RNG.uniform(0, 2 * np.pi, 300)
+def test_drawn_lines_are_found_with_their_angle(rng):
+    angles = rng.uniform(0, 2 * np.pi, 300)
     found = nearest.lines(floats(generated.render_lines(angles)))
     assert found.distances.max() <= ROUNDING
     turns = found.factors[:, 0] - angles / (2 * np.pi)
@@ -23,9 +26,9 @@ def test_drawn_lines_are_found_with_their_angle():
     assert found.circular == (0,)
 
 
-def test_other_images_are_as_near_as_a_dense_search_finds():
+def test_other_images_are_as_near_as_a_dense_search_finds(rng):
     """Blends of two lines against 20,000 angles; a line moved by one pixel has the distance by hand."""
-    x = floats(generated.render_lines(RNG.uniform(0, 2 * np.pi, 40)))
+    x = floats(generated.render_lines(rng.uniform(0, 2 * np.pi, 40)))
     blends = (x[:20] + x[20:]) / 2
     dense = (2 * generated.covered(2 * np.pi * np.arange(20_000) / 20_000) - 1).reshape(20_000, -1)
     best = [np.sqrt(((dense - blend.ravel()) ** 2).mean(axis=1)).min() for blend in blends]
@@ -44,16 +47,16 @@ def sprites(bits, numbers):
 
 
 @pytest.mark.slow
-def test_sprites_are_as_near_as_all_images_tried(bits):
+def test_sprites_are_as_near_as_all_images_tried(bits, rng):
     """Drawn images at distance 0; blends, noise and a shifted image against every image of dSprites."""
-    numbers = RNG.integers(len(bits), size=12)
+    numbers = rng.integers(len(bits), size=12)
     x = sprites(bits, numbers)
     found = nearest.sprites(x, bits)
     np.testing.assert_array_equal(found.distances, 0)
     factors = dsprites.factors_of(numbers)[:, [0, 1, 3, 4]] / [2, 5, 31, 31]
     np.testing.assert_allclose(found.factors, factors)
     others = np.concatenate(
-        [(x[:2] + x[2:4]) / 2, RNG.normal(size=(1, 64, 64, 1)), np.roll(x[:1], 1, axis=2)]
+        [(x[:2] + x[2:4]) / 2, rng.normal(size=(1, 64, 64, 1)), np.roll(x[:1], 1, axis=2)]
     )
     best = np.full(len(others), np.inf)
     for first in range(0, len(bits), 20_000):
@@ -64,17 +67,17 @@ def test_sprites_are_as_near_as_all_images_tried(bits):
     np.testing.assert_allclose(nearest.sprites(others, bits).distances, np.sqrt(best / 4096), rtol=1e-4)
 
 
-def test_coloured_shapes_are_found_with_their_factors():
-    attributes = RNG.integers(2, size=(60, 4)).astype(np.uint8)
-    found = nearest.coloured_shapes(floats(shapes.render(attributes, RNG)))
+def test_coloured_shapes_are_found_with_their_factors(rng):
+    attributes = rng.integers(2, size=(60, 4)).astype(np.uint8)
+    found = nearest.coloured_shapes(floats(shapes.render(attributes, rng)))
     assert found.distances.max() <= ROUNDING
     np.testing.assert_array_equal(found.factors[:, :3], attributes[:, [0, 2, 3]])
     np.testing.assert_array_equal(found.factors[:, 3] > 0.5, attributes[:, 1] == 1)
 
 
-def test_a_blend_of_two_shapes_is_no_shape():
+def test_a_blend_of_two_shapes_is_no_shape(rng):
     """And a uniform change of all pixels has the distance by hand: brighter than any grey by 20 of 255 levels."""
-    images = shapes.render(RNG.integers(2, size=(8, 4)).astype(np.uint8), RNG)
+    images = shapes.render(rng.integers(2, size=(8, 4)).astype(np.uint8), rng)
     x = floats(images)
     found = nearest.coloured_shapes((x[:4] + x[4:]) / 2)
     assert found.distances.min() > 10 * ROUNDING
