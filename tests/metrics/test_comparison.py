@@ -85,7 +85,7 @@ def test_power_is_as_predicted(sd, effect):
 def test_bootstrap_covers_the_difference_over_seeds_and_images(monkeypatch):
     """Accuracies that vary by seed and image; with 20 seeds the percentile interval is near its nominal coverage."""
     monkeypatch.setattr(statistics, "SAMPLES", 512)
-    draw, hits, experiments = rng(2), 0, 400
+    draw, hits, experiments = rng(2), 0, 200
     for _ in range(experiments):
         skill = draw.normal(0, 0.25, (2, 20, 1))
         difficulty = draw.normal(0, 1, (1, 1, 300))

@@ -51,8 +51,9 @@ def test_knn_refuses_codes_that_are_not_finite():
         knn.score(train, train, broken, rng())
 
 
-def test_few_labels_know_less_than_many():
+def test_few_labels_know_less_than_many(monkeypatch):
     """Noisy codes of 20 numbers: 100 labels of each class beat 10, and the interval contains the mean."""
+    monkeypatch.setattr(probe_few, "DRAWS", 4)
     draw = rng(5)
 
     def noisy(count):
@@ -68,7 +69,8 @@ def test_few_labels_know_less_than_many():
     assert probe_few.score(train, test, rng()) == found
 
 
-def test_few_labels_of_a_small_class_are_all_it_has():
+def test_few_labels_of_a_small_class_are_all_it_has(monkeypatch):
+    monkeypatch.setattr(probe_few, "DRAWS", 3)
     train, test = split(60, 1), split(40, 2)
     assert probe_few.score(train, test, rng())["score_100"] > 0.9
     alone = (train[0][:5], np.array([0, 0, 0, 0, 1]))
