@@ -233,7 +233,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
-    """Returns the words of a flag that takes a list of names, each once, with the present names of metrics.
+    """Returns the words of a flag that takes a list of names: each once, old names of metrics replaced by present ones.
 
     Raises:
         ConfigError: a word that is not among the names.

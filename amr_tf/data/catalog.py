@@ -33,8 +33,8 @@ class DatasetSpec:
     Attributes:
         name: the value of `--dataset`.
         width: width and height in pixels of the images that a model sees; 1 for 2-D points.
-        channels: colours of a pixel, or 2 coordinates of a point; 0 until the user's own data are read.
-        classes: number of labels, which are 0 .. classes - 1; 0 until the user's own data are read.
+        channels: number of colour channels, or 2 for 2-D points; of the user's own data, 0 until they are read.
+        classes: number of labels, which are 0 .. classes - 1; of the user's own data, 0 until they are read.
         reader: gives (spec, [training, validation, test]) for (spec, Places), the splits as `sources.Examples` and
             the spec completed with facts found while reading. None for examples that are already in memory.
         checker: takes (spec, Places) and raises DataError if `reader` would lack files. It is quick.

@@ -100,8 +100,8 @@ def _row_numbers(
 def eval_batches(arrays: Arrays, batch_size: int, shard: Shard = WHOLE) -> tf.data.Dataset:
     """Batches of every example once, in order; the last batch is padded with examples of weight 0.
 
-    So all batches have one shape, for one compiled function, and no replica gets an empty part, for which oneDNN's
-    convolution returns a wrong shape. The arguments are those of `batches`.
+    The padding gives all batches one shape, so that one compiled function serves them all, and gives every replica some
+    examples: of an empty part, oneDNN's convolution returns a wrong shape. The arguments are those of `batches`.
 
     Returns:
         Dataset of (x float32 [B, H, W, C] in [-1, 1], y int64 [B], weight float32 [B], 1 or 0), with B / `shard.all`

@@ -89,7 +89,8 @@ class Coordinator:
 
         Raises:
             LostWorkerError: in place of TensorFlow's error.
-            Interrupted: this worker received a signal, too, and the others left before they agreed to stop.
+            Interrupted: in place of LostWorkerError, if this worker received a signal and others left before all agreed
+                to stop.
         """
         try:
             yield

@@ -208,7 +208,7 @@ def style_grid(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nd
 
 
 def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws the Bernoulli parameters of each combination of attributes, and a mask drawn from them (Figure 6)."""
+    """Plots the Bernoulli parameters of each combination of attributes, and one mask sampled from them (Figure 6)."""
     run = _supervised(runs)
     combinations = run.combinations()
     parameters, drawn = run.mask_parameters(combinations), run.masks(combinations, rng)

@@ -17,8 +17,8 @@ def score(paths: np.ndarray, dictionary_images: np.ndarray, dictionary_angles: n
 
     Args:
         paths: images [P, T, H, W, 1] of P paths, ends included, T >= 2; float in [-1, 1], or uint8.
-        dictionary_images, dictionary_angles: real lines [L, H, W, 1] as paths, and their angles in radians, float [L];
-            ACAI uses 10,000, evenly spaced.
+        dictionary_images, dictionary_angles: images of real lines [L, H, W, 1], in the type and range of `paths`, and
+            the angles of these lines in radians, float [L]; ACAI uses 10,000, evenly spaced.
 
     Returns:
         distance: mean over all images, in [0, 2]; smoothness: mean over the paths that have one, or None; undefined:

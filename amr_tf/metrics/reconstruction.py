@@ -13,9 +13,9 @@ _CHUNK = 500
 
 
 def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
-    """Mean errors and similarities over examples; values outside [-1, 1] are not clipped.
+    """Mean errors and similarities of images and their reconstructions; pixels outside [-1, 1] are not clipped.
 
-    Both are float [N, H, W, C] in [-1, 1].
+    Images and reconstructions are float [N, H, W, C] in [-1, 1].
 
     Returns:
         mse, mae: means over pixels and colours (lower is better); psnr: in dB for a data range of 2, mean over the

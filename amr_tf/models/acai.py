@@ -44,7 +44,7 @@ class ACAI(Adversarial):
     generator_passes = 1
 
     def default_mixer(self) -> Mixer:
-        """Makes pairs of the reversed batch with alpha in [0, 1/2], as published."""
+        """Makes the published mixer: example i is mixed with example B - 1 - i, alpha in [0, 1/2]."""
         return ReversedMixup()
 
     def loss_weights(self) -> dict[str, float]:

@@ -56,7 +56,7 @@ def take(run: Callable, iterator: Iterator, most: int, due: int | None) -> Any:
 
     Args:
         run: (iterator, steps) -> anything, as `compile_train_loop` returns it.
-        due: number of remaining batches, if known: they are taken in one call.
+        due: number of batches to take in one call, instead of up to `most`; None if it is not known in advance.
 
     Raises:
         StopIteration, tf.errors.OutOfRangeError: no batch was left.

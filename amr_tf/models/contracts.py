@@ -57,7 +57,7 @@ class KerasContracts(Stepping):
                 `adam_beta1`, `weight_decay`, `schedule`, ...); a name or an optimizer of Keras, of which every player
                 gets a copy; or a dict of these by player, where None or a missing player means the published Adam.
             run_eagerly: run steps as Python, to debug them.
-            steps_per_execution: steps of a call of the compiled function (1).
+            steps_per_execution: training steps that each call of the compiled function runs; 1 by default.
             jit_compile: compile the step with XLA; "auto" takes the setting of the constructor.
 
         Raises:

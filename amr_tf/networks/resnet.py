@@ -31,7 +31,7 @@ def widths(sizes: Sizes) -> list[int]:
 
 
 class Builder:
-    """Makes pieces of encoder and decoder, each layer with a separate seed: tensors in, tensors out."""
+    """Builds parts of encoder and decoder: a method applies new layers to a Keras tensor and returns the result."""
 
     def __init__(self, seeds: layers.Seeds):
         self.seeds = seeds

@@ -21,7 +21,7 @@ Points = list[tuple[float, float]]
 
 
 class Line(NamedTuple):
-    """A group in a chart: the number at its line's end, and the entry of the legend."""
+    """The line of a group of runs in a chart; `number` is written at its end, `label` is its entry in the legend."""
 
     number: int
     label: str

@@ -65,7 +65,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of the paper; `beside` names the number shown next to the compared one."""
+    """A table of the paper; `beside` names a second number of a run, shown next to the one that is compared."""
 
     title: str
     protocol: str

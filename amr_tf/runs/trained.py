@@ -208,7 +208,8 @@ def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
     """Returns the step of the checkpoint `best`, `last` or of a number, and the reason.
 
     Raises:
-        RunError: another word, nothing saved, no finished epoch, or no permission.
+        RunError: another word than these, no checkpoint, a folder without permission to read, or `best` before an epoch
+            has finished.
     """
     if os.path.isdir(folder.checkpoints) and not os.access(folder.checkpoints, os.R_OK | os.X_OK):
         raise RunError(f"No permission to read {folder.checkpoints}: set it right")

@@ -39,7 +39,7 @@ def labels_of(attributes: np.ndarray) -> np.ndarray:
 
 
 def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Yields the items and sometimes prints how many of `total` there were; `what` names the activity."""
+    """Yields the items and, every few seconds, prints how many of `total` are done; `what` names the activity."""
     pause = TERMINAL_SECONDS if sys.stdout.isatty() else LOG_SECONDS
     begin = last = time.monotonic()
     for done, item in enumerate(items, start=1):

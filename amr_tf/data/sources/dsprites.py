@@ -103,7 +103,7 @@ def ground_truth(spec: DatasetSpec, places: Places) -> DSprites:
 
 
 def _is_drawn(spec: DatasetSpec, places: Places) -> bool:
-    """True if no official file was provided. It is not searched on the network."""
+    """Returns true if the images are drawn from formulas, since no official file was provided or prepared."""
     from amr_tf.data.sources import prepared
 
     return not places.raw_dir and not prepared.at_hand(spec, places)
