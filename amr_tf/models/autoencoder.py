@@ -148,10 +148,10 @@ class Autoencoder(KerasContracts):
     def mixer(self) -> Mixer:
         """Object that draws parents and weights of mixes, with the `sample` of `mixing.Mixer`.
 
-        A compiled step calls `sample` when it is traced. Later changes to a mixer take effect only if the changed values
-        are `tf.Variable`s, if the model runs with `run_eagerly = True`, or if `reset_step()` is called after the change.
-        Assigning another mixer resets the step; assigning the same object again does not. A `.keras` file does not
-        contain the mixer.
+        A compiled step calls `sample` when it is traced. Later changes to a mixer take effect only if the changed
+        values are `tf.Variable`s, if the model runs with `run_eagerly = True`, or if `reset_step()` is called after the
+        change. Assigning another mixer resets the step; assigning the same object again does not. A `.keras` file does
+        not contain the mixer.
         """
         return self._mixer
 
