@@ -11,8 +11,7 @@ import numpy as np
 from scipy import special, stats
 
 MOST_EXACT = 16  # pairs whose sign flips are all enumerated; more are sampled
-SAMPLES = 20_000  # of the bootstrap, and of sampled sign flips
-CHUNK = 256
+SAMPLES = 20_000  # sampled sign flips
 POWER, LEVEL = 0.8, 0.05
 MOST_SEEDS = 10_000
 
@@ -91,26 +90,42 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, float]:
     return only_a, only_b, float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
-def bootstrap(right_a: np.ndarray, right_b: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """Returns the 95 % percentile interval of the difference A - B in accuracy, over seeds and over test images.
+def over_seeds_and_images(right_a: np.ndarray, right_b: np.ndarray) -> tuple[float, float]:
+    """Returns the 95 % interval of the difference A - B in accuracy, for other seeds and other test images.
 
-    Seeds and images are drawn with replacement, independently of each other, so that the interval covers other seeds
-    and other test images.
+    Seeds and images are random effects of a two-way layout. The variance of the mean is estimated from the mean squares
+    of the layout, and its degrees of freedom are those of Satterthwaite (1946, https://doi.org/10.2307/3002019).
 
     Args:
-        right_a, right_b: bool [S, N]: S seeds of each method, N test images.
-        rng: draws the samples.
+        right_a, right_b: bool [S, N] for S seeds of each method and N test images. True is a correct prediction.
+
+    Returns:
+        Lower and upper end of the interval; NaN for fewer than two seeds or two images.
+
+    Example:
+        >>> right = np.random.default_rng(0).random((2, 3, 100)) < 0.9
+        >>> low, high = over_seeds_and_images(*right)
+        >>> low < right[0].mean() - right[1].mean() < high
+        True
     """
-    differences = right_a.astype(np.float32) - right_b
+    differences = right_a.astype(float) - right_b
     seeds, images = differences.shape
-    found = []
-    for first in range(0, SAMPLES, CHUNK):
-        count = min(CHUNK, SAMPLES - first)
-        of_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=count).astype(np.float32)
-        of_images = rng.multinomial(images, np.full(images, 1 / images), size=count).astype(np.float32)
-        found.append(((of_seeds @ differences) * of_images).sum(axis=1) / (seeds * images))
-    low, high = np.quantile(np.concatenate(found), (LEVEL / 2, 1 - LEVEL / 2))
-    return float(low), float(high)
+    if min(seeds, images) < 2:
+        return math.nan, math.nan
+    mean = float(differences.mean())
+    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
+    rest = differences - by_seed[:, None] - by_image + mean
+    free = np.array([seeds - 1, images - 1, (seeds - 1) * (images - 1)])
+    squares = np.array(
+        [images * by_seed.var(ddof=1), seeds * by_image.var(ddof=1), (rest**2).sum() / free[2]]
+    )
+    # A mean square of the seeds below that of the rest is chance: the true one is at least as large.
+    total = max(squares[0] + squares[1] - squares[2], squares[0], squares[1])
+    if total == 0:
+        return mean, mean
+    degrees = total**2 / (squares**2 / free).sum()
+    half = float(special.stdtrit(degrees, 1 - LEVEL / 2)) * math.sqrt(total / (seeds * images))
+    return mean - half, mean + half
 
 
 def holm(p_values: list[float]) -> list[float]:

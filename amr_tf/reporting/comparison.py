@@ -41,7 +41,7 @@ def compare(
         groups: all groups of the report.
         margin: points of accuracy within which two methods count as equivalent.
         despite: settings that may differ although they are not part of a method.
-        seed: of the bootstrap.
+        seed: of the sign flips that are sampled if there are more than 16 pairs.
 
     Raises:
         UserError: a name of no group or of several, two groups that differ in more than is compared, or fewer than one
@@ -63,7 +63,7 @@ def compare(
         found = statistics.paired(differences, rng)
         p_values.append(found.p)
         rows.append((pair, runs, differences, found))
-        images.append(_by_image(pair, runs, rng))
+        images.append(_by_image(pair, runs))
         left_out = {run.config.seed for run in (*a.counted, *b.counted)} - {
             one.config.seed for one, _ in runs
         }
@@ -144,7 +144,7 @@ def _accuracy(run: Run) -> float:
     return found
 
 
-def _by_image(pair: str, runs: list[tuple[Run, Run]], rng: np.random.Generator) -> list[tuple[str, ...]]:
+def _by_image(pair: str, runs: list[tuple[Run, Run]]) -> list[tuple[str, ...]]:
     """Returns a row for each seed, and one for all seeds; none if a run did not record what its probe got right."""
     right = [
         (one.right, other.right) for one, other in runs if one.right is not None and other.right is not None
@@ -157,11 +157,10 @@ def _by_image(pair: str, runs: list[tuple[Run, Run]], rng: np.random.Generator) 
         gap = 100 * (float(np.mean(a)) - float(np.mean(b)))
         rows.append((pair, str(one.config.seed), f"{gap:+.2f}", str(only_a), str(only_b), _p(p), MISSING))
     all_a, all_b = (np.stack(side) for side in zip(*right, strict=True))
-    low, high = statistics.bootstrap(all_a, all_b, rng)
+    low, high = statistics.over_seeds_and_images(all_a, all_b)
     gap = 100 * float(all_a.mean() - all_b.mean())
-    rows.append(
-        (pair, "all", f"{gap:+.2f}", MISSING, MISSING, MISSING, f"{100 * low:+.2f} to {100 * high:+.2f}")
-    )
+    interval = MISSING if math.isnan(low) else f"{100 * low:+.2f} to {100 * high:+.2f}"
+    rows.append((pair, "all", f"{gap:+.2f}", MISSING, MISSING, MISSING, interval))
     return rows
 
 
@@ -199,7 +198,7 @@ def _image_section(rows: list[tuple[str, ...]]) -> Section:
         "only the first right",
         "only the second right",
         "McNemar p",
-        "95 % bootstrap",
+        "95 % interval",
     )
     return Section("Comparison by test image: the probe on frozen codes", head, rows)
 
