@@ -1,11 +1,12 @@
 """Adversarial Mixup Resynthesis, ACAI and their relatives in TensorFlow 2 and Keras 3.
 
-    run = amr_tf.train(dataset="lines", epochs=2)            # keyword arguments are the flags of the command line
-    run = amr_tf.load("runs/lines/demo")                     # a run folder, opened for reading
+    run = amr_tf.train(dataset="lines", epochs=2)            # keyword arguments are flags of the command line
+    run = amr_tf.load("runs/lines/demo")                     # opens a run folder
     model = amr_tf.AMR(image_shape=(32, 32, 1), num_classes=10)  # a keras.Model
 
-`import amr_tf` imports neither TensorFlow nor Keras. The first use of a public name does, with the Keras backend and
-the number of threads of the commands, so that both give the same numbers.
+`import amr_tf` imports neither TensorFlow nor Keras. The first use of `load`, `train` or a class imports both, with the
+Keras backend and the number of threads that the commands use. The Python API and the commands therefore compute the
+same results.
 """
 
 import importlib
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# Names without an import path are modules of this package. The command's module `train` can be called.
+# Public names and their import paths. Names in `_MODULES` are modules; the module `train` is also callable.
 _PUBLIC = {
     "load": "amr_tf.api:load",
     "Run": "amr_tf.api:Run",

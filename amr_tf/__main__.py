@@ -18,12 +18,12 @@ COMMANDS = {
 
 
 def load(name: str) -> Command:
-    """Imports a command."""
+    """Imports a command's module and returns its `main`."""
     return importlib.import_module(COMMANDS[name]).main
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command that the first word names; returns the exit code."""
+    """Runs the command that the first argument names, and returns the exit code."""
     name, *words = arguments or ["--help"]
     if name in HELP_FLAGS:
         print("python -m amr_tf COMMAND [FLAGS] (COMMAND --help lists its flags)\n")

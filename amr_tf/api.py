@@ -1,6 +1,6 @@
-"""The Python API of runs, which `amr_tf` exports: train one, load one, and use its model in a program or a notebook.
+"""Python API to train runs, load runs and use their models in programs and notebooks. `amr_tf` exports it.
 
-Methods as Keras models are in `amr_tf.models`.
+The Keras models of the methods are in `amr_tf.models`.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import Interrupted
 
-SIZES = (32, 64, 128)  # widths of images that networks take
+SIZES = (32, 64, 128)  # image widths that the networks accept
 
 
 class Run(TrainedRun):
-    """A trained run: its settings, restored model, data and results.
+    """A trained run with its settings, restored model, data and results.
 
-    `load` and `train` return it. Images are uint8 in 0 .. 255, or float in [-1, 1].
+    `load` and `train` return a `Run`. Images that are passed to a `Run` are uint8 in 0 .. 255, or float in [-1, 1].
 
     Example:
         >>> run = amr_tf.load("runs/lines/demo")
@@ -42,26 +42,26 @@ class Run(TrainedRun):
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """Losses, probe accuracies and images per second of each epoch, the rows of metrics.csv."""
+        """Rows of metrics.csv, one for each epoch: losses, probe accuracies and images per second."""
         return read_rows(self.folder.metrics)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Encodes and decodes images [N, H, W, C]; returns float32 [N, H, W, C], slightly beyond [-1, 1] at times."""
+        """Encodes and decodes images [N, H, W, C]; returns float32 [N, H, W, C], which can slightly exceed [-1, 1]."""
         return self.decode(self.encode(images))
 
     def interpolate(self, a: np.ndarray, b: np.ndarray, steps: int = 10) -> np.ndarray:
-        """Decodes codes on the path from one image to another, as the run's mixer defines it.
+        """Decodes codes on the path from one image to another. The run's mixer defines the path.
 
         Args:
-            a: first image [H, W, C], or images [N, H, W, C].
-            b: last image, of the same shape.
-            steps: points on the path, both ends included.
+            a: first image [H, W, C], or N first images [N, H, W, C].
+            b: last image or images, of the same shape as `a`.
+            steps: number of points on the path, both ends included.
 
         Returns:
-            float32 [steps, H, W, C], or [N, steps, H, W, C]; values may pass -1 and 1 slightly.
+            float32 [steps, H, W, C], or [N, steps, H, W, C]. Values can slightly exceed [-1, 1].
 
         Raises:
-            ValueError: images of another shape, or fewer than two steps.
+            ValueError: images of an invalid shape or type, or fewer than two steps.
 
         Example:
             >>> strip = run.interpolate(images[0], images[1], steps=10)
@@ -80,17 +80,17 @@ class Run(TrainedRun):
         return decoded.reshape(len(first), steps, *self.model.image_shape)
 
     def mix(self, images: np.ndarray, weights: Sequence[Any] | np.ndarray) -> np.ndarray:
-        """Mixes the codes of k images and decodes the mixes. The run's mixer defines the meaning of the weights.
+        """Mixes the codes of k images and decodes the mixed codes. The run's mixer defines how weights are applied.
 
         Args:
-            images: the parents [k, H, W, C].
-            weights: share of each parent, [k] for one mix or [N, k] for several; each row sums to 1.
+            images: the images to mix [k, H, W, C].
+            weights: fraction of each image, [k] for one mix or [N, k] for N mixes. Each row sums to 1.
 
         Returns:
-            float32 [H, W, C], or [N, H, W, C]; values may pass -1 and 1 slightly.
+            float32 [H, W, C], or [N, H, W, C]. Values can slightly exceed [-1, 1].
 
         Raises:
-            ValueError: images of another shape, or weights that are not k shares which sum to 1.
+            ValueError: images of an invalid shape or type, negative weights, or weights that do not sum to 1.
 
         Example:
             >>> face = run.mix(images[:3], [0.5, 0.3, 0.2])
@@ -112,18 +112,19 @@ class Run(TrainedRun):
     def evaluate(
         self, metrics: Iterable[str] = ("probe", "clustering", "reconstruction"), seed: int = 0
     ) -> dict[str, dict[str, Any]]:
-        """Measures the run, and adds the results to its results.json where that may be written.
+        """Computes metrics of the run. The results are also stored in results.json, unless the run is read-only.
 
         Args:
-            metrics: names of `amr_tf.registry.METRICS`.
-            seed: seed of the metrics' own random draws.
+            metrics: names from `amr_tf.registry.METRICS`.
+            seed: seed of the random numbers that the metrics use.
 
         Returns:
-            The result of each metric by name, as `python -m amr_tf.evaluate` saves it.
+            A dict from the metrics' names to their results. `python -m amr_tf.evaluate` stores the same results.
 
         Raises:
-            ConfigError: an unknown metric, or one that does not apply to the run.
+            ConfigError: an unknown metric, or a metric that does not apply to the run.
             DataError: the run's data are missing or have changed.
+            RunError: results.json is damaged or cannot be written, or a process is training the run.
 
         Example:
             >>> run.evaluate(["probe"])["probe"]["score"]
@@ -139,10 +140,10 @@ class Run(TrainedRun):
         return found
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Encodes images [N, H, W, C]; returns codes, float32 [N, ...].
+        """Encodes images [N, H, W, C]; returns codes float32 [N, ...].
 
         Raises:
-            ValueError: images of another shape or type.
+            ValueError: images of an invalid shape, type or value range.
 
         Example:
             >>> codes = run.encode(images)
@@ -157,7 +158,7 @@ class Run(TrainedRun):
             return images
         if not np.issubdtype(images.dtype, np.floating):
             raise ValueError(f"Images are uint8, or float in [-1, 1]. Received: {images.dtype}.")
-        # A decoder may exceed the range on both sides.
+        # Decoded images can exceed [-1, 1]. Only images that look like 0 .. 255 are refused.
         if images.min() >= 0 and images.max() > 2:
             raise ValueError(
                 f"Images of type float are in [-1, 1]. Received: {images.min():g} to {images.max():g}."
@@ -176,29 +177,32 @@ def train(
     checkpoint: str = "best",
     **flags: Any,
 ) -> Run:
-    """Trains a run, or resumes it, as `python -m amr_tf.train` does, and opens it.
+    """Trains or resumes a run as `python -m amr_tf.train` does, and returns the trained run.
 
-    The same settings give the same run folder, and the same weights on the same machine, as the command line. Without
-    any argument it trains the demonstration.
+    The same settings give the same run folder as on the command line and, on the same machine, the same weights. A call
+    without arguments trains the demonstration.
 
     Args:
-        preset: name of a preset below `flags/`, such as "fast/mnist_amr_mixup_k2", or the path of a flag file. Flags
-            given as arguments win.
-        data: own examples in place of `dataset`: images, or (images, labels), or a dict with these for "train",
-            "validation" and "test", of which the last two may be missing. Images are uint8 [N, H, W], [N, H, W, 1] or
-            [N, H, W, 3], labels [N] whole numbers or texts. They are kept in a file below `runs/arrays`, so that the
-            run can be resumed and measured by any command. `image_size` is the next one of 32, 64 and 128 by default.
-        callbacks: Keras callbacks. Their `model` is the run's, and `model.stop_training` ends the run with its current
-            epoch. A batch event covers all the steps of a call (`--steps_per_execution`).
-        checkpoint: the checkpoint that is opened: `best`, `last`, or a number of steps.
-        flags: flags of the command line by name, with `lambda_` for `--lambda`.
+        preset: name of a preset in `flags/`, such as "fast/mnist_amr_mixup_k2", or the path of a flag file. Flags that
+            are given as arguments override the preset.
+        data: your own examples, in place of the argument `dataset`. Pass images, a tuple (images, labels), or a dict
+            with one of these for "train" and, optionally, "validation" and "test". Images are uint8 [N, H, W],
+            [N, H, W, 1] or [N, H, W, 3]. Labels are integers or strings [N]. The arrays are stored in a file in
+            `runs/arrays`, so that every command can resume or measure the run. `image_size` defaults to the smallest
+            of 32, 64 and 128 that is not below the height of the images, or to 128 for larger images.
+        callbacks: Keras callbacks. Their `model` is the model of the run. After a callback sets
+            `model.stop_training`, the run ends with the current epoch. A batch event is sent for each call of the
+            compiled function, which executes `--steps_per_execution` steps.
+        checkpoint: the checkpoint to restore in the returned run: `best`, `last`, or the number of a step.
+        flags: flags of the command line as keyword arguments. `lambda_` stands for `--lambda`.
 
     Raises:
-        ConfigError: an unknown flag, preset or value.
+        ConfigError: an unknown flag or preset, or an invalid value.
         DataError: missing or damaged data.
-        RunError: an unusable run folder, or one that contains another run.
+        RunError: an unusable run folder, or a folder that contains another run.
         DivergedError: a loss or weight that is no longer finite.
-        KeyboardInterrupt: by Ctrl-C. The run is saved, and the same call resumes it.
+        KeyboardInterrupt: after Ctrl-C. The run is saved, and the same call resumes the run.
+        SystemExit: after SIGTERM or SIGHUP. The run is saved, and the same call resumes the run.
 
     Example:
         >>> run = amr_tf.train(dataset="lines", epochs=2, lambda_=2.0)
@@ -224,16 +228,16 @@ def load(
     data_dir: str | None = None,
     raw_dir: str | None = None,
 ) -> Run:
-    """Opens a run folder for reading, with its model restored.
+    """Opens a run folder and restores the model of the run.
 
     Args:
         path: the run folder.
-        checkpoint: `best`, `last`, or a number of steps.
-        data_dir: folder of the data, where they have moved since training.
-        raw_dir: folder of official archives, where they have moved since training.
+        checkpoint: `best`, `last`, or the number of a step.
+        data_dir: present folder of the data, if the data have moved since training.
+        raw_dir: present folder of the official archives, if they have moved since training.
 
     Raises:
-        RunError: no run, no such checkpoint, or a damaged one.
+        RunError: the folder contains no run, or the checkpoint is missing or damaged.
 
     Example:
         >>> run = amr_tf.load("runs/lines/demo", checkpoint="last")
@@ -245,7 +249,7 @@ def load(
 
 
 def _with_data(data: Any, flags: dict[str, Any]) -> dict[str, Any]:
-    """Writes arrays to a file that is named by their contents; returns flags that train on it."""
+    """Stores the arrays in a file whose name is a hash of their content; returns flags that train on the file."""
     if "dataset" in flags:
         raise ConfigError(
             f"data is given in place of a data set. Received: dataset={flags['dataset']!r} too. Leave it out"
@@ -268,7 +272,7 @@ def _with_data(data: Any, flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arrays(data: Any) -> dict[str, np.ndarray]:
-    """Returns examples by the names that `npz:FILE` has; raises ConfigError for other data than `train` describes."""
+    """Returns arrays by their names in `npz:FILE`. Raises ConfigError for data that `train` does not accept."""
     names = {"train": "train", "validation": "val", "test": "test"}
     parts = data if isinstance(data, dict) else {"": data}
     if isinstance(data, dict) and ("train" not in data or set(data) - set(names)):
@@ -290,7 +294,7 @@ def _arrays(data: Any) -> dict[str, np.ndarray]:
 
 
 def _words(preset: str, flags: dict[str, Any]) -> list[str]:
-    """Returns the words of a command line that says the same."""
+    """Converts a preset and keyword arguments to the words of a command line."""
     words = []
     if preset:
         words.append(f"--flagfile={preset if preset.endswith('.flags') else f'flags/{preset}.flags'}")

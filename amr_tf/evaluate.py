@@ -1,8 +1,8 @@
 """BINARY. Measures trained runs: python -m amr_tf.evaluate --run_dir=runs/... --metrics=probe,factor_vae
 
-Everything is rebuilt from the run folder. Results are merged into its results.json, unless this user may only read the
-run, and written to the file that --out names. Exit codes: 0 done, 2 an error
-that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
+The run folder determines the settings, the weights and the data. Results are stored in the run's results.json, unless
+the run is read-only. With --out=FILE.json, results are also written to FILE.json. The exit code is 0 after success, 2
+after an error that the message explains, 130 after Ctrl-C, 143 after SIGTERM, and 129 after the terminal was closed.
 """
 
 import os
@@ -26,7 +26,7 @@ DEFAULT_METRICS = ("probe", "clustering", "reconstruction")
 
 
 def define_flags() -> flags.FlagValues:
-    """Declares the flags of this binary."""
+    """Declares and returns the flags of this command."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     more = "more may follow without the flag's name"
@@ -54,10 +54,10 @@ def define_flags() -> flags.FlagValues:
 
 
 def parse(arguments: list[str]) -> Request:
-    """Reads `arguments` (without the program's name).
+    """Parses `arguments` (without the program's name).
 
     Raises:
-        ConfigError: an unknown flag, metric or figure, or a pattern that matches no folder.
+        ConfigError: an unknown flag, metric or figure; no run, metric or figure; or a pattern without matching folders.
     """
     values = define_flags()
     stray = command_line.read_own(values, "amr_tf.evaluate", arguments)
@@ -97,7 +97,7 @@ def _folders(pattern: pathlib.Path) -> list[pathlib.Path]:
 
 
 def work(request: Request) -> int:
-    """Measures and draws as requested; returns the exit code."""
+    """Computes the requested metrics, draws the requested figures and returns the exit code."""
     with Interruption() as interruption:
         startup.import_tensorflow()
         from amr_tf.evaluation import runner

@@ -1,11 +1,14 @@
-"""Reconstruction and GAN losses, one value per example: [B]. Training steps reduce and weight them."""
+"""Losses of the methods. They return one value per example, [B], except for `pairwise_distances`, which returns [].
+
+The training steps weight and average these values.
+"""
 
 import numpy as np
 import tensorflow as tf
 
 
 def l1(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference over everything but the batch: two [B, ...] -> [B].
+    """Mean absolute difference over all axes except the batch axis: two [B, ...] -> [B].
 
     Example:
         >>> l1(tf.constant([[0.0, 1.0]]), tf.constant([[0.5, 1.0]])).numpy().tolist()
@@ -15,7 +18,7 @@ def l1(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
 
 
 def l2(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """Mean squared difference over everything but the batch: two [B, ...] -> [B].
+    """Mean squared difference over all axes except the batch axis: two [B, ...] -> [B].
 
     Example:
         >>> l2(tf.constant([[0.0, 1.0]]), tf.constant([[0.5, 1.0]])).numpy().tolist()
@@ -25,10 +28,11 @@ def l2(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
 
 
 def pairwise_distances(images: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
-    """GAIA's loss of structure: two [B, ...] -> [], 0 where codes are as far apart as their images.
+    """GAIA's structure loss: two [B, ...] -> []. It compares the distances of codes with the distances of images.
 
-    The mean over all pairs (i, j) of (ln(1 + X_ij) - ln(1 + H_ij))^2, where X_ij is the mean squared difference of two
-    images divided by its mean over all pairs, and H_ij that of two codes. Scale and shift of either do not matter.
+    The loss is the mean over all pairs (i, j) of (ln(1 + X_ij) - ln(1 + H_ij))^2. X_ij is the mean squared difference
+    of the images i and j, divided by its mean over all pairs. H_ij is computed from the codes i and j in the same way.
+    The loss does not change if all images, or all codes, are scaled or shifted.
 
     Example:
         >>> x = tf.constant([[0.0], [1.0], [3.0]])
@@ -42,13 +46,15 @@ def pairwise_distances(images: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
 def _relative_distances(x: tf.Tensor) -> tf.Tensor:
     x = _flat(x)
     squares = tf.reduce_mean(tf.math.squared_difference(x[:, None], x[None]), axis=2)
-    # Equal codes have no mean distance to divide by.
+    # If all codes are equal, the mean is 0. The lower bound avoids a division by 0.
     mean = tf.maximum(tf.reduce_mean(squares), np.finfo(np.float32).tiny)
     return tf.math.log1p(squares / mean)
 
 
 def bce(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """Mean binary cross-entropy of pixels in [-1, 1], taken as probabilities (x + 1) / 2: two [B, ...] -> [B].
+    """Mean binary cross-entropy of pixels: two [B, ...] -> [B].
+
+    Pixels x in [-1, 1] are converted to probabilities (x + 1) / 2.
 
     Example:
         >>> round(float(bce(tf.constant([[1.0]]), tf.constant([[0.0]]))[0]), 4)  # -log(1/2)
@@ -58,7 +64,7 @@ def bce(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
 
 
 def bce_sum(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """As `bce`, summed over the pixels (dSprites): two [B, ...] -> [B].
+    """Binary cross-entropy as in `bce`, but summed over the pixels: two [B, ...] -> [B]. dSprites uses this loss.
 
     Example:
         >>> round(float(bce_sum(tf.ones([1, 4]), tf.zeros([1, 4]))[0]), 4)
@@ -78,7 +84,7 @@ def kl_to_standard_normal(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor
 
 
 def gan_bce(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy of sigmoid(score) against a target in [0, 1]: [B] -> [B]. Finite for any logit.
+    """Binary cross-entropy of sigmoid(score) against a target in [0, 1]: [B] -> [B]. Finite for every score.
 
     Example:
         >>> round(float(gan_bce(tf.constant([0.0]), 1.0)[0]), 4)
@@ -89,7 +95,7 @@ def gan_bce(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
 
 
 def attribute_bce(attributes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Mean binary cross-entropy of sigmoid(logits) against attributes, 0 or 1: two [B, A] -> [B].
+    """Mean binary cross-entropy of sigmoid(logits) against attributes that are 0 or 1: two [B, A] -> [B].
 
     Example:
         >>> round(float(attribute_bce(tf.constant([[0.0, 1.0]]), tf.zeros([1, 2]))[0]), 4)
@@ -99,7 +105,7 @@ def attribute_bce(attributes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def mask_balance(mask: tf.Tensor) -> tf.Tensor:
-    """(sum_c m_c - C/2)^2: [B, C] -> [B]; smallest if each parent gives half of the feature maps.
+    """(sum_c m_c - C/2)^2: [B, C] -> [B]. The loss is 0 if the mask takes half of the C feature maps from each parent.
 
     Example:
         >>> mask_balance(tf.constant([[1.0, 1.0, 1.0, 0.0]])).numpy().tolist()
@@ -109,7 +115,7 @@ def mask_balance(mask: tf.Tensor) -> tf.Tensor:
 
 
 def gan_lsgan(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
-    """Squared distance of the raw score to its target: [B] -> [B].
+    """Squared difference between scores and their targets: [B] -> [B].
 
     Example:
         >>> gan_lsgan(tf.constant([0.5]), 1.0).numpy().tolist()
@@ -118,7 +124,7 @@ def gan_lsgan(score: tf.Tensor, target: float | tf.Tensor) -> tf.Tensor:
     return tf.math.squared_difference(score, tf.cast(target, score.dtype))
 
 
-# Logarithm of 0, as in PyTorch.
+# Value of log(0), as in PyTorch's BCELoss.
 _LOG_OF_ZERO = -100.0
 
 
@@ -128,7 +134,7 @@ def _pixel_cross_entropy(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
 
 
 def _safe_log(q: tf.Tensor) -> tf.Tensor:
-    # The inner maximum keeps the gradient of the branch not taken finite.
+    # Without the inner maximum, the gradient would be NaN at q = 0.
     return tf.where(q > 0, tf.math.log(tf.maximum(q, np.finfo(np.float32).tiny)), _LOG_OF_ZERO)
 
 

@@ -1,11 +1,12 @@
 """Mixers of codes: Mix(h, indices, weights) = sum_i weights[:, i] * h[indices[:, i]] (paper 2.1).
 
-Drawing (a mixer's `sample`) and applying (`mix`) are separate, so that other draws can be supplied. Parent 1 of
-each mix is the example itself, the others come from independent random permutations of the batch. The number of
-parents k is a dimension of the tensors, so that the cost hardly depends on it.
+The parents of a mix are the codes that are mixed. A mixer's `sample` samples parents and weights, and `mix` computes
+the mixes. The first parent of each mix is the example itself, and the other parents come from independent random
+permutations of the batch. Exceptions are `GaussianPairs` and `ReversedMixup`, which use the published pairs of GAIA and
+ACAI. The number of parents k is an axis of the tensors, so that one operation mixes any number of parents.
 
-All draws are stateless: the same seed gives the same draw. Exponential draws replace gamma draws, for which XLA has
-    no kernel.
+All samples are stateless: the same seed gives the same sample. Dirichlet samples are computed from exponential samples,
+because XLA has no kernel for gamma samples.
 """
 
 from typing import Protocol, TypeAlias
@@ -15,26 +16,25 @@ import tensorflow as tf
 from amr_tf import registry
 
 Shape = tuple[int, ...]
-Size: TypeAlias = "int | tf.Tensor"  # a number of examples; unknown while a step is traced
+Size: TypeAlias = "int | tf.Tensor"  # number of examples; a scalar tensor if unknown at trace time
 Draw = tuple[tf.Tensor, tf.Tensor]
 
-# Streams keep the random numbers of one step apart.
+# Numbers that are folded into the seed, so that the kinds of samples of one step are independent.
 _PERMUTATION, _COEFFICIENT, _MASK, _ATTRIBUTES, _ATTRIBUTE_MASK, _CUT = 0, 1, 2, 3, 4, 5
-# Of the relaxed Bernoulli draws (Maddison et al. 2017, who found it good for two classes).
+# Temperature of relaxed Bernoulli samples. Maddison et al. (2017) recommend this value for two classes.
 _TEMPERATURE = 2 / 3
 
 
 def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Weighted sum of parents.
+    """Computes mixed codes as weighted sums of their parents.
 
     Args:
         h: codes [B, ...].
-        indices: int [B, k], row numbers of the parents of each mix.
-        weights: [B, k, ...], where the dimensions after k are those of a code, or 1 for shared weights. They sum to 1
-            over k.
+        indices: int [B, k], the rows of h that are the parents of each mix.
+        weights: [B, k, ...]. Each axis after k has the size of the code's axis, or 1 to broadcast. The sum over k is 1.
 
     Returns:
-        Mixed codes, the shape of h.
+        Mixed codes, in the shape of h.
 
     Example:
         >>> h = tf.constant([[0.0, 0.0], [10.0, 20.0]])
@@ -45,10 +45,10 @@ def mix(h: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
 
 class Mixer(Protocol):
-    """Protocol of mixers: objects with a method `sample`."""
+    """Interface of mixers."""
 
     def sample(self, batch_size: Size, code_shape: Shape, seed: tf.Tensor) -> Draw:
-        """Draws parents and weights.
+        """Samples parents and weights.
 
         Args:
             batch_size: number of codes B, an int or a scalar tensor.
@@ -56,18 +56,18 @@ class Mixer(Protocol):
             seed: int [2].
 
         Returns:
-            indices int32 [B, k] and weights float32 [B, k, ...], as `mix` takes them.
+            indices int32 [B, k] and weights float32 [B, k, ...], the arguments of `mix`.
         """
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
-        """Converts the share of each parent in a mix into weights; nothing is sampled.
+        """Converts the fraction of each parent in a mix to weights, without randomness.
 
         Args:
-            shares: float32 [N, k], each row sums to 1.
+            shares: fractions float32 [N, k]. Each row sums to 1.
             code_shape: shape of one code, (H, W, C) or (C,).
 
         Returns:
-            float32 [N, k, ...], as `mix` takes them.
+            Weights float32 [N, k, ...] for `mix`.
         """
 
     def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
@@ -75,18 +75,18 @@ class Mixer(Protocol):
 
         Args:
             a, b: codes [B, ...].
-            steps: points on the path, at least 2.
+            steps: number of points on the path, at least 2.
 
         Returns:
-            float32 [steps, 2, ...]: the weights of a and b at each point, as `mix` takes them.
+            float32 [steps, 2, ...]: the weights of a and b at each point, for `mix`.
         """
 
 
 class _Mixer:
-    """Base of mixers of k codes. The path between two codes follows from the weights of two parents.
+    """Base class of mixers of k codes. `path` uses the method `weights` with two parents.
 
     Attributes:
-        settings: names of the run's settings that the constructor takes besides k.
+        settings: names of fields of `Config` that are arguments of the constructor in addition to k.
     """
 
     settings: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ class _Mixer:
 
 
 class Mixup(_Mixer):
-    """Convex mixing (Eq. 4): one Dirichlet(1, ..., 1) draw per example, which for k = 2 is alpha ~ U(0, 1).
+    """Convex mixing (Eq. 4) with weights ~ Dirichlet(1, ..., 1) for each example. For k = 2 this is alpha ~ U(0, 1).
 
     The path from one code to another is linear.
 
@@ -125,7 +125,7 @@ class Mixup(_Mixer):
 
 
 class ChannelMixup(Mixup):
-    """Convex mixing with a separate draw for every example and feature map (for every unit of a flat code).
+    """Convex mixing with separate weights for each example and feature map. Flat codes get weights for each unit.
 
     Example:
         >>> _, weights = ChannelMixup().sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
@@ -138,10 +138,10 @@ class ChannelMixup(Mixup):
 
 
 class GaussianMixup(Mixup):
-    """Linear mixing with Gaussian weights, which GAIA uses for pairs: (a, 1 - a), a ~ N(0.5, 0.25^2), not clipped.
+    """Linear mixing with the Gaussian weights of GAIA. Pairs get the weights (a, 1 - a), a ~ N(0.5, 0.25^2).
 
-    For k > 2, which GAIA does not have, all weights except the last are draws of N(1/k, 1/(2k)^2). Weights can be
-    below 0 or above 1: 4.6 % of the pairs extrapolate.
+    Mixes of k > 2 codes are an extension of GAIA: all weights except the last are samples of N(1/k, 1/(2k)^2). Weights
+    are not clipped and can be below 0 or above 1, so that 4.6 % of the pairs extrapolate.
 
     Example:
         >>> _, weights = GaussianMixup().sample(8, code_shape=(4, 4, 2), seed=tf.constant([0, 1]))
@@ -154,10 +154,10 @@ class GaussianMixup(Mixup):
 
 
 class GaussianPairs(GaussianMixup):
-    """GAIA's pairs: the second half of the batch is mixed with the first half, in order and in reversed order.
+    """GAIA's pairs, with the weights of `GaussianMixup`. Each pair has one example from each half of the batch.
 
-    With n = B / 2, row j < n mixes (j, n + j) and row n + j mixes (n - 1 - j, n + j). In an odd batch the last row
-    mixes the last example with the first.
+    Let n be B / 2, rounded down, and j < n. Row j of the result mixes the examples j and n + j. Row n + j mixes the
+    examples n - 1 - j and n + j. If B is odd, the last row mixes the last example with the first one.
 
     Example:
         >>> indices, weights = GaussianPairs().sample(4, code_shape=(2,), seed=tf.constant([0, 1]))
@@ -174,9 +174,9 @@ class GaussianPairs(GaussianMixup):
 
 
 class UnitBernoulli(_Mixer):
-    """Discrete mixing: each feature map of the mix comes from one parent, all parents equally likely.
+    """Discrete mixing: each feature map of a mix comes from one random parent. All parents have equal probability.
 
-    On the path from one code to another, feature maps switch one after the other, in order.
+    On the path from code a to code b, the feature maps change from a to b one after the other, the first map first.
 
     Example:
         >>> _, weights = UnitBernoulli(k=3).sample(8, code_shape=(4, 4, 6), seed=tf.constant([0, 1]))
@@ -185,7 +185,7 @@ class UnitBernoulli(_Mixer):
     """
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
-        """The first feature maps come from the first parent, the next ones from the second, and so on."""
+        """Takes the first feature maps from the first parent, the next ones from the second parent, and so on."""
         maps = code_shape[-1]
         owned = _owned(tf.round(tf.cumsum(shares, axis=1) * maps), maps)
         return tf.reshape(owned, [*shares.shape, *_per_map(code_shape)])
@@ -198,9 +198,9 @@ class UnitBernoulli(_Mixer):
 
 
 class Bernoulli(UnitBernoulli):
-    """Discrete mixing (Eq. 5): for k = 2 ONE p ~ U(0, 1) for the whole batch, then m ~ Bern(p) per feature map.
+    """Discrete mixing (Eq. 5). For k = 2, ONE p ~ U(0, 1) is sampled for the entire batch.
 
-    For k > 2 it is the categorical draw of `UnitBernoulli`.
+    A mask m ~ Bern(p) is then sampled for each example and feature map. For k > 2, the mixer equals `UnitBernoulli`.
 
     Example:
         >>> Bernoulli().path(tf.zeros([1, 4]), tf.ones([1, 4]), steps=3)[:, 1].numpy().tolist()
@@ -217,11 +217,12 @@ class Bernoulli(UnitBernoulli):
 
 
 class StyleCrossover(_Mixer):
-    """Style mixing (Karras et al., 2019, https://arxiv.org/abs/1812.04948) of codes [L, C], rows coarse to fine.
+    """Style mixing (Karras et al., 2019, https://arxiv.org/abs/1812.04948) of codes [L, C].
 
-    With the probability `style_mixing` a mix has k - 1 different cuts, all equally likely, drawn for each example: rows
-    before the first cut come from the first parent, rows up to the next cut from the second, and so on. Otherwise it is
-    the example's own code. On the path from one code to another rows switch one after the other, from fine to coarse.
+    The rows of a code are ordered from coarse to fine styles. With the probability `style_mixing`, the rows of a mix
+    are divided at k - 1 different random cuts, which are sampled for each example. Rows before the first cut come from
+    the first parent, rows up to the next cut come from the second parent, and so on. Otherwise the mix equals the
+    example's code. On the path from code a to code b, rows change from a to b one after the other, the last row first.
 
     Example:
         >>> mixer = StyleCrossover(k=2, style_mixing=1.0)
@@ -237,7 +238,7 @@ class StyleCrossover(_Mixer):
         self.style_mixing = style_mixing
 
     def weights(self, shares: tf.Tensor, code_shape: Shape) -> tf.Tensor:
-        """The first rows come from the first parent, the next ones from the second, and so on."""
+        """Takes the first rows from the first parent, the next ones from the second parent, and so on."""
         return _owned(tf.round(tf.cumsum(shares, axis=1) * code_shape[0]), code_shape[0])
 
     def path(self, a: tf.Tensor, b: tf.Tensor, steps: int) -> tf.Tensor:
@@ -255,7 +256,7 @@ class StyleCrossover(_Mixer):
 
 
 class ReversedMixup(Mixup):
-    """ACAI's pairs: example i with example B - 1 - i, weights (alpha, 1 - alpha), alpha in [0, 1/2].
+    """ACAI's pairs: example i is mixed with example B - 1 - i. The weights are (alpha, 1 - alpha), alpha in [0, 1/2].
 
     Example:
         >>> indices, weights = ReversedMixup().sample(4, code_shape=(2,), seed=tf.constant([0, 1]))
@@ -272,20 +273,20 @@ class ReversedMixup(Mixup):
 
 
 def _parents(batch_size: Size, k: int, seed: tf.Tensor) -> tf.Tensor:
-    """int32 [B, k]: the example itself, then k - 1 independent permutations of the batch."""
+    """Returns int32 [B, k]: column 0 is the example itself, the others are independent permutations of the batch."""
     order = tf.random.stateless_uniform((batch_size, k - 1), tf.random.fold_in(seed, _PERMUTATION))
     return tf.concat([tf.range(batch_size)[:, None], tf.argsort(order, axis=0)], axis=1)
 
 
 def _dirichlet(shape: tuple[Size, ...], seed: tf.Tensor) -> tf.Tensor:
-    """Dirichlet(1, ..., 1) along axis 1: exponential draws divided by their sum."""
-    # The lower end keeps the logarithm finite; 1 - U would make draws of exactly 0, and 0 / 0 where all are.
+    """Samples Dirichlet(1, ..., 1) along axis 1: exponential samples divided by their sum."""
+    # `minval` keeps the logarithm finite. Samples of -log(1 - U) could all be 0, and their quotient would be 0 / 0.
     draws = -tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-30, maxval=1.0))
     return draws / tf.reduce_sum(draws, axis=1, keepdims=True)
 
 
 def _gaussian(batch_size: Size, k: int, code_shape: Shape, seed: tf.Tensor) -> tf.Tensor:
-    """Weights [B, k, 1, ...]: k - 1 draws of N(1/k, 1/(2k)^2), and what they leave of 1."""
+    """Returns weights [B, k, 1, ...]: k - 1 samples of N(1/k, 1/(2k)^2), and 1 minus their sum."""
     shape = (batch_size, k - 1, *(1,) * len(code_shape))
     normal = tf.random.stateless_normal(shape, tf.random.fold_in(seed, _COEFFICIENT))
     drawn = (1 + normal / 2) / k
@@ -293,7 +294,7 @@ def _gaussian(batch_size: Size, k: int, code_shape: Shape, seed: tf.Tensor) -> t
 
 
 def _owned(ends: tf.Tensor, size: int) -> tf.Tensor:
-    """float32 [N, k, size, 1]: 1 for positions from the end of the parent before, up to the parent's own end [N, k]."""
+    """Returns masks float32 [N, k, size, 1]: 1 for positions p with ends[:, i - 1] <= p < ends[:, i] for parent i."""
     ends, number = ends[:, :, None], tf.range(size, dtype=tf.float32)
     begins = tf.pad(ends, [[0, 0], [1, 0], [0, 0]])[:, :-1]
     return tf.cast((number < ends) & (number >= begins), tf.float32)[..., None]
@@ -304,11 +305,13 @@ def _per_map(code_shape: Shape) -> Shape:
 
 
 def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Target attributes of a mix (2.2): y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) per example and attribute.
+    """Returns the target attributes of a mix (paper 2.2): y~ = alpha y1 + (1 - alpha) y2.
+
+    alpha ~ Bern(1/2) is sampled for each example and attribute.
 
     Args:
         attributes: y1 float32 [B, A], 0 or 1.
-        partners: int [B], whose attributes are y2.
+        partners: int [B], the indices of the examples whose attributes are y2.
         seed: int [2].
 
     Returns:
@@ -324,14 +327,14 @@ def requested_attributes(attributes: tf.Tensor, partners: tf.Tensor, seed: tf.Te
 
 
 def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
-    """Rearranges the partners of a permutation, so that labelled examples are paired with labelled ones.
+    """Reorders the partners of the examples, so that each labelled example has a labelled partner.
 
     Args:
         partners: int32 [B], a permutation of the batch.
         labelled: bool [B].
 
     Returns:
-        int32 [B], a permutation, unchanged if all examples are labelled or none is.
+        int32 [B], a permutation. It equals `partners` if all examples or no examples are labelled.
 
     Example:
         >>> labelled = tf.constant([True, False, True, False])
@@ -346,14 +349,14 @@ def labelled_partners(partners: tf.Tensor, labelled: tf.Tensor) -> tf.Tensor:
 
 
 def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
-    """m ~ Bern(p), p = sigmoid(logits), 1 where a feature map comes from the first parent.
+    """Samples a mask m ~ Bern(p), p = sigmoid(logits). m is 1 where a feature map comes from the first parent.
 
-    No source specifies the gradient through the draw. The reference implementation uses the probabilities (`soft`).
+    The papers do not specify the gradient of the sample. The reference implementation uses p as the mask (`soft`).
 
     Args:
         logits: float32 [B, C].
-        gradient: `straight_through`: the gradient of p. `gumbel`: the gradient of a relaxed draw (Maddison et al.,
-            2017), of which m is the rounded value. `soft`: m is p.
+        gradient: `straight_through`: m has the gradient of p. `gumbel`: m is a relaxed sample (Maddison et al., 2017),
+            rounded to 0 or 1, and has the gradient of the relaxed sample. `soft`: m is p.
         seed: int [2].
 
     Returns:
@@ -368,27 +371,27 @@ def draw_mask(logits: tf.Tensor, gradient: str, seed: tf.Tensor) -> tf.Tensor:
 
 
 def soft(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The probabilities themselves; nothing is drawn."""
+    """Returns the probabilities sigmoid(logits) without sampling."""
     return tf.sigmoid(logits)
 
 
 def straight_through(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """A Bernoulli draw with the gradient of its probability."""
+    """Returns a Bernoulli sample with the gradient of its probability."""
     return _rounded(tf.sigmoid(logits), logits + _logistic(tf.shape(logits), seed))
 
 
 def gumbel(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """A Bernoulli draw with the gradient of a relaxed draw (https://arxiv.org/abs/1611.00712)."""
+    """Returns a Bernoulli sample with the gradient of a relaxed sample (https://arxiv.org/abs/1611.00712)."""
     drawn = logits + _logistic(tf.shape(logits), seed)
     return _rounded(tf.sigmoid(drawn / _TEMPERATURE), drawn)
 
 
 def _rounded(relaxed: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-    """1 where `drawn` is positive and 0 elsewhere, with the gradient of `relaxed`."""
+    """Returns 1 where `drawn` is positive and 0 elsewhere, with the gradient of `relaxed`."""
     return tf.cast(drawn > 0, tf.float32) + (relaxed - tf.stop_gradient(relaxed))
 
 
 def _logistic(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Logistic noise: logits + noise > 0 has the probability sigmoid(logits)."""
+    """Samples logistic noise. With this noise, logits + noise > 0 has the probability sigmoid(logits)."""
     u = tf.random.stateless_uniform(shape, seed, minval=1e-7, maxval=1.0)
     return tf.math.log(u) - tf.math.log1p(-u)

@@ -1,4 +1,7 @@
-"""Adam of the two reference implementations (L2 in the gradient, PyTorch's epsilon) and learning rates."""
+"""Adam as in the reference implementations of AMR and ACAI, learning rates, and optimizers given by the user.
+
+A player is a part of a model that has a separate optimizer: the generator, the discriminator or the probe.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +15,16 @@ from amr_tf.config import Config
 
 @keras.saving.register_keras_serializable("amr_tf")
 class FusedAdam(keras.optimizers.Adam):
-    """Adam with coupled L2 decay and one operation for each variable; Keras's Adam takes about fifteen.
+    """Adam with L2 regularisation, which updates each variable with one operation. Keras's Adam needs about fifteen.
 
-    Gradients must be summed over all replicas by the caller, because norm and decay are those of the sum.
+    The caller must sum the gradients over all replicas first. The gradient norm and the L2 term refer to this sum.
 
     Args:
-        l2: l2 * weight is added to each gradient: the decay of PyTorch's Adam, not AdamW's.
-        torch_epsilon: epsilon is added to the bias-corrected sqrt(v^), as PyTorch does. Keras and TensorFlow 1 add it
-            to the uncorrected sqrt(v); multiplied by sqrt(1 - beta_2^t) it makes the two formulas one.
-        others: as keras.optimizers.Adam takes them.
+        l2: l2 * weight is added to each gradient. This is the weight decay of PyTorch's Adam, not of AdamW.
+        torch_epsilon: if true, epsilon is added to the bias-corrected sqrt(v^), as in PyTorch. Otherwise epsilon is
+            added to the uncorrected sqrt(v), as in Keras and TensorFlow 1. The two formulas differ by the factor
+            sqrt(1 - beta_2^t) of epsilon.
+        others: further arguments of keras.optimizers.Adam.
     """
 
     def __init__(self, *args: Any, l2: float = 0.0, torch_epsilon: bool = True, **others: Any):
@@ -31,7 +35,7 @@ class FusedAdam(keras.optimizers.Adam):
         return super().get_config() | {"l2": self.l2, "torch_epsilon": self.torch_epsilon}
 
     def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: tf.Tensor) -> None:
-        """Replaces Keras's update, which would sum gradients over the replicas a second time."""
+        """Updates the variables. Keras's method would sum the gradients over the replicas a second time."""
         step = ops.cast(self.iterations + 1, "float32")
         power1, power2 = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
         epsilon = self.epsilon * (ops.sqrt(1 - power2) if self.torch_epsilon else tf.ones([]))
@@ -64,14 +68,14 @@ def make_adam(
     total_steps: Callable[[], int],
     share: Callable[[], tf.Tensor] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Returns an Adam with the config's settings, at the learning rate of `--schedule`.
+    """Returns a `FusedAdam` with the settings of a Config.
 
     Args:
-        config: learning rate and schedule, Adam's betas and epsilon, and `weight_decay` are read.
-        torch_epsilon: as `FusedAdam` has it.
-        step: the model's count of steps. The optimizers' counts differ if the generator is updated on some steps only.
-        total_steps: returns the steps of the whole run; called when a schedule first needs it.
-        share: returns the factor of the learning rate on the present step; None: always 1.
+        config: the source of learning rate, schedule, Adam's betas and epsilon, and `weight_decay`.
+        torch_epsilon: see `FusedAdam`.
+        step: the model's step counter. The optimizer's counter does not count steps without an update of its player.
+        total_steps: returns the number of steps of the run. It is called only if the schedule needs the number.
+        share: returns a factor for the learning rate of the current step. None means the factor 1.
     """
 
     def cosine() -> tf.Tensor:
@@ -95,16 +99,20 @@ def make_adam(
 
 
 def scaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Returns an optimizer for float16 that scales the loss and adapts the scale to overflows."""
+    """Wraps an optimizer for float16. The wrapper scales the loss and lowers the scale after an overflow."""
     wrapper = keras.optimizers.LossScaleOptimizer
     return optimizer if isinstance(optimizer, wrapper) else wrapper(optimizer)
 
 
 def per_player(optimizer: Any, players: list[str]) -> dict[str, Any]:
-    """Returns the optimizer of each player of `compile(optimizer=)`: a name, an optimizer of Keras, or None.
+    """Converts the argument of `compile(optimizer=)` to a Keras optimizer, or None, for each player.
+
+    Args:
+        optimizer: a Keras optimizer, its name, None, or a dict from names of players to such values.
+        players: names of the model's players.
 
     Raises:
-        ValueError: an unknown player, an unknown name, or another object.
+        ValueError: an unknown player, an unknown name of an optimizer, or an object of another type.
     """
     if not isinstance(optimizer, dict):
         optimizer = dict.fromkeys(players, optimizer)
@@ -130,24 +138,24 @@ def _resolved(given: Any) -> keras.optimizers.Optimizer | None:
 
 
 def copied(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Returns a new optimizer with the same settings, for gradients that are summed over the replicas already."""
+    """Returns a new optimizer with the same settings. It expects gradients that are summed over the replicas."""
     copy = type(optimizer).from_config(optimizer.get_config())
     for one in (copy, getattr(copy, "inner_optimizer", None)):
         if one is not None:
-            # Keras would sum them again, after it clipped each replica's own.
+            # Keras would sum the gradients over the replicas a second time.
             one._all_reduce_sum_gradients = lambda pairs: pairs
     return copy
 
 
 def serialized(optimizer: Any) -> Any:
-    """Returns the argument of `compile(optimizer=)` in a form that JSON can store."""
+    """Converts the argument of `compile(optimizer=)` to a value that JSON can store."""
     if isinstance(optimizer, dict):
         return {"by_player": {player: serialized(one) for player, one in optimizer.items()}}
     return keras.saving.serialize_keras_object(optimizer)
 
 
 def deserialized(config: Any) -> Any:
-    """Inverts `serialized`."""
+    """Restores the argument of `compile(optimizer=)` from a value of `serialized`."""
     if isinstance(config, dict) and "by_player" in config:
         return {player: deserialized(one) for player, one in config["by_player"].items()}
     return keras.optimizers.deserialize(config) if isinstance(config, dict) else config

@@ -1,6 +1,6 @@
-"""Names and import paths of everything that a flag can name. Modules are imported when a name is loaded.
+"""Tables from names in flags to import paths. `load` imports the module of a name when the name is used.
 
-A new method, mixer, network, loss, data set, metric or figure is a file and one line here.
+A new method, mixer, network, loss, data set, metric or figure needs one file and one line in a table.
 """
 
 import importlib
@@ -69,7 +69,7 @@ DATASETS = {
     "shapes": "amr_tf.data.catalog:SHAPES",
 }
 FOLDER, NPZ = "folder:", "npz:"
-OWN_DATA = {  # the user's own: --dataset=folder:PATH, --dataset=npz:FILE
+OWN_DATA = {  # data of the user: --dataset=folder:PATH, --dataset=npz:FILE
     FOLDER: "amr_tf.data.catalog:PICTURES",
     NPZ: "amr_tf.data.catalog:ARRAYS",
 }
@@ -112,7 +112,7 @@ FIGURES = {
 
 
 def load(table: Mapping[str, str], name: str) -> Any:
-    """Imports the object behind a name of one of this module's tables.
+    """Imports and returns the object that a table of this module lists under a name.
 
     Example:
         >>> load(MIXERS, "mixup").__name__
@@ -126,13 +126,13 @@ def load(table: Mapping[str, str], name: str) -> Any:
 
 
 def load_dataset(name: str) -> Any:
-    """Imports the `DatasetSpec` of a value of `--dataset`: a name of `DATASETS`, or data of the user's own."""
+    """Returns the `DatasetSpec` for a value of `--dataset`: a name in `DATASETS`, `folder:PATH` or `npz:FILE`."""
     prefix, _ = own_data(name)
     return load(OWN_DATA, prefix) if prefix else load(DATASETS, name)
 
 
 def own_data(dataset: str) -> tuple[str, str]:
-    """Splits a value of `--dataset` that names the user's own data into prefix and path; both are "" for others.
+    """Splits `folder:PATH` or `npz:FILE` into prefix and path. Both are "" for other values of `--dataset`.
 
     Example:
         >>> own_data("npz:faces.npz")

@@ -1,6 +1,7 @@
 """BINARY. Compares runs with the paper: python -m amr_tf.report runs/mnist --table=1 --out=report
 
-Runs that differ by their seed are averaged. Exit codes: 0 done, 2 an error that the message explains.
+Results of runs that differ only by their seeds are averaged. The exit code is 0 after success, and 2 after an error
+that the message explains.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ PURPOSE = "compares runs with the paper"
 
 
 def define_flags() -> flags.FlagValues:
-    """Declares the flags of this binary."""
+    """Declares and returns the flags of this command."""
     values = flags.FlagValues()
     known = f"table of the paper to fill in: {', '.join(TABLES)} (all runs by their settings)"
     flags.DEFINE_enum("table", None, list(TABLES), known, values)
@@ -47,10 +48,10 @@ def define_flags() -> flags.FlagValues:
 
 
 def parse(arguments: list[str]) -> tuple[list[str], str | None, pathlib.Path | None, runner.Compared | None]:
-    """Reads `arguments` (without the program's name); returns the arguments of `runner.run`.
+    """Parses `arguments` (without the program's name); returns the arguments of `runner.run`.
 
     Raises:
-        UserError: an unknown flag, table or setting, no run, or a single name to compare.
+        UserError: an unknown flag, table or setting, no run folder, or fewer than two different groups to compare.
     """
     values = define_flags()
     words = command_line.read_own(values, "amr_tf.report", arguments)

@@ -1,9 +1,10 @@
 """BINARY. Trains many runs at a time: python -m amr_tf.sweep flags/table1 --seeds=1,2,3 --executor=slurm
 
-With --grid it trains a run for each value of a training flag and names the best on the validation split. At the end it
-reports on the runs and draws the figure whose presets they are, such as flags/figures/figure12. The same
-command again resumes a sweep: finished runs are left alone, interrupted ones resume. Exit codes: 0 all runs are
-finished, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
+With --grid, one run is trained for each value of a training flag, and the best value on the validation split is
+printed. At the end, a report of the runs is written. If the presets belong to a figure, such as flags/figures/figure12,
+the figure is drawn. The same command resumes the sweep: finished runs are not trained again, and interrupted runs are
+resumed. The exit code is 0 if all runs are finished, 2 after an error that the message explains, 130 after Ctrl-C, 143
+after SIGTERM, and 129 after the terminal was closed.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ grid and seed, in OUT/<preset>[/<flag>-<value>...]/s<seed>. Flags that are not l
 --epochs=10 --raw_dir=archives"""
 PURPOSE = "trains a run for each preset and seed, and reports on them"
 TABLE_FOLDERS = {"table1": "1", "table2": "2", "table3": "3", "low_data": "low_data"}
-# By the folder of the presets: figures drawn of the runs, and metrics computed of each.
+# For each folder of presets: (figures of the runs, metrics of each run).
 SUPERVISED = (("masks", "attribute_mixes"), ("attributes",))
 INTERPOLATION = (("interpolation",), ())
 FIGURE_FOLDERS = {
@@ -42,7 +43,7 @@ FIGURE_FOLDERS = {
 
 
 def define_flags() -> flags.FlagValues:
-    """Declares the flags of this binary."""
+    """Declares and returns the flags of this command."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_list("seeds", ["0"], "seeds: a run of each preset for each of them", **own)
@@ -69,10 +70,10 @@ def define_flags() -> flags.FlagValues:
 
 
 def parse(arguments: list[str]) -> runner.Options:
-    """Reads `arguments` (without the program's name) and checks the flags of each run.
+    """Parses `arguments` (without the program's name) and validates the settings of each run.
 
     Raises:
-        ConfigError: an unknown flag or preset, or settings that a run would refuse.
+        ConfigError: an unknown flag or preset, or invalid settings.
     """
     values = define_flags()
     own, passed_on, words = _sort(arguments, set(values))
@@ -105,7 +106,7 @@ def parse(arguments: list[str]) -> runner.Options:
         "gpus_per_node": values.slurm_gpus,
         "cpus_per_task": values.slurm_cpus,
         "time": values.slurm_time,
-        # Recent versions of Slurm do not pass it from the job to its step.
+        # Recent versions of Slurm do not pass cpus_per_task from a job to the srun command in the job.
         "srun_args": [f"--cpus-per-task={values.slurm_cpus}"],
         "additional_parameters": dict(word.split("=", 1) for word in extra),
     }
@@ -122,12 +123,12 @@ def parse(arguments: list[str]) -> runner.Options:
 
 
 def _sort(arguments: list[str], known: set[str]) -> tuple[list[str], list[str], list[str]]:
-    """Sorts words into flags of this binary, flags of every run, and others.
+    """Divides the words into flags of this command, flags that are passed to every run, and words that are not flags.
 
-    A flag without "=" takes its value from the next word, unless it is a switch, as absl has it.
+    As in absl, the value of a flag without "=" is the next word, unless the flag is a boolean flag.
 
     Raises:
-        ConfigError: an unknown flag without "=", of which it is not known whether the next word is its value.
+        ConfigError: an unknown flag without "=". The next word may or may not be the value of such a flag.
     """
     of_runs = {flag_name(field.name): field.type is bool for field in dataclasses.fields(Config)}
     switches = {prefix + name for name, is_switch in of_runs.items() if is_switch for prefix in ("", "no")}

@@ -1,8 +1,8 @@
 """BINARY. Trains one model: python -m amr_tf.train --dataset=svhn --mixer=mixup --k=4
 
-Without any flag it runs the demonstration, flags/demo.flags. Exit codes: 0 done, 2 an error that the message explains,
-75 another worker of the run is lost (start all again), 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed
-terminal.
+Without flags, the command trains the demonstration, flags/demo.flags. The exit code is 0 after success, 2 after an
+error that the message explains, 130 after Ctrl-C, 143 after SIGTERM, and 129 after the terminal was closed. The exit
+code is 75 if another worker of the run was lost. In this case, start all workers again.
 """
 
 import sys
@@ -19,12 +19,12 @@ PURPOSE = "trains an autoencoder whose mixed codes must decode into realistic im
 
 
 def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
-    """Reads `arguments` (without the program's name), by default those of the demonstration."""
+    """Parses `arguments` (without the program's name). If the list is empty, the demonstration's flags apply."""
     return command_line.parse(arguments or [command_line.DEMO])
 
 
 def work(request: tuple[Config, dict[str, str]]) -> None:
-    """Trains as requested or, with `--smoke`, makes a short trial run."""
+    """Trains the requested run or, with `--smoke`, executes a short trial run."""
     config, sources = request
     if config.smoke:
         smoke.run(training.start, config, sources)
@@ -33,10 +33,10 @@ def work(request: tuple[Config, dict[str, str]]) -> None:
 
 
 class _CallableModule(types.ModuleType):
-    """Type of this module, so that the module `amr_tf.train` can also be called as a function."""
+    """Type of the module `amr_tf.train`, which makes the module callable like a function."""
 
     def __call__(self, preset: str = "", **settings: Any) -> Any:
-        """Trains a run and returns it: see `amr_tf.api.train`."""
+        """Trains and returns a run. See `amr_tf.api.train`."""
         startup.import_tensorflow()
         from amr_tf import api
 

@@ -1,7 +1,7 @@
-"""Config: the one declaration of every hyper-parameter, with its default, meaning and limits.
+"""Config: the only declaration of every hyper-parameter, with its default, meaning and limits.
 
-Flags, `--help`, `flags.txt`, run names and `results.json` follow from the fields below. Nothing here imports
-TensorFlow, so that an invalid value is refused at once.
+Flags, `--help`, `flags.txt`, run names and `results.json` are generated from the fields below. This module does not
+import TensorFlow, so that an invalid value is reported at once.
 """
 
 import dataclasses
@@ -17,17 +17,18 @@ from amr_tf.runtime import files
 
 __all__ = ["PUBLISHED_DEFAULTS", "Config", "ConfigError", "flag_name"]
 
-SUPERVISED = ("amr_supervised",)  # the methods that mix by attributes
+SUPERVISED = ("amr_supervised",)  # methods that read the attributes of the images
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Every setting of a run, resolved and valid.
+    """All settings of a run, validated and with their defaults filled in.
 
-    A field left out takes the value its paper publishes for the model, data set and architecture at hand.
+    A field that is not given gets the published default for the run's model, data set and architecture. Fields without
+    a published default get the default of their declaration.
 
     Raises:
-        ConfigError: one line that names the flag, what was received and what to do.
+        ConfigError: an invalid value or combination. The message is one line: the flag, the value and the advice.
     """
 
     model: str = option("amr", "training method", choices=registry.MODELS)
@@ -192,7 +193,7 @@ class Config:
         for field in fields:
             value = aliases.renamed(given)[field.name]
             value = checked(field, self._published_default(field) if value is None else value)
-            # A frozen dataclass has no other way to fill in its own fields.
+            # The fields of a frozen dataclass can be set only in this way.
             object.__setattr__(self, field.name, value)
         rules.check(self)
 
@@ -204,33 +205,33 @@ class Config:
         return self._variable(field)[1] or value
 
     def _variable(self, field: dataclasses.Field) -> tuple[str, str]:
-        """Returns the environment variable that gives the field's default, and its content; "" where none does."""
+        """Returns the environment variable that gives the field's default, and its value; "" and "" without one."""
         name = field.metadata["variable"]
-        # Of the only such field, data_dir, runs without files have no use.
+        # data_dir is the only field with a variable. Only data sets of TFDS, which have builders, read data_dir.
         return (name, os.environ.get(name, "")) if name and self.dataset_spec.builders else ("", "")
 
     def origin(self, name: str) -> str:
-        """Returns the flag of a setting, or the environment variable if the value is that of the variable."""
+        """Returns the flag of a setting, or the environment variable if the value equals the variable's value."""
         variable, content = self._variable(self.__dataclass_fields__[name])
         return variable if content and content == getattr(self, name) else f"--{flag_name(name)}"
 
     def place(self, name: str) -> pathlib.Path | None:
-        """Returns the path that a setting names, None if it names none. Raises ConfigError as `files.user_path`."""
+        """Returns the path in a setting, or None without one. Raises ConfigError as `files.user_path` does."""
         prefix, place = self._split(name)
         return files.user_path(place, f"{self.origin(name)}={prefix}") if place else None
 
     def anchored(self) -> "Config":
-        """Returns the same settings with places that do not depend on the working folder, as flags.txt has them."""
+        """Returns the same settings with absolute paths, as flags.txt stores them."""
         stored: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             prefix, place = self._split(field.name)
-            # The working folder may have a name that no flag can have.
+            # Flags must be printable. A path stays relative if the working folder's name is not printable.
             if place and (absolute := files.absolute(place)).isprintable():
                 stored[field.name] = prefix + absolute
         return dataclasses.replace(self, **stored)
 
     def _split(self, name: str) -> tuple[str, str]:
-        """Splits the value of a setting into a prefix and a path; the path is "" where the setting names none."""
+        """Splits the value of a setting into a prefix and a path. Both are "" if the value contains no path."""
         metadata, value = self.__dataclass_fields__[name].metadata, getattr(self, name)
         if not metadata["path"]:
             return "", ""
@@ -243,23 +244,23 @@ class Config:
 
     @property
     def image_width(self) -> int:
-        """Width in pixels of the images that the networks see."""
+        """Width in pixels of the images that the networks receive."""
         return self.image_size or self.dataset_spec.width
 
     @property
     def dataset_spec(self) -> Any:
-        """Facts about the data set before it is read: a `data.catalog.DatasetSpec`."""
+        """Properties of the data set that are known before it is read, as a `data.catalog.DatasetSpec`."""
         return registry.load_dataset(self.dataset)
 
     def uses(self, name: str) -> bool:
-        """Returns True if the run's method leaves this setting free, such as `mixer` or `k`."""
+        """Returns False if the run's method ignores this setting or accepts only one value of it."""
         return name not in UNUSED.get(self.model, ()) and name not in FIXED.get(self.model, {})
 
     def flag(self, name: str) -> str:
-        """`--name=value`, as it would be typed."""
+        """Returns a setting as a flag of the command line, such as `--k=2`."""
         return f"--{flag_name(name)}={getattr(self, name)}"
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Settings that decide the numbers of a run, by flag name: all but where and how it is carried out."""
+        """Returns all settings by flag name, except the runtime settings, which say where and how a run is executed."""
         fields = (field for field in dataclasses.fields(self) if not field.metadata["runtime"])
         return {flag_name(field.name): getattr(self, field.name) for field in fields}

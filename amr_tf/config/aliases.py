@@ -1,21 +1,21 @@
-"""Names that earlier versions used: every old flags.txt, results.json and run folder opens through these tables."""
+"""Names that earlier versions used. With these tables, flags.txt, results.json and run folders of old runs open."""
 
 from typing import Any
 
-# (settings as they were written, settings as they are now). The first row that fits is applied.
+# Each row is (old settings, present settings). The first row whose old settings match is applied.
 SETTINGS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"model": "acai_amr"}, {"model": "acai_rerun"}),
     ({"model": "amr", "mixer": "supervised"}, {"model": "amr_supervised", "mixer": "mixup"}),
 )
-# Beginnings of the names of default run folders: now, then.
+# Prefixes of the names of default run folders. The keys are present prefixes, the values are old prefixes.
 FOLDERS = {"acai_rerun": "acai_amr", "amr_supervised": "amr_supervised_k2"}
 METRICS = {"factor_vae_dlib": "factor_vae_disentanglement_lib"}
-# Flags that no longer exist; an old flags.txt may set them to their default.
+# Flags that no longer exist. An old flags.txt may contain them with an empty value.
 REMOVED = ("lambdas",)
 
 
 def renamed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Replaces the settings that have another name now; the others are returned as they are."""
+    """Returns the settings with old names replaced by present names."""
     for before, now in SETTINGS:
         if all(settings[name] == value for name, value in before.items()):
             return settings | now

@@ -1,7 +1,7 @@
-"""Command lines, presets and flags.txt: from words to a Config and the source of each of its values.
+"""Parsing of command lines, presets and flags.txt into a Config and the source of each value.
 
-A nested `--flagfile` is searched beside the file that names it, then in the working directory, then where this project
-keeps `flags/`, so that presets can be named from any folder.
+A nested `--flagfile` is searched in the folder of the file that names it, then in the working directory, then in the
+folder that contains this project's `flags/`. Presets can therefore be named from any working directory.
 """
 
 import codecs
@@ -23,23 +23,24 @@ from amr_tf.runtime.errors import one_line
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PRESET_ROOTS = (PACKAGE.parent, PACKAGE)  # parents of `flags/` in a checkout and in a wheel
-DEMO = "--flagfile=flags/demo.flags"  # of a command line without flags
+DEMO = "--flagfile=flags/demo.flags"  # replaces an empty command line
 DEFAULT, FLAG = "default", "flag"
-ABSL_FLAGS = {"flagfile", "undefok"}  # flags of all `FlagValues`
-OWN_NAME, CHECKPOINTS = "flags.txt", "checkpoints"  # parts of a run folder
+ABSL_FLAGS = {"flagfile", "undefok"}  # flags that absl adds to every `FlagValues`
+OWN_NAME, CHECKPOINTS = "flags.txt", "checkpoints"  # a file and a folder in every run folder
 RUN_DIR = re.compile(r"--?run_dir(=|$)")
 OWN_FIRST_LINE = "# Starts this run again: python -m amr_tf.train --flagfile=<this file>"  # of flags.txt
 
 
 def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
-    """Reads `arguments` (without the program's name). Later flags win, those of preset files included.
+    """Parses `arguments` (without the program's name). If a flag or a preset repeats a flag, the last value wins.
 
     Returns:
-        The Config and, by field name, the source of each value: "default", "flag" or "preset <file>".
+        The Config, and a dict from field names to the source of each value: "default", "flag", "preset <file>" or the
+        name of an environment variable.
 
     Raises:
-        ConfigError: an unknown flag, a stray word, a missing preset, an invalid value or combination, or a place that
-            cannot be used, such as the address of remote storage.
+        ConfigError: an unknown flag, a word that is not a flag, a missing preset, an invalid value or combination, or a
+            path that cannot be used, such as the address of remote storage.
     """
     config, sources = _parse(_segments(arguments))
     for name, source in sources.items():
@@ -49,9 +50,10 @@ def parse(arguments: list[str]) -> tuple[Config, dict[str, str]]:
 
 
 def parse_file(path: pathlib.Path) -> tuple[Config, dict[str, str]]:
-    """Reads a file of flags. Its path may contain what `--flagfile` does not take. Returns and raises as `parse`.
+    """Parses a file of flags. Returns and raises as `parse` does.
 
-    Places are not checked: those of an old run may be unknown on this machine.
+    Unlike `--flagfile`, this function accepts every path. Paths in the file are not checked, because the paths of an
+    old run may not exist on this machine.
     """
     path = path.resolve()
     return _parse(_segments(_read_words(path), f"preset {path.name}", path.parent, (path,)))
@@ -61,7 +63,7 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
     fields = {flag_name(field.name): field for field in dataclasses.fields(Config)}
     values = flags.FlagValues()
     for flag, field in fields.items():
-        # Kept as text, which Config validates.
+        # Values stay text here. `Config` validates them.
         switch = field.type is bool  # --name and --noname
         flags.DEFINE_flag(flags.Flag(flags.ArgumentParser(), None, flag, None, "", boolean=switch), values)
     sources = {field.name: DEFAULT for field in fields.values()}
@@ -87,7 +89,7 @@ def _parse(segments: Iterable[tuple[str, list[str]]]) -> tuple[Config, dict[str,
 
 
 def _typed(kind: Any, text: str | None) -> Any:
-    """Converts `text` to a type. Invalid text is kept, which Config refuses."""
+    """Converts `text` to a type. Invalid text is returned unchanged, and `Config` raises an error for it."""
     convert = flags.BooleanParser().parse if kind is bool else kind
     try:
         return text if text is None else convert(text)
@@ -99,7 +101,7 @@ def _check_words(words: list[str], source: str) -> None:
     for word in words:
         if not word.isprintable():
             raise ConfigError(f"Flags are printable text on one line. Received: {word!r} ({source})")
-        # absl's flag that ignores unknown flags would hide a misspelt one.
+        # absl's --undefok, which makes absl ignore unknown flags, would hide misspelt flags.
         if re.fullmatch(r"--?undefok(=.*)?", word):
             raise ConfigError(f"Unknown flags fail. Received: {word} ({source}; --help lists the flags)")
 
@@ -111,14 +113,15 @@ def _segments(
     open_files: tuple = (),
     own_folder: bool = True,
 ) -> Iterator[tuple[str, list[str]]]:
-    """Splits the words at each `--flagfile` into (source, words) runs, in the order in which they apply.
+    """Yields (source, words) in the order in which the words apply. Each `--flagfile` is replaced by its words.
 
     Args:
         arguments: the words of a command line or of a file.
-        source: their name in messages.
-        folder: that of the file.
-        open_files: the files that include one another down to this one.
-        own_folder: the flags.txt of a run folder means that folder, unless the words choose another.
+        source: the name of the command line or file in error messages.
+        folder: the folder of the file; None for a command line.
+        open_files: the chain of files whose `--flagfile` led to these words, to detect cycles.
+        own_folder: if true, the flags.txt of a run folder sets `--run_dir` to that folder, unless the words contain
+            `--run_dir`.
     """
     own_folder = own_folder and not any(RUN_DIR.match(word) for word in arguments)
     words: list[str] = []
@@ -146,14 +149,18 @@ def _segments(
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
-    """Returns true for the flags.txt in a run folder, false for a copy of it elsewhere."""
+    """Returns true for a flags.txt in its run folder, and false for a copy in another folder."""
     with open(files.regular(path), "rb") as file:
         own = file.readline(1000).rstrip() == OWN_FIRST_LINE.encode()
     return own and path.name == OWN_NAME and path.with_name(CHECKPOINTS).is_dir()
 
 
 def find_preset(name: str, folder: pathlib.Path | None = None) -> pathlib.Path:
-    """Finds the preset file `name`, first in `folder`, that of the file that includes it; returns its real path.
+    """Returns the resolved path of the preset file `name`.
+
+    Args:
+        name: the value of `--flagfile`.
+        folder: folder of the file that contains the `--flagfile`. It is searched first.
 
     Raises:
         ConfigError: the file does not exist, or `name` is not a local path.
@@ -165,7 +172,7 @@ def _find(name: str, folder: pathlib.Path | None) -> pathlib.Path:
     preset = files.user_path(name, "--flagfile=")
     paths = [place / preset for place in (folder or pathlib.Path(), pathlib.Path(), *PRESET_ROOTS)]
     for path in paths:
-        if os.path.isfile(path):  # unlike pathlib's it takes any text, such as one too long for a name
+        if os.path.isfile(path):  # pathlib's raises an error for some texts, such as too long names
             return path
     kind = "a folder" if any(map(os.path.isdir, paths)) else "not a regular file"
     there = f"It is {kind}. " if name and any(map(os.path.exists, paths)) else ""
@@ -173,13 +180,13 @@ def _find(name: str, folder: pathlib.Path | None) -> pathlib.Path:
 
 
 def _read_words(path: pathlib.Path) -> list[str]:
-    """Reads the flags of a file in UTF-8, with or without a byte-order mark, and any line ends."""
+    """Reads the flags of a UTF-8 file. A byte-order mark and all kinds of line ends are accepted."""
     try:
         content = files.regular(path).read_bytes()
         if encoding := _wide_encoding(content):
             convert = f"Convert it: iconv -f {encoding} -t UTF-8"
             raise ConfigError(f"A preset is a text file in UTF-8. Received: {path} in {encoding}. {convert}")
-        # A mark may also begin a later line, of files that were put together.
+        # In concatenated files, a byte-order mark can also begin a later line.
         lines = [line.lstrip("\ufeff").strip() for line in content.decode().splitlines()]
     except UnicodeDecodeError as error:
         raise ConfigError(f"A preset is a text file of flags, in UTF-8. Received: {path}: {error}") from None
@@ -190,7 +197,10 @@ def _read_words(path: pathlib.Path) -> list[str]:
 
 
 def _wide_encoding(content: bytes) -> str:
-    """Returns "UTF-16" or "UTF-32" if a text is in it, by its byte-order mark or its zero bytes; otherwise ""."""
+    """Returns "UTF-16" or "UTF-32" if the content is text in that encoding, otherwise "".
+
+    The encoding is detected by a byte-order mark. Without a mark, it is detected by zero bytes and printable text.
+    """
     marks = {
         "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
         "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
@@ -210,7 +220,7 @@ def _wide_encoding(content: bytes) -> str:
 
 
 def read_own(values: flags.FlagValues, program: str, arguments: list[str]) -> list[str]:
-    """Gives the flags of a binary that trains nothing their values; returns the words that are not flags.
+    """Parses the flags of a command other than training into `values`; returns the words that are not flags.
 
     Raises:
         ConfigError: an unknown flag, an invalid value or path, or a flag file that is not text.
@@ -233,7 +243,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
-    """Returns the words of a flag that takes a list of names: each once, old names of metrics replaced by present ones.
+    """Checks the names in the list of a flag, and returns each name once. Old names of metrics become present names.
 
     Raises:
         ConfigError: a word that is not among the names.
@@ -246,7 +256,10 @@ def known(flag: str, words: Iterable[str], names: Collection[str]) -> list[str]:
 
 
 class PathParser(flags.ArgumentParser):
-    """Marks a flag that takes a path. `read_own` converts it to a `pathlib.Path`, or to None if the text is empty."""
+    """Parser of flags that take a path.
+
+    `read_own` converts the value of such a flag to a `pathlib.Path`, or to None if the value is empty.
+    """
 
     syntactic_help = "a path"
 
@@ -255,7 +268,7 @@ class PathParser(flags.ArgumentParser):
 
 
 def define_path(name: str, help: str, flag_values: flags.FlagValues, several: bool = False) -> None:
-    """Declares a flag that takes a path, None by default; with `several` a list of them, [] by default."""
+    """Declares a flag that takes a path (default None) or, with `several`, a list of paths (default [])."""
     text: flags.ArgumentSerializer[Any] = flags.ArgumentSerializer()
     if several:
         flags.DEFINE_multi(PathParser(), text, name, [], help, flag_values)
@@ -264,7 +277,7 @@ def define_path(name: str, help: str, flag_values: flags.FlagValues, several: bo
 
 
 def own_help(usage: str, values: flags.FlagValues) -> str:
-    """Returns the help of a binary that trains nothing."""
+    """Returns the help text of a command other than training."""
     texts = {}
     for name in sorted(set(values) - ABSL_FLAGS):
         default = f". Default: {values[name].default_as_str}" if values[name].default else ""
@@ -285,7 +298,7 @@ def describe(config: Config, sources: dict[str, str]) -> list[tuple[str, str, st
 
 
 def flagfile_text(config: Config, sources: dict[str, str]) -> str:
-    """Returns the resolved settings as a flag file that starts the same run again, grouped by source."""
+    """Returns the content of a flag file that starts the same run again. Its flags are grouped by source."""
     config, lines = config.anchored(), [OWN_FIRST_LINE]
     for source in dict.fromkeys(sources.values()):
         lines += ["", f"# source: {source}"]
@@ -294,7 +307,7 @@ def flagfile_text(config: Config, sources: dict[str, str]) -> str:
 
 
 def train_help() -> str:
-    """Returns the help of the training: every field of Config with its choices and defaults."""
+    """Returns the help text of the training command: every field of Config with its choices and defaults."""
     texts = {}
     for field in dataclasses.fields(Config):
         meta = field.metadata
@@ -305,8 +318,11 @@ def train_help() -> str:
 
 
 def other_defaults(name: str) -> str:
-    """Returns the published defaults of a field in brackets, each with its flags; empty without any."""
-    models: dict[tuple[str, str], list[str]] = {}  # those that share a value and all other conditions
+    """Returns a text in brackets with the published defaults of a field and the flags that select them.
+
+    The text is "" if the field has no published default.
+    """
+    models: dict[tuple[str, str], list[str]] = {}  # models with the same value and other conditions
     for where, values in PUBLISHED_DEFAULTS:
         if name in values:
             rest = " ".join(

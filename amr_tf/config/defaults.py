@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# Methods of the ACAI paper with its networks, losses and length of training.
+# Methods of the ACAI paper. They use its networks, losses and training length.
 ACAI_PAPER = ("acai", "denoising", "dropout", "aae", "vqvae")
 _ACAI = {
     "arch": "acai", "lambda_": 1.0, "recon_loss": "l2", "update_g_every": 1, "adam_beta1": 0.9, "adam_beta2": 0.999,
@@ -10,8 +10,8 @@ _ACAI = {
 }  # fmt: skip
 
 # fmt: off
-# (settings that a run has, published values that then replace the general defaults). Later rows win. The settings on
-# the left are declared before the ones on the right.
+# Each row is (condition on the settings of a run, published values that replace the general defaults). Later rows win.
+# `Config` must declare the settings of a condition before the settings that the condition changes.
 PUBLISHED_DEFAULTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"dataset": "spiral"}, {"arch": "mlp", "latent": 2}),
     ({"dataset": "mnist"}, {"epochs": 2000}),
@@ -24,7 +24,7 @@ PUBLISHED_DEFAULTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"dataset": "zappos"}, {"arch": "resnet"}),
     ({"arch": "burgess"}, {"latent": 10, "recon_loss": "bce_sum", "weight_decay": 0.0}),
     ({"arch": "resnet"}, {"latent": 512, "depth": 64, "latent_width": 8}),
-    # A plain autoencoder has no second player to wait for.
+    # A plain autoencoder has no discriminator, so it is updated on every step.
     ({"model": "ae"}, {"update_g_every": 1, "lambda_": 1.0}),
     ({"model": "vae"}, {"update_g_every": 1, "lambda_": 1.0, "adam_beta1": 0.9}),
     *(({"model": name}, _ACAI) for name in ACAI_PAPER),
@@ -34,7 +34,7 @@ PUBLISHED_DEFAULTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         {"arch": "acai", "mixer": "gaussian", "lambda_": 0.0, "update_g_every": 1, "adam_beta1": 0.9,
          "adam_beta2": 0.999, "weight_decay": 0.0},
     ),
-    # The AMR paper's rerun of ACAI has no other reconstruction loss, whatever the networks.
+    # The AMR paper's rerun of ACAI uses L1 with all networks.
     ({"model": "acai_rerun"}, {"recon_loss": "l1"}),
     *(
         ({"model": name, "dataset": dataset}, {"depth": 64})
@@ -42,8 +42,8 @@ PUBLISHED_DEFAULTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         for dataset in ("svhn", "cifar10", "celeba")
     ),
     *(({"model": name, "dataset": "spiral"}, {"arch": "mlp"}) for name in (*ACAI_PAPER, "gaia")),
-    # ACAI's models of the lines are each one whole: with another latent or depth it is no longer that model. The
-    # VQ-VAE's code is 4 pixels wide there as elsewhere.
+    # On the lines data, the ACAI paper uses latent 16, depth 16 and latent_width 2 together. Runs with another latent
+    # or depth are other models and keep the general latent_width. The VQ-VAE's code is 4 pixels wide on all data sets.
     *(
         ({"model": name, "dataset": "lines", "latent": 16, "depth": 16}, {"latent_width": 2})
         for name in ACAI_PAPER
@@ -58,7 +58,7 @@ _ONE_COEFFICIENT = {
     "k": (2, "ACAI predicts the mixing coefficient of a pair"),
     "mixer": ("mixup", "ACAI predicts one mixing coefficient for a mix"),
 }
-# For each method, settings that it takes with one value only, with the reason.
+# For each method, the settings for which it accepts one value only: that value and the reason.
 FIXED: dict[str, dict[str, tuple[Any, str]]] = {
     "ae": _ALONE,
     "denoising": _ALONE,
@@ -78,13 +78,13 @@ FIXED: dict[str, dict[str, tuple[Any, str]]] = {
         "mixer": ("mixup", "The mixes without attributes are those of mixup"),
     },
 }
-# For each network, sizes that have no effect on it.
+# For each architecture, the size settings that it ignores.
 UNUSED_SIZES: dict[str, tuple[str, ...]] = {
     "burgess": ("depth", "latent_width"),
     "mlp": ("latent_width",),
     "style": ("latent_width",),
 }
-# For each method, settings that it accepts and does not read.
+# For each method, the settings that it accepts but ignores.
 UNUSED: dict[str, tuple[str, ...]] = {
     name: ("mixer", "k") for name in ("ae", "denoising", "dropout", "vae", "aae", "vqvae", "aegan")
 }

@@ -1,4 +1,4 @@
-"""One setting of a Config: its default, its help, its limits, and the check of a value against them."""
+"""Declaration of one setting of a Config (default, help, limits), and validation of its value."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 from amr_tf.runtime.errors import ConfigError
 
-# TensorFlow's integers have 32 bits.
+# Upper limit of all whole numbers, because TensorFlow's default integers have 32 bits.
 LARGEST_INT = 2**31 - 1
 
 
@@ -28,21 +28,21 @@ def option(
     path: bool = False,
     variable: str = "",
 ) -> Any:
-    """Declares a field of Config. The field is None until the published default is filled in.
+    """Declares a field of Config. A field that is not given is None until `Config` fills in the default.
 
     Args:
-        default: the value where no published default applies.
-        help: the text of `--help`, docs and TensorBoard.
-        choices: the accepted values; a registry's table is read anew at each check.
-        prefixes: texts that accepted values outside of `choices` begin with; a path follows.
+        default: the value of runs for which no published default is declared.
+        help: the description in `--help`, the docs and TensorBoard.
+        choices: the accepted values, or a table of the registry, whose keys at the time of the check are accepted.
+        prefixes: a value is also accepted if it is one of these prefixes followed by a path, such as "npz:FILE".
         low: inclusive lower bound.
         above: exclusive lower bound.
         high: inclusive upper bound.
         below: exclusive upper bound.
-        methods: the values of `--model` that read the setting; all of them by default. Others accept its default only.
-        runtime: the setting says where and how a run is executed. It changes no result and may differ on resume.
-        path: the value is a path, "" for none.
-        variable: environment variable that contains the default, if it is set.
+        methods: the values of `--model` that use the setting; all by default. Other methods accept only the default.
+        runtime: true if the setting says where and how a run is executed. Such a setting may differ on resume.
+        path: true if the value is a path, or "" for no path.
+        variable: an environment variable. If it is set, its value replaces the default.
     """
     if methods:
         help = f"{help} (--model={', '.join(methods)})"
@@ -58,12 +58,12 @@ def option(
 
 
 def flag_name(field_name: str) -> str:
-    """Returns the flag of a field: `lambda_` has an underscore because `lambda` is a keyword of Python."""
+    """Returns the flag's name for a field. The field `lambda_` is needed because `lambda` is a keyword of Python."""
     return field_name.rstrip("_")
 
 
 def checked(field: dataclasses.Field, value: Any) -> Any:
-    """Returns the value in its field's type.
+    """Validates a value and returns it. For a float field, an int is converted to float.
 
     Raises:
         ConfigError: the value has another type, is not finite, exceeds a limit or is not among the choices.
@@ -74,7 +74,7 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
         value = float(value) if abs(value) < sys.float_info.max else math.inf
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
         raise ConfigError(f"{flag} takes {_KIND_NAMES[kind]}. {received}")
-    # flags.txt has one value per line and is read without the spaces at a line's ends.
+    # flags.txt stores one value per line, and spaces at the ends of a line are lost.
     if kind is str and (not value.isprintable() or value != value.strip()):
         raise ConfigError(f"{flag} takes printable text on one line without spaces at its ends. {received}")
     choices, prefixes = field.metadata["choices"], field.metadata["prefixes"]

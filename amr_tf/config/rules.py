@@ -1,6 +1,6 @@
-"""Combinations of settings that cannot run, each with advice. `Config` applies them.
+"""Rules for combinations of settings, each with advice for the user. `Config` applies the rules.
 
-Devices are checked in `distributed`, data in `training.experiment`.
+`amr_tf.distributed` checks the devices, and `amr_tf.training.experiment` checks the data.
 """
 
 import dataclasses
@@ -12,30 +12,40 @@ from amr_tf.config.defaults import FIXED
 from amr_tf.config.fields import ConfigError
 from amr_tf.registry import FOLDER
 
-# The convolutional networks and the least number of times they halve the image. `amr` and `amr_fixed` pad it by one
-# pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4: halved once, a pixel is left over.
+# For each convolutional architecture, the fewest times that it can halve the image. `amr` and `amr_fixed` pad the image
+# by one pixel on each side and round odd widths down, such as 32 -> 34 -> 17 -> 8 -> 4. The first halving gives 17, not
+# 16.
 CONV_ARCHS = {"amr": 2, "acai": 1, "acai_bounded": 1, "amr_fixed": 2}
-FLAT_ARCHS = ("burgess", "mlp")  # their codes are vectors
-ROW_ARCHS = ("style",)  # their codes have a row for each layer of the decoder
-ROW_MIXERS = ("style",)  # they exchange these rows
-BOUNDED_ARCHS = ("acai_bounded", "burgess", "resnet")  # their decoders end with a tanh
+FLAT_ARCHS = ("burgess", "mlp")  # architectures whose codes are vectors
+ROW_ARCHS = ("style",)  # architectures whose codes have a row for each layer of the decoder
+ROW_MIXERS = ("style",)  # mixers that exchange rows of codes
+BOUNDED_ARCHS = ("acai_bounded", "burgess", "resnet")  # architectures whose decoders end with a tanh
 
 
 def style_rows(image_width: int) -> int:
-    """Returns the number of rows in a code of `--arch=style`: two for each resolution from 4 px to the image's."""
+    """Returns the number of rows in a code of `--arch=style`.
+
+    There are two rows for each resolution: 4 px, 8 px and so on up to the image width.
+    """
     return 2 * image_width.bit_length() - 4
 
 
 class Rule(NamedTuple):
-    """A condition on settings, the fields that it reads, and the advice if it is false."""
+    """A condition on settings.
+
+    Attributes:
+        fields: the settings that the condition reads. The error message shows their values.
+        holds: returns true if a Config satisfies the rule. Rules about networks also get the image width.
+        advice: the error message if `holds` returns false.
+    """
 
     fields: tuple[str, ...]
-    holds: Callable[..., bool]  # of a Config, and of the width of the images for rules about networks
+    holds: Callable[..., bool]
     advice: str
 
 
 def check(config: Any) -> None:
-    """Refuses settings that a method does not take, with the first one found."""
+    """Raises a ConfigError for the first setting that the method does not accept or that breaks a rule."""
     for name, (value, reason) in FIXED.get(config.model, {}).items():
         if getattr(config, name) != value:
             raise ConfigError(
@@ -50,7 +60,7 @@ def check(config: Any) -> None:
 
 
 def apply(rules: tuple[Rule, ...], config: Any, *width: int) -> None:
-    """Refuses a combination that breaks one of the rules, with the first one found."""
+    """Raises a ConfigError for the first rule that the settings break."""
     for rule in rules:
         if not rule.holds(config, *width):
             images = "".join(f" (images of {pixels} px)" for pixels in width)
@@ -62,7 +72,10 @@ def _received(config: Any, *fields: str) -> str:
 
 
 def profiled(text: str) -> range | None:
-    """Parses "10,20" into the first and the last step to profile, counted from 1; returns None for other text."""
+    """Parses "10,20" into the range of steps 10 to 20, the last one included.
+
+    Steps are counted from 1. Returns None for other text, or if the first step is after the last one.
+    """
     match = re.fullmatch(r"([1-9]\d{0,9}),([1-9]\d{0,9})", text, re.ASCII)
     return (range(int(match[1]), int(match[2]) + 1) or None) if match else None
 

@@ -1,1 +1,1 @@
-"""Many runs at a time: their jobs, the machines that run them, and how each job ended."""
+"""Sweeps: the jobs that train many runs, the executors that start the jobs, and the results of the jobs."""

@@ -1,4 +1,4 @@
-"""The executors of a sweep: processes of this machine, or a Slurm cluster."""
+"""Executors of a sweep. They start jobs as processes of this machine or on a Slurm cluster."""
 
 import contextlib
 import io
@@ -14,18 +14,18 @@ from amr_tf.runtime.errors import UserError, one_line
 from amr_tf.sweeping import worker
 from amr_tf.sweeping.jobs import OWN_FOLDER, QUEUED_AS, Job, State, read_json
 
-REQUEUES = 10_000  # a run of many days may need many times its limit
-LINGER = 600.0  # seconds: more than clusters give a job that is preempted
+REQUEUES = 10_000  # a run of many days reaches the time limit of a job many times
+LINGER = 600.0  # seconds, longer than the grace time of a preempted job on any cluster
 SQUEUE_EVERY = 5.0  # seconds: frequent queries slow the Slurm controller for all users
 
 
 class Local:
-    """Processes of this machine, which survive a sweep that is killed.
+    """Executor that runs jobs as processes of this machine. The processes continue if the sweep is killed.
 
     Attributes:
-        parallel: the number of jobs that run concurrently.
-        queues: true if all waiting jobs are submitted at once, and outlive the sweep.
-        patience: seconds until a file that a job has written is visible here.
+        parallel: the largest number of jobs that run concurrently.
+        queues: true if all waiting jobs are submitted at once and continue after the sweep has stopped.
+        patience: seconds to wait for the files of an ended job. On a shared file system they appear with a delay.
     """
 
     queues, patience = False, 0.0
@@ -35,10 +35,10 @@ class Local:
         self._started: dict[Job, subprocess.Popen] = {}
 
     def submit(self, jobs: list[Job], active: int) -> None:
-        """Starts or queues all of the jobs, while `active` others are running or queued.
+        """Starts or queues the jobs. `active` is the number of other jobs that are running or queued.
 
         Raises:
-            UserError: they cannot be submitted.
+            UserError: a job cannot be submitted.
         """
         for job in jobs:
             command = [
@@ -51,7 +51,7 @@ class Local:
             try:
                 job.prepare()
                 with open(job.job_dir / worker.ERRORS, "wb") as errors:
-                    # In a session without a terminal, which would send Ctrl-C and SIGHUP to the job, too.
+                    # The job gets a new session, because a terminal would send Ctrl-C and SIGHUP to the job, too.
                     streams: dict[str, Any] = {
                         "stdin": subprocess.DEVNULL,
                         "stdout": errors,
@@ -64,18 +64,21 @@ class Local:
                 ) from error
 
     def state(self, job: Job) -> tuple[State, str] | None:
-        """Returns QUEUED or RUNNING and a note; None for a job that is unknown or has ended."""
+        """Returns (QUEUED or RUNNING, a note), or None if the job is unknown or has ended."""
         running = job in self._started and self._started[job].poll() is None
         return (State.RUNNING, "") if running else None
 
 
 class Slurm:
-    """Jobs of a Slurm cluster, with the methods of `Local`. They outlive the sweep, and the next one finds them.
+    """Executor that submits jobs to a Slurm cluster. It has the methods of `Local`.
 
-    Jobs that are submitted together are an array. A job that reaches its time limit or is preempted saves and is queued
-    again.
+    Jobs that are submitted together are one job array. The jobs continue after the sweep has stopped, and a restarted
+    sweep finds its jobs again. At its time limit or when it is preempted, a job saves a checkpoint and is queued again.
 
-    `out` is on a file system that the nodes share; `parameters` are those of `submitit.SlurmExecutor`.
+    Args:
+        out: folder of the sweep, on a file system that all nodes share.
+        parallel: the largest number of jobs that run concurrently.
+        parameters: arguments of `submitit.SlurmExecutor.update_parameters`.
 
     Raises:
         UserError: Slurm does not respond.
@@ -96,7 +99,7 @@ class Slurm:
         try:
             for job in jobs:
                 job.prepare()
-            # A folder that only this user can access: its content is unpickled by the job.
+            # `mkdtemp` makes a folder that only this user can access. The job unpickles the folder's content.
             executor = submitit.SlurmExecutor(
                 tempfile.mkdtemp(prefix="submitted_", dir=self.own), max_num_timeout=REQUEUES
             )
@@ -121,9 +124,9 @@ class Slurm:
         return self._queue.get(read_json(job.job_dir / QUEUED_AS).get("id", ""))
 
     def _update(self) -> str:
-        """Updates the queue; if it cannot, keeps the old one and returns the reason."""
+        """Updates the queue and returns "". If squeue fails, keeps the old queue and returns the error."""
         self._updated = time.monotonic()
-        # Not sacct, submitit's choice: it does not answer on clusters without accounting.
+        # submitit uses sacct instead, which fails on clusters without accounting.
         command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r"]
         try:
             answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603

@@ -1,10 +1,10 @@
-"""The jobs of a sweep, one for each preset, setting of the grid and seed, and their state on the disk.
+"""Jobs of a sweep and the files that store their state. There is one job for each preset, grid setting and seed.
 
 OUT/<preset>[/<flag>-<value>...]/s<seed>/    the run folder
 OUT/.sweep/<preset>[_<flag>-<value>...]_s<seed>/
     .lock         locked while the job runs      log.txt      the output of the training
-    process.json  the process that runs it       end.json     its exit code and last line
-    queued.json   its number with Slurm          errors.txt   the output of the process around it
+    process.json  the process of the job         end.json     exit code and last line of output
+    queued.json   the job's ID in Slurm          errors.txt   the output of the job's process
 """
 
 import collections
@@ -31,7 +31,7 @@ from amr_tf.sweeping import worker
 
 OWN_FOLDER = ".sweep"
 QUEUED_AS = "queued.json"
-# Flags that the sweep sets for each job, or does not support.
+# Training flags that a sweep sets itself or does not support, and the advice for users of such a flag.
 NOT_PASSED_ON = {
     "seed": "Use --seeds",
     "run_dir": "Use --out",
@@ -53,13 +53,15 @@ class State(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One run of a sweep.
+    """One job of a sweep, which trains one run.
 
     Attributes:
         name: <preset>[/<setting>]/s<seed>.
-        setting: its place in the grid, such as "lambda-2_k-3"; empty without a grid.
-        flags: of its training command.
-        job_dir: its folder within OUT/.sweep.
+        preset: name of the preset file, without its suffix.
+        setting: values of the grid's flags, such as "lambda-2_k-3"; "" without a grid.
+        flags: flags of the training command.
+        config: settings of the run.
+        job_dir: folder of the job in OUT/.sweep.
     """
 
     name: str
@@ -82,9 +84,10 @@ class Job:
         return self.job_dir / worker.LOG
 
     def poll(self) -> tuple[State, str]:
-        """Returns DONE, RUNNING_ELSEWHERE or WAITING, as its folders say, and a note.
+        """Returns (DONE, RUNNING_ELSEWHERE or WAITING, a note), according to the files of the job and its run.
 
-        Tries the locks: not to be called while its training may be about to take one.
+        This method acquires the locks for a moment. Do not call it while the job's training may be starting, because
+        the training could not acquire a lock.
         """
         if self.is_locked():
             return State.RUNNING_ELSEWHERE, "by a job of an earlier start of this sweep: waiting for it"
@@ -99,13 +102,13 @@ class Job:
         return (State.DONE, "") if finished else (State.WAITING, "")
 
     def is_locked(self) -> bool:
-        """Returns true if a process runs this job, also one that another sweep started.
+        """Returns true if a process runs this job, even if another sweep has started the process.
 
         Raises:
             RunError: the lock cannot be opened.
         """
         lock = filelock.FileLock(self.job_dir / worker.LOCK)
-        if not os.path.exists(lock.lock_file):  # pathlib's raises for a folder that may not be entered
+        if not os.path.exists(lock.lock_file):  # pathlib's raises an error in a folder without access
             return False
         try:
             lock.acquire(timeout=0)
@@ -117,22 +120,25 @@ class Job:
         return False
 
     def prepare(self) -> None:
-        """Makes its folder and deletes the record of an earlier end."""
+        """Creates the job's folder and deletes the state files of an earlier start of the job."""
         self.job_dir.mkdir(parents=True, exist_ok=True)
         for name in (worker.END, worker.PROCESS, QUEUED_AS):
             (self.job_dir / name).unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """Sends SIGTERM to the process that runs it, if that is on this machine."""
+        """Sends SIGTERM to the process of this job, if the process runs on this machine."""
         process = read_json(self.job_dir / worker.PROCESS)
         pid = process.get("pid")
-        # 0 would be this process's group, and -1 every process.
+        # The pid 0 would address all processes of this process's group, and -1 all processes of the user.
         if type(pid) is int and pid > 1 and process.get("host") == socket.gethostname() and self.is_locked():
             with contextlib.suppress(OSError, OverflowError):
                 os.kill(pid, signal.SIGTERM)
 
     def end(self) -> tuple[State, str] | None:
-        """Returns how it ended and its last line of output; None before its end, or if the record is damaged."""
+        """Returns the final state and a note, such as the last line of output.
+
+        Returns None if the job has not ended, or if end.json is damaged.
+        """
         record = read_json(self.job_dir / worker.END)
         code, line = record.get("code"), str(record.get("said"))
         if not isinstance(code, int):
@@ -146,12 +152,12 @@ class Job:
         return State.FAILED, line or f"exit code {code} without output"
 
     def last_output(self) -> str:
-        """Returns the last line of standard error around the training, "" without one."""
+        """Returns the last line that the job's process, not the training, wrote to standard error, or ""."""
         queued = read_json(self.job_dir / QUEUED_AS)
         return worker.last_line(pathlib.Path(queued.get("stderr", self.job_dir / worker.ERRORS)))
 
     def progress(self) -> str:
-        """Returns the progress of its run, by the last finished epoch."""
+        """Returns a text with the number of finished epochs and the last validation result."""
         try:
             rows, results = read_rows(self.folder.metrics), self.folder.read_results()
         except RunError:
@@ -165,7 +171,7 @@ class Job:
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the content of one of a sweep's small files, {} if it is missing or damaged."""
+    """Returns the content of a JSON file of a job, or {} if the file is missing or damaged."""
     try:
         return files.read_json(path)
     except (OSError, ValueError):
@@ -173,10 +179,10 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 
 def find_presets(words: list[str]) -> list[str]:
-    """Returns the presets that `words` name, as `--flagfile` takes them: files, or all `*.flags` of a folder.
+    """Returns preset files as values of `--flagfile`. A word is a preset file, or a folder for all its `*.flags` files.
 
     Raises:
-        ConfigError: a word names no preset, two presets share a name, or a name is not printable.
+        ConfigError: a word names no preset, two presets have the same name, or a name is not printable.
     """
     names = []
     for word in words:
@@ -203,7 +209,7 @@ def grid_settings(axes: list[str]) -> list[tuple[str, ...]]:
     """Returns all combinations of the flags and values of `--grid`, such as ("lambda=2", "k=3").
 
     Raises:
-        ConfigError: an axis is not flag=value,value,...
+        ConfigError: an argument of `--grid` does not have the form flag=value,value,...
     """
     product = []
     for axis in axes:
@@ -217,10 +223,12 @@ def grid_settings(axes: list[str]) -> list[tuple[str, ...]]:
 def plan(
     presets: list[str], seeds: list[int], out: pathlib.Path, passed_on: list[str], grid: list[tuple[str, ...]]
 ) -> list[Job]:
-    """Returns a job for each preset, setting and seed, seed after seed, so that a table fills evenly.
+    """Returns one job for each preset, grid setting and seed.
+
+    All jobs of a seed come before the jobs of the next seed, so that every row of a table gets a result early.
 
     Raises:
-        ConfigError: the flags of a job are invalid, or the grid names a setting twice.
+        ConfigError: the flags of a job are invalid, or the grid contains the same setting twice.
     """
     jobs = []
     for seed, path, settings in itertools.product(seeds, presets, grid):

@@ -1,4 +1,4 @@
-"""Runs a sweep: trains unfinished runs, then measures, draws and reports."""
+"""Execution of a sweep: trains unfinished runs, then computes metrics, draws figures and writes a report."""
 
 import collections
 import dataclasses
@@ -17,12 +17,12 @@ from amr_tf.runtime.console import Console
 from amr_tf.sweeping import executors, scheduler
 from amr_tf.sweeping.jobs import Job, State
 
-PIPE_WIDTH = 200  # columns of output that is not a terminal
+PIPE_WIDTH = 200  # columns of the output if it is not a terminal
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Parsed command line of a sweep: jobs, where they run, and the outputs made from the finished runs."""
+    """Parsed command line of a sweep: the jobs, their executor, and the outputs computed from finished runs."""
 
     jobs: list[Job]
     out: pathlib.Path
@@ -35,7 +35,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Trains unfinished runs, reports on all runs and returns the exit code. Raises as `Scheduler.run`."""
+    """Trains unfinished runs, reports on all runs and returns the exit code. Raises the errors of `Scheduler.run`."""
     console = Console(PIPE_WIDTH)
     executor: executors.Executor
     if options.executor == "slurm":
@@ -66,9 +66,9 @@ def run(options: Options) -> int:
 
 
 def _evaluated(options: Options, done: list[Job]) -> bool:
-    """Computes metrics of all finished runs, then draws figures; returns true if both succeeded.
+    """Computes metrics of the finished runs and draws figures. Returns true if all commands succeeded.
 
-    Figures of images show one seed of each preset and setting, since a row for every seed would be unreadable.
+    Figures of images show only the first finished seed of each preset and setting, to limit the number of rows.
     """
     first = list({(job.preset, job.setting): job for job in reversed(done)}.values())[::-1]
     points = [name for name in options.figures if registry.load(registry.FIGURES, name).points]
@@ -87,17 +87,18 @@ def _evaluated(options: Options, done: list[Job]) -> bool:
 
 
 def _command(name: str, *words: str) -> bool:
-    """Runs another command of this package; returns true if it succeeded."""
+    """Runs another command of this package. Returns true if the command succeeded."""
     sys.stdout.flush()
     command = [sys.executable, "-m", f"amr_tf.{name}", *words]
     return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (no word comes from a shell)
 
 
 def comparison(states: scheduler.States) -> list[str]:
-    """Returns a table of the settings of a grid, and the best of each preset on the VALIDATION split.
+    """Returns the lines of a table of grid settings. The best setting of each preset is marked.
 
-    Numbers are those of each run's best epoch, averaged over the seeds. Settings are compared by the criterion of
-    epochs; reconstruction losses of different kinds are not compared.
+    Values are from the best epoch of each run and are averaged over the seeds. The best setting has the best VALIDATION
+    result by the criterion that also selects the best epoch. No setting is marked if the settings have different
+    criteria, different reconstruction losses or no validation results.
     """
     groups: dict[tuple[str, str], list[Job]] = collections.defaultdict(list)
     for job in states:
@@ -124,7 +125,10 @@ def comparison(states: scheduler.States) -> list[str]:
 
 
 def _mean_of_best(number: int, jobs: list[Job]) -> tuple[tuple[Criterion, str], Row]:
-    """Returns what the best epochs of a setting's runs go by, with the loss behind it, and their mean as a row."""
+    """Returns ((criterion, name of the reconstruction loss), mean row of the best epochs) for the runs of one setting.
+
+    The name of the loss is "" if the criterion is the accuracy. `number` becomes the row's epoch, to break ties.
+    """
     rows = []
     for job in jobs:
         found = read_rows(job.folder.metrics)

@@ -1,4 +1,4 @@
-"""The scheduler of a sweep: submits jobs, watches and shows them, and records how each one ended."""
+"""Scheduler of a sweep, which submits jobs, displays their progress and records their final states."""
 
 import collections
 import time
@@ -18,9 +18,10 @@ ACTIVE = (State.QUEUED, State.RUNNING, State.RUNNING_ELSEWHERE)
 
 
 class Scheduler:
-    """Runs jobs to their end. Prints a line for each change; a terminal also shows the running jobs beneath.
+    """Runs jobs until they end. Prints a line when the state of a job changes.
 
-    Finished runs are not trained again. `states` has the state of each job and a note.
+    On a terminal, the running jobs are listed below these lines. Finished runs are not trained again. `states` maps
+    each job to its state and a note.
     """
 
     def __init__(self, jobs: list[Job], executor: Executor, console: rich.console.Console):
@@ -32,13 +33,13 @@ class Scheduler:
         self._live = rich.live.Live(console=console, auto_refresh=False, transient=True)
 
     def run(self) -> States:
-        """Waits for all jobs; returns how each one ended, and the last line of output of those that are not done.
+        """Runs all jobs. Returns the final state of each job and a note, such as the last line of output.
 
-        A job that fails does not affect the others.
+        If a job fails, the other jobs continue.
 
         Raises:
             UserError: the executor accepts none of the jobs.
-            Interrupted: by a signal. Local jobs have saved and stopped; those of a cluster continue.
+            Interrupted: after a signal. Local jobs have saved checkpoints and stopped. Jobs of a cluster continue.
         """
         with Interruption() as interruption:
             interruption.stepping = True  # a signal is handled at the next poll
@@ -62,13 +63,13 @@ class Scheduler:
         return [job for job in self.jobs if self.states[job][0] in states]
 
     def change(self, job: Job, state: State, note: str) -> None:
-        """Records the state of a job, and prints it if it is new."""
+        """Records the state of a job, and prints a line if the state has changed."""
         if state is not self.states[job][0]:
             self.console.print(f"{job.name:<{self._width}}  {state:<11}  {note}".rstrip())
         self.states[job] = state, note
 
     def refresh(self) -> None:
-        """Shows the summary and the running jobs in place, on a terminal."""
+        """Updates the displayed summary and list of running jobs. Does nothing if the output is not a terminal."""
         if self.console.is_terminal:
             lines = [summary(self.states)]
             for job in self._in(State.RUNNING, State.RUNNING_ELSEWHERE):
@@ -77,15 +78,15 @@ class Scheduler:
             self._live.update(text, refresh=True)
 
     def _poll(self, job: Job) -> State:
-        """Updates the state of a job."""
+        """Updates and returns the state of a job."""
         known = self.executor.state(job)
         if known:
             self._submitted.add(job)
             self._gone_since.pop(job, None)
         elif job not in self._submitted:
-            known = job.poll()  # an earlier sweep's job that failed is tried again
+            known = job.poll()  # a job that failed in an earlier sweep is started again
         elif not (known := job.end()):
-            known = job.poll()  # its training may live on without the executor
+            known = job.poll()  # the training may still run although the executor lost the job
             if known[0] is State.WAITING:
                 gone = time.monotonic() - self._gone_since.setdefault(job, time.monotonic())
                 failed = State.FAILED, job.last_output() or "ended without output: cancelled, or killed"
@@ -99,7 +100,7 @@ class Scheduler:
         active, waiting = len(self._in(*ACTIVE)), self._in(State.WAITING)
         single = [[job] for job in waiting[: max(0, self.executor.parallel - active)]]
         for batch in [waiting] if self.executor.queues else single:
-            # The folders may have changed while the job waited.
+            # Another process may have trained the run while the job was waiting.
             jobs = [job for job in batch if self._poll(job) is State.WAITING]
             try:
                 if jobs:
@@ -116,7 +117,7 @@ class Scheduler:
             self.change(job, State.FAILED, str(reason))
 
     def _stop(self) -> None:
-        """Stops local jobs, which save; those of a cluster continue."""
+        """Stops local jobs, which save checkpoints first. Jobs of a cluster continue."""
         if self.executor.queues:
             self.console.print(
                 "The jobs that are queued or running continue on the cluster: the same command watches them again"
@@ -134,6 +135,6 @@ class Scheduler:
 
 
 def summary(states: States) -> str:
-    """Returns the number of jobs in each state, such as "6 jobs: 2 running, 3 waiting, 1 done"."""
+    """Returns a text with the number of jobs in each state, such as "6 jobs: 2 running, 3 waiting, 1 done"."""
     counts = collections.Counter(state for state, _ in states.values())
     return f"{len(states)} jobs: " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s])

@@ -1,4 +1,4 @@
-"""The process of a job: starts `python -m amr_tf.train` and forwards signals to it.
+"""Process of a job, which starts `python -m amr_tf.train` as a child process and forwards SIGTERM to the child.
 
 python -m amr_tf.sweeping.worker JOB_DIR COMMAND...
 """
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 LOCK, LOG, ERRORS, END, PROCESS = ".lock", "log.txt", "errors.txt", "end.json", "process.json"
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
-# Signals that a cluster sends shortly before a job's time limit; the training would die of them.
+# Signals that a cluster sends shortly before a job's time limit. The training blocks them, because they would kill it.
 ANNOUNCEMENTS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Train:
-    """One job. On a cluster it is pickled, sent to a machine and called there.
+    """Callable that runs the training of one job. A cluster unpickles and calls this object on a node.
 
-    It locks the job while it lives, so that a job is never run twice concurrently: a second one waits, and then
-    resumes the run. SIGTERM is forwarded to the training, which saves and stops.
+    The job is locked during the call, so that no two processes run a job concurrently. A second process waits for the
+    lock and then resumes the run. SIGTERM is forwarded to the training, which saves a checkpoint and stops.
 
     Args:
         command: the training command.
-        job_dir: the job's own folder, for its lock, log and end.
-        linger: seconds to stay alive after a stop. A cluster queues a preempted job again at the end of its grace time,
-            but only if it is still alive.
+        job_dir: folder of the job, for its lock, log and exit code.
+        linger: seconds to wait after an interruption. A cluster queues a preempted job again at the end of the grace
+            time, but only if the job's process still runs.
     """
 
     def __init__(self, command: list[str], job_dir: pathlib.Path, linger: float = 0.0):
@@ -47,7 +47,7 @@ class Train:
         self.stopped = False
 
     def __call__(self) -> int:
-        """Trains, records the end and returns the exit code; 143 if it was stopped before."""
+        """Trains, stores the exit code in end.json and returns it. Returns 143 if stopped before the training."""
         signal.signal(signal.SIGTERM, self._stop)
         lock = filelock.FileLock(self.job_dir / LOCK)
         code = INTERRUPTED[1]
@@ -60,12 +60,16 @@ class Train:
         return code
 
     def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
-        """Saves and returns the same job again; submitit calls it at the time limit or a preemption."""
+        """Stops the training, which saves a checkpoint, and returns the same job, to be queued again.
+
+        submitit calls this method at the job's time limit or when the job is preempted.
+        """
         from submitit.helpers import DelayedSubmission
 
         self._stop()
         if self.process is not None:
-            # Not `Popen.wait`, which this call may have interrupted and which would wait for itself.
+            # This method runs in a signal handler, which may have interrupted `Popen.wait`. A second `Popen.wait` would
+            # wait forever for the lock of the first one.
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(Train(self.command, self.job_dir, self.linger))
@@ -95,14 +99,14 @@ class Train:
                 self._stop()
             code = self.process.wait()
         output = last_line(self.job_dir / LOG, begin)
-        if code == -signal.SIGTERM:  # Python had not installed its handler yet
+        if code == -signal.SIGTERM:  # the training had not installed its signal handler yet
             code, output = INTERRUPTED[1], "interrupted before it began"
         files.write_json(self.job_dir / END, {"code": code, "said": output})
         return code
 
 
 def last_line(file: pathlib.Path, begin: int = 0) -> str:
-    """Returns the last non-empty line of a file after the byte `begin`, "" without one."""
+    """Returns the last non-empty line of a file after the byte `begin`, or "" if there is no such line."""
     try:
         with open(file, "rb") as log:
             log.seek(max(begin, file.stat().st_size - 10_000))
