@@ -63,7 +63,7 @@ def tensors(values) -> dict[str, tuple[str, list[int | str]]]:
 def python_of(variable: str) -> str:
     python = os.environ.get(variable)
     if not python:
-        pytest.skip(f"{variable} is not set: make test-engines and make test-servers set it up")
+        pytest.skip(f"{variable} is not set: make test-engines sets it up")
     return python
 
 

@@ -1,6 +1,6 @@
 """Real servers of the Open Inference Protocol v2 with an exported model: Triton and KServe's model server.
 
-SERVERS_PYTHON names a Python with nvidia-pytriton, kserve and onnxruntime: `make test-servers`.
+SERVERS_PYTHON names a Python with nvidia-pytriton, kserve and onnxruntime: `make test-engines`.
 """
 
 import concurrent.futures
@@ -68,7 +68,7 @@ def server(request, converted, tmp_path_factory):
     """Name, process and URL of a server that is ready."""
     python = os.environ.get("SERVERS_PYTHON")
     if not python:
-        pytest.skip("SERVERS_PYTHON is not set: make test-servers sets it up")
+        pytest.skip("SERVERS_PYTHON is not set: make test-engines sets it up")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     work = tmp_path_factory.mktemp(request.param.__name__)
@@ -172,8 +172,9 @@ def test_v2_request_above_the_limit_is_refused_by_triton(server):
         assert len(harness.connect(url).predict("encode_uint8", images)["codes"]) == 65
 
 
-def test_v2_requests_at_once_get_their_own_answers(url):
+def test_v2_requests_at_once_get_their_own_answers(server):
     """Triton joins requests, and only those with the same k."""
+    kind, _, url = server
     server, rng = harness.connect(url), np.random.default_rng(0)
     requests = []
     for k in (2, 3, 2, 3):
@@ -186,6 +187,9 @@ def test_v2_requests_at_once_get_their_own_answers(url):
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         assert max(pool.map(difference, range(REQUESTS))) < 1e-5
+    if kind == "triton":
+        (counted,) = server.request("/v2/models/mix/stats")["model_stats"]
+        assert counted["execution_count"] < counted["inference_count"]
 
 
 def test_v2_stopped_server_is_given_up(server, files, refused):
