@@ -43,11 +43,16 @@ test-all: $(VENV)/.installed-dev
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-# Engines without TensorFlow, in an environment of their own: OpenVINO, and Keras on JAX and PyTorch.
+# Engines without TensorFlow, in two environments of their own: OpenVINO, and Keras on JAX and PyTorch; then servers of
+# the Open Inference Protocol, Triton and KServe, whose packages need an older NumPy.
 test-engines: $(VENV)/.installed-dev
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1 keras==3.15.1 jax torch
-	OPENVINO_PYTHON=$(CURDIR)/.venv-engines/bin/python KERAS_PYTHON=$(CURDIR)/.venv-engines/bin/python \
+	@test -x .venv-servers/bin/python || $(PYTHON) -m venv .venv-servers
+	.venv-servers/bin/python -m pip install --disable-pip-version-check nvidia-pytriton==0.7.0 kserve==0.21.0 \
+	    onnxruntime==1.32.0
+	SERVERS_PYTHON=$(CURDIR)/.venv-servers/bin/python \
+	    OPENVINO_PYTHON=$(CURDIR)/.venv-engines/bin/python KERAS_PYTHON=$(CURDIR)/.venv-engines/bin/python \
 	    $(BIN)/python -m pytest -m engines $(ARGS)
 
 # The newest pre-releases of TensorFlow and Keras, in an environment of their own: what would break.
@@ -76,7 +81,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/codespell
 
 clean:
-	rm -rf $(VENV) .venv-engines .venv-next build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-engines .venv-servers .venv-next build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are touched last: an install that was cut short is taken up again, a finished one is left alone. An

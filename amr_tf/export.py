@@ -20,7 +20,7 @@ from amr_tf.runtime.main import Command
 USAGE = "python -m amr_tf.export --run_dir=RUN [FLAGS]"
 STOPPED = "interrupted; a version is complete or absent"
 PURPOSE = "writes a run as a SavedModel"
-ALSO = ("onnx", "litert")
+ALSO = ("onnx", "litert", "triton")
 
 
 class Request(NamedTuple):
@@ -40,7 +40,7 @@ def define_flags() -> flags.FlagValues:
         "checkpoint", "best", "best (on the validation split), last, or a number of steps", values
     )
     command_line.define_path("export_dir", "folder of the versions 1, 2, ... (RUN/export)", values)
-    flags.DEFINE_list("also", [], f"further formats of encoder and decoder: {', '.join(ALSO)}", values)
+    flags.DEFINE_list("also", [], f"further formats for other engines: {', '.join(ALSO)}", values)
     values.set_gnu_getopt()
     return values
 
@@ -63,8 +63,8 @@ def work(request: Request) -> None:
     """Writes the next version and prints its path."""
     begin = time.monotonic()
     extras.require("The export of a run", "tensorflow_serving")
-    if "onnx" in request.also:
-        extras.require("--also=onnx", "tf2onnx")
+    for name in sorted({"onnx", "triton"} & {*request.also}):
+        extras.require(f"--also={name}", "tf2onnx")
     with Interruption():
         startup.import_tensorflow()
         from amr_tf.runs.trained import TrainedRun

@@ -62,6 +62,7 @@ def test_extras_list_the_packages_that_commands_name():
         ("tensorflow_datasets", train.main, ["--dataset=dsprites"], "Reading dsprites needs tensorflow-d.*{data}"),
         ("tensorflow_serving", export.main, ["--run_dir=run"], "export of a run needs tensorflow-serving.*{serving}"),
         ("tf2onnx", export.main, ["--run_dir=run", "--also=onnx"], "--also=onnx needs tf2onnx. {onnx}"),
+        ("tf2onnx", export.main, ["--run_dir=run", "--also=triton"], "--also=triton needs tf2onnx. {onnx}"),
         ("submitit", sweep.main, ["flags/table1", "--executor=slurm"], "--executor=slurm needs submitit. {slurm}"),
     ],
 )  # fmt: skip

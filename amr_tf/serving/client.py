@@ -22,11 +22,13 @@ from amr_tf.plotting import canvas
 from amr_tf.runtime import extras, files, startup
 from amr_tf.runtime.errors import UserError
 from amr_tf.runtime.main import Command
+from amr_tf.serving import v2
 from amr_tf.serving.server import AVAILABLE, Server, ServingError
 
-PURPOSE = "asks a model that TensorFlow Serving serves, see docs/serving.md"
+PURPOSE = "asks a model of TensorFlow Serving or Triton, see docs/serving.md and docs/triton.md"
 HOST = r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+)"
-ADDRESS = re.compile(rf"https?:{HOST}(:\d+)?(/[\w./~%!$&'()*+,;=:@-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
+ADDRESS = re.compile(rf"(?:v2\+)?https?:{HOST}(:\d+)?(/[\w./~%!$&'()*+,;=:@-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
+MODEL = "amr"  # the model's name in docs/serving/models.config
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
 MOST_CLASSES = 3  # printed for each picture
 
@@ -163,8 +165,10 @@ def define_flags() -> flags.FlagValues:
     """Declares the flags of this binary."""
     values = flags.FlagValues()
     own: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("url", "http://localhost:8501", "address; grpc://localhost:8500 for gRPC", **own)
-    flags.DEFINE_string("model", "amr", "name of the model on the server", **own)
+    url = "address; grpc://localhost:8500 for gRPC, v2+http://localhost:8000 for Triton and KServe"
+    flags.DEFINE_string("url", "http://localhost:8501", url, **own)
+    model = f"name of the model on the server ({MODEL}); with v2+, text before the signature in a model's name (none)"
+    flags.DEFINE_string("model", None, model, **own)
     flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", **own)
     out = "picture to write (COMMAND.png); with encode, a NumPy file instead of printed codes"
     command_line.define_path("out", out, values)
@@ -196,10 +200,11 @@ def parse(arguments: list[str]) -> Request:
     if not 0 < values.timeout <= MOST_SECONDS:
         raise UserError(f"--timeout takes seconds, {MOST_SECONDS:,} at most. Received: {values.timeout:g}")
     if not ADDRESS.fullmatch(values.url):
-        addresses = "http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT"
+        addresses = "http://HOST:PORT, https://HOST:PORT, grpc://HOST:PORT or v2+http://HOST:PORT"
         raise UserError(f"--url takes {addresses}. Received: {values.url!r}")
     weights = None if values.weights is None else _weights(values.weights, len(pictures))
-    connection = (values.url, values.model, values.timeout)
+    default = "" if values.url.startswith(v2.SCHEME) else MODEL
+    connection = (values.url, default if values.model is None else values.model, values.timeout)
     return Request(
         name, [*map(files.user_path, pictures)], *connection, values.steps, values.white, weights, values.out
     )
@@ -215,6 +220,8 @@ def _weights(words: list[str], count: int) -> list[float]:
 
 def connect(url: str, model: str, timeout: float) -> Server:
     """Returns a client for the protocol of the address. Nothing is sent yet."""
+    if url.startswith(v2.SCHEME):
+        return v2.V2Server(url, model, timeout)
     if not url.startswith("grpc:"):
         return Server(url, model, timeout)
     extras.require("A connection over gRPC", "tensorflow_serving")

@@ -1,7 +1,8 @@
 """Export of a run as a SavedModel: a new version in a folder that a server may be watching.
 
 <export_dir>/<version>/   saved_model.pb, variables/, assets.extra/   what TensorFlow Serving loads
-                          keras/, onnx/, litert/                      encoder and decoder for other engines
+                          keras/, litert/                             encoder and decoder for other engines
+                          onnx/, triton/                              each signature for other engines
                           model_card.md, signatures.json              descriptions for people and for programs
 """
 
@@ -52,7 +53,7 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 requested = {"serving_default": found["reconstruct"], **found}
                 warmup.write(folder, requested, run.model.image_shape)
                 archives.write(folder, run.model)
-                conversion.write(folder, also, run.model)
+                conversion.write(folder, also, found, described, int(path.name))
                 everything = {"serving_default": described["reconstruct"], **described}
                 files.write_json(folder / SIGNATURES, everything)
                 files.write(folder / CARD, card.model_card(run, int(path.name), described))

@@ -16,7 +16,7 @@ from amr_tf.runtime.errors import UserError, one_line
 
 AVAILABLE = "AVAILABLE"  # the state of a version that answers
 # Types of the outputs that the client uses.
-_NUMPY_TYPES = {"DT_FLOAT": np.float32, "DT_UINT8": np.uint8}
+NUMPY_TYPES = {"DT_FLOAT": np.float32, "DT_UINT8": np.uint8}
 
 TIMEOUT = "No answer from {url} within {timeout:g} s. Raise --timeout"
 UNREACHABLE = "The server cannot be reached at {url}. Received: {received}. Check --url"
@@ -63,12 +63,18 @@ class Server:
         url: address; a path in it precedes the server's own paths, as behind a proxy.
         model: name of the model in the server.
         timeout: seconds that an answer may take.
+
+    Attributes:
+        foreign: message of an answer that is not one of the protocol.
+        unknown: message of an answer with HTTP status 404.
     """
+
+    foreign, unknown = FOREIGN, UNKNOWN_MODEL
 
     def __init__(self, url: str, model: str, timeout: float):
         self.url, self.model, self.timeout = url, model, timeout
 
-    def versions(self) -> list[tuple[int, str, str]]:
+    def versions(self) -> list[tuple[int | str, str, str]]:
         """Lists number, state and error message of each version that the server knows."""
         return sorted(
             (int(one["version"]), str(one["state"]), str(one.get("status", {}).get("error_message", "")))
@@ -98,7 +104,7 @@ class Server:
         if len(declared) == 1 and not isinstance(outputs, dict):  # REST leaves a single name away
             outputs = dict.fromkeys(declared, outputs)
         for key, (dtype, shape) in declared.items():
-            array = arrays[key] = np.asarray(outputs[key], _NUMPY_TYPES[dtype])
+            array = arrays[key] = np.asarray(outputs[key], NUMPY_TYPES[dtype])
             # A free size is compared with itself.
             wanted = (batch, *(size or found for size, found in zip(shape[1:], array.shape[1:], strict=True)))
             if array.shape != wanted:
@@ -110,34 +116,47 @@ class Server:
         body = None
         if inputs is not None:
             columns = {key: array.tolist() for key, array in inputs.items()}
-            body = json.dumps({"signature_name": signature, "inputs": columns})
-        # The time-out of a socket counts for each packet, and a server can send packets for ever.
-        answer: concurrent.futures.Future[tuple[int, bytes]] = concurrent.futures.Future()
-        threading.Thread(target=self._exchange, args=(answer, path, body), daemon=True).start()
-        try:
-            status, data = answer.result(self.timeout)
-        except TimeoutError as error:
-            raise self.error(TIMEOUT) from error
-        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # or an address
-            raise self.error(UNREACHABLE, error) from error
+            body = {"signature_name": signature, "inputs": columns}
+        return self.request(f"/v1/models/{urllib.parse.quote(self.model, safe='')}{path}", body)
+
+    def request(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Returns the JSON of an answer.
+
+        Args:
+            path: of the server.
+            body: of a POST request. Without it the request is a GET.
+        """
+        status, data = self.exchange(path, body)
         try:
             found = json.loads(data)
             if status == http.client.OK:
                 return found
             refusal = found["error"]
         except (ValueError, RecursionError, LookupError, TypeError) as error:
-            raise self.error(FOREIGN, f"HTTP status {status}") from error
-        raise self.error(UNKNOWN_MODEL if status == http.client.NOT_FOUND else REFUSED, refusal)
+            raise self.error(self.foreign, f"HTTP status {status}") from error
+        raise self.error(self.unknown if status == http.client.NOT_FOUND else REFUSED, refusal)
+
+    def exchange(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+        """Returns HTTP status and content of an answer; takes the arguments of `request`."""
+        # The time-out of a socket counts for each packet, and a server can send packets for ever.
+        answer: concurrent.futures.Future[tuple[int, bytes]] = concurrent.futures.Future()
+        content = None if body is None else json.dumps(body)
+        threading.Thread(target=self._exchange, args=(answer, path, content), daemon=True).start()
+        try:
+            return answer.result(self.timeout)
+        except TimeoutError as error:
+            raise self.error(TIMEOUT) from error
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # or an address
+            raise self.error(UNREACHABLE, error) from error
 
     def _exchange(self, answer: concurrent.futures.Future, path: str, body: str | None) -> None:
         """Sends a request; HTTP status and content of the response become the result of `answer`."""
         address = urllib.parse.urlsplit(self.url)
         connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        base = f"{address.path.rstrip('/')}/v1/models/{urllib.parse.quote(self.model, safe='')}"
         headers = {"Content-Type": "application/json"} if body else {}
         try:
             with contextlib.closing(connect(address.netloc, timeout=self.timeout)) as connection:
-                connection.request("POST" if body else "GET", base + path, body, headers)
+                connection.request("POST" if body else "GET", address.path.rstrip("/") + path, body, headers)
                 with connection.getresponse() as response:
                     answer.set_result((response.status, response.read()))
         except Exception as error:
@@ -160,7 +179,7 @@ class Server:
             raise
         except Exception as error:  # foreign data, whose readers raise many types
             received = f"an unexpected answer ({type(error).__name__}: {error})"
-            raise self.error(FOREIGN, received) from error
+            raise self.error(self.foreign, received) from error
 
 
 def _tensors(entries: dict[str, Any]) -> dict[str, Tensor]:

@@ -13,24 +13,13 @@ import tensorflow as tf
 
 from amr_tf import mixing
 from amr_tf.data import pixels
-from amr_tf.serving import picture_files
+from amr_tf.serving import names, picture_files
 
 # Names of the inputs and outputs that are pictures: signatures called *_uint8 take and give these as bytes.
 PICTURES = {"images", "first", "second", "reconstructions"}
 BYTES = "in 0 .. 255"
 FLOATS = {"inputs": "in [-1, 1]", "outputs": "-1 black, 1 white; some networks exceed them a little"}
 CODES = {"codes": "the codes"}
-DESCRIPTIONS = {
-    "reconstruct": "Images are encoded and decoded.",
-    "encode": "Images are encoded.",
-    "decode": "Codes are decoded.",
-    "classify": "The linear probe on the codes predicts the class.",
-    "discriminate": "The discriminator scores images.",
-    "interpolate": "The codes of two images are mixed, alpha of the first and 1 - alpha of the second, and decoded.",
-    "mix": "The codes of k images are mixed with one weight for each image, and decoded.",
-    "mix_bernoulli": "The codes of k images are mixed with one weight for each image and feature map, and decoded.",
-    "mix_attributes": "Two images are mixed with the most probable mask for the requested attributes, and decoded.",
-}
 
 
 class Value(NamedTuple):
@@ -126,13 +115,13 @@ def signatures(
     if model.image_shape[0] == 1:  # a point is not made of bytes
         return found
     pictures = [(name, one) for name, one in found.items() if PICTURES & {*one.inputs, *one.outputs}]
-    found |= {f"{name}_uint8": one.with_bytes() for name, one in pictures}
+    found |= {name + names.BYTES: one.with_bytes() for name, one in pictures}
     files = Value((None,), "PNG, JPEG, GIF or BMP files; over REST {'b64': ...}", tf.string)
     text = (
         "Image files are encoded, with the pixels that they have in a folder of training pictures. Files turned by "
         "EXIF data, CMYK and WebP are refused."
     )
-    found["encode_png"] = Signature(
+    found["encode" + names.FILES] = Signature(
         text, {"image_bytes": files}, CODES, functools.partial(networks.encode_files, white)
     )
     return found
@@ -176,7 +165,7 @@ class _Networks:
             requested = Value((None, self.model.attributes), f"0 or 1 each: {', '.join(attribute_names)}")
             mask = {"parameters": "probability that the first image gives a map, as for `mix_bernoulli`"}
             table["mix_attributes"] = (pair | {"attributes": requested}, mixes | mask, self.mix_attributes)
-        return {name: Signature(DESCRIPTIONS[name], *one) for name, one in table.items()}
+        return {name: Signature(names.DESCRIPTIONS[name], *one) for name, one in table.items()}
 
     def reconstruct(self, images):
         codes = self.encode(images)

@@ -1,6 +1,7 @@
 """A tiny run, its export and a server of it, for tests that only read them; ports without a model server."""
 
 import contextlib
+import http.server
 import socket
 import threading
 from typing import NamedTuple
@@ -46,6 +47,16 @@ def exported(run_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def converted(run_dir, tmp_path_factory):
+    """The folder of version 8, with every format for other engines."""
+    from amr_tf.serving import conversion, saved_model
+
+    export_dir = tmp_path_factory.mktemp("converted")
+    (export_dir / "7").mkdir()
+    return saved_model.export(TrainedRun(run_dir, "best"), export_dir, conversion.FORMATS)
+
+
+@pytest.fixture(scope="session")
 def served(exported):
     """URLs of the exported version, served by TensorFlow's C++ loader in a process without this project."""
     from tests.serving import stand_in
@@ -71,5 +82,34 @@ def talker():
 
             threading.Thread(target=accept, daemon=True).start()
             return listener.getsockname()[1]
+
+        yield start
+
+
+@pytest.fixture
+def answering():
+    """A web server that answers every request with one status and body: `answering(status, body)` gives its URL and
+    the list of the requests that came."""
+    from tests.serving import stand_in
+
+    with contextlib.ExitStack() as stack:
+
+        def start(status, body):
+            requests = []
+
+            class Handler(http.server.BaseHTTPRequestHandler):
+                def do_GET(self):
+                    length = int(self.headers.get("Content-Length", 0))
+                    requests.append((self.command, self.path, self.rfile.read(length)))
+                    self.send_response(status)
+                    self.end_headers()
+                    self.wfile.write(body)
+
+                do_POST = do_GET
+
+                def log_message(self, *words):
+                    """Prints nothing."""
+
+            return stack.enter_context(stand_in.web_server(Handler)), requests
 
         yield start

@@ -1,5 +1,7 @@
 """A stand-in for TensorFlow Serving: TensorFlow's C++ loader, the code that the server runs, behind REST and gRPC.
 
+It answers the Open Inference Protocol v2 too, with a model for each signature as in the exported Triton repository.
+
     python stand_in.py VERSION     serves the folder of a version until its input ends; prints the URLs as JSON
 
 It joins no requests, loads no newer versions and limits no sizes. Like the server it feeds what it is given without
@@ -35,6 +37,7 @@ from tensorflow_serving.apis import (
 )
 
 MODEL = "amr"
+DATATYPES = {tf.float32: "FP32", tf.uint8: "UINT8"}
 
 
 class Refused(Exception):
@@ -115,6 +118,8 @@ class _Rest(http.server.BaseHTTPRequestHandler):
     model: Model
 
     def do_GET(self):
+        if self.path.startswith("/v2/"):
+            return self._v2()
         model = f"/v1/models/{MODEL}"
         answer = {model: self.model.status, f"{model}/metadata": self.model.metadata}.get(self.path)
         if not answer:
@@ -125,6 +130,8 @@ class _Rest(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/v2/"):
+            return self._v2(json.loads(body))
         assert re.fullmatch(rf"/v1/models/{MODEL}(/versions/\d+)?:predict", self.path)
         try:
             asked = json.loads(body)
@@ -138,6 +145,39 @@ class _Rest(http.server.BaseHTTPRequestHandler):
         lists = {key: value.tolist() for key, value in outputs.items()}
         return self._answer(200, {"outputs": lists if len(lists) > 1 else next(iter(lists.values()))})
 
+    def _v2(self, asked=None):
+        _, name, action = re.fullmatch(r"/v2/models/(\w+)(/ready|/infer|)", self.path).group(0, 1, 2)
+        if name not in self.model.definitions:
+            return self._answer(404, {"error": f"Request for unknown model: '{name}' is not found"})
+        if action == "/ready":
+            return self._answer(200, {})
+        declared = self.model.definitions[name]
+        renamed = {key: f"output_{key}" if key in declared.inputs else key for key in declared.outputs}
+        if action == "":
+            outputs = {renamed[key]: one for key, one in declared.outputs.items()}
+            sides = {"inputs": v2_tensors(declared.inputs), "outputs": v2_tensors(outputs)}
+            return self._answer(200, {"name": name, "versions": [str(self.model.version)], **sides})
+        inputs = {
+            one["name"]: np.reshape(one["data"], one["shape"]).astype(
+                {"FP32": np.float32, "UINT8": np.uint8}[one["datatype"]]
+            )
+            for one in asked["inputs"]
+        }
+        try:
+            found = self.model.predict(name, inputs)
+        except Refused as error:
+            return self._answer(400, {"error": str(error)})
+        outputs = [
+            {
+                "name": renamed[key],
+                "datatype": DATATYPES[tf.as_dtype(value.dtype)],
+                "shape": value.shape,
+                "data": value.ravel().tolist(),
+            }
+            for key, value in found.items()
+        ]
+        return self._answer(200, {"model_name": name, "outputs": outputs})
+
     def _answer(self, status, content):
         self.send_response(status)
         self.end_headers()
@@ -145,6 +185,18 @@ class _Rest(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *words):
         """Prints nothing."""
+
+
+def v2_tensors(values) -> list[dict]:
+    return [
+        {
+            "name": name,
+            "datatype": DATATYPES[tf.as_dtype(one.dtype)],
+            "shape": [size.size for size in one.tensor_shape.dim],
+        }
+        for name, one in values.items()
+        if tf.as_dtype(one.dtype) in DATATYPES
+    ]
 
 
 @contextlib.contextmanager
@@ -158,7 +210,7 @@ def web_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[st
 
 @contextlib.contextmanager
 def serving(version: pathlib.Path) -> Iterator[dict[str, str]]:
-    """Serves the folder of a version as MODEL in this process; gives the URLs by protocol, `rest` and `grpc`."""
+    """Serves the folder of a version as MODEL in this process; gives the URLs by protocol, `rest`, `grpc` and `v2`."""
     model = Model(version)
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Grpc(model), server)
@@ -166,7 +218,7 @@ def serving(version: pathlib.Path) -> Iterator[dict[str, str]]:
     port = server.add_insecure_port("localhost:0")
     server.start()
     with web_server(type("Rest", (_Rest,), {"model": model})) as url:
-        yield {"rest": url, "grpc": f"grpc://localhost:{port}"}
+        yield {"rest": url, "grpc": f"grpc://localhost:{port}", "v2": f"v2+{url}"}
     server.stop(grace=None).wait()
 
 

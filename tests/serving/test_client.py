@@ -1,7 +1,5 @@
 """The client and things that are not a served model: closed ports, silence, foreign answers, refusals, bad flags."""
 
-import contextlib
-import http.server
 import json
 import pathlib
 import subprocess
@@ -13,36 +11,8 @@ import pytest
 
 from amr_tf.serving import client
 from amr_tf.serving.server import ServingError, Signature, Tensor
-from tests.serving.stand_in import web_server
 
 DECODE = Signature({"codes": Tensor("DT_FLOAT", (None, 2))}, {"images": Tensor("DT_UINT8", (None, 1, 2, 1))})
-
-
-@pytest.fixture
-def answering():
-    """A web server that answers every request with one status and body: `answering(status, body)` gives its URL and
-    the list of the requests that came."""
-    with contextlib.ExitStack() as stack:
-
-        def start(status, body):
-            requests = []
-
-            class Handler(http.server.BaseHTTPRequestHandler):
-                def do_GET(self):
-                    length = int(self.headers.get("Content-Length", 0))
-                    requests.append((self.command, self.path, self.rfile.read(length)))
-                    self.send_response(status)
-                    self.end_headers()
-                    self.wfile.write(body)
-
-                do_POST = do_GET
-
-                def log_message(self, *words):
-                    """Prints nothing."""
-
-            return stack.enter_context(web_server(Handler)), requests
-
-        yield start
 
 
 def run(*command):

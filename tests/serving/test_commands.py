@@ -1,4 +1,4 @@
-"""The commands, over both protocols, on a SavedModel whose every answer can be foreseen."""
+"""The commands, over each protocol, on a SavedModel whose every answer can be foreseen."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ from amr_tf.plotting import canvas
 from amr_tf.runtime.errors import UserError
 from amr_tf.serving import client
 from amr_tf.serving.server import Server, ServingError, Signature, Tensor
+from tests.serving import harness
 from tests.serving.stand_in import MODEL, serving
 
 H, W, C, CLASSES = 4, 4, 1, 5
@@ -68,7 +69,7 @@ def urls(tmp_path_factory):
         yield found
 
 
-@pytest.fixture(scope="module", params=["rest", "grpc"])
+@pytest.fixture(scope="module", params=["rest", "grpc", "v2"])
 def url(request, urls):
     """The flag of the address of the model of grey pictures."""
     return f"--url={urls[C][request.param]}"
@@ -145,7 +146,7 @@ def test_reconstruct_model_of_colours_gets_colours(urls, tmp_path, monkeypatch):
 
 
 def test_server_signatures_have_the_exported_shapes(url):
-    found = client.connect(url.removeprefix("--url="), MODEL, 60.0).signatures
+    found = harness.connect(url.removeprefix("--url=")).signatures
     assert set(found) == set(identity(C))
     assert found["mix_uint8"] == (
         {"images": ("DT_UINT8", (None, None, H, W, C)), "weights": ("DT_FLOAT", (None, None))},

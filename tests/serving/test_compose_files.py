@@ -1,5 +1,6 @@
 """The files for Docker, as far as they can be judged without it: their messages, their cross-references, the probe."""
 
+import importlib.metadata
 import json
 import pathlib
 import re
@@ -36,9 +37,15 @@ def test_the_files_that_are_mounted_exist_where_the_server_looks():
 
 
 def test_the_page_names_the_image_that_is_started():
-    (image,) = re.findall(r"image: (\S+)", COMPOSE)
-    assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", image)
-    assert set(re.findall(r"tensorflow/serving:[\w.]+", PAGE)) == {image}
+    ((variable, tag),) = re.findall(r"image: tensorflow/serving:\$\{(\w+):-(\d+\.\d+\.\d+)\}\n", COMPOSE)
+    assert set(re.findall(r"tensorflow/serving:([\w.]+)", PAGE)) == {tag}
+    assert f"`{variable}`" in PAGE
+
+
+def test_the_page_names_the_installed_version_of_the_client():
+    """Its messages are those that were tested; a server of another version has to understand them."""
+    version = importlib.metadata.version("tensorflow-serving-api")
+    assert f"tensorflow-serving-api {version}" in PAGE
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,7 @@ from amr_tf import export
 from amr_tf.config import Config
 from amr_tf.models.build import build_model
 from amr_tf.runs.folder import RunFolder
-from amr_tf.runs.trained import TrainedRun
-from amr_tf.serving import archives, card, conversion, saved_model, signatures, warmup
+from amr_tf.serving import archives, card, saved_model, signatures, warmup
 from amr_tf.serving.server import ServingError
 from tests.serving import harness
 
@@ -47,7 +46,7 @@ BAD_INPUTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("protocol", "batches"), [("rest", [3]), ("grpc", [1, 7, 64])])
+@pytest.mark.parametrize(("protocol", "batches"), [("rest", [3]), ("v2", [3]), ("grpc", [1, 7, 64])])
 def test_served_signatures_answer_as_the_keras_model(served, exported, protocol, batches):
     harness.assert_answers(served[protocol], exported.run.model, batches)
 
@@ -206,7 +205,7 @@ def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
         ([], "Received: nothing"),
         (["runs/x"], "Received: runs/x"),
         (["--run_dir=/nowhere"], "/nowhere"),
-        (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert. Received: 'tflite'"),
+        (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert, triton. Received: 'tflite'"),
         (["--run_dir=x", "--version=3"], "--help lists the flags"),
     ],
 )
@@ -230,26 +229,3 @@ def test_export_unusable_folder_is_one_line(run_dir, tmp_path, refused, monkeypa
     with filelock.FileLock(tmp_path / ".export.lock"):
         assert "Another export" in refused(export.main, *words)
     assert "Choose another --export_dir" in refused(export.main, words[0], f"{words[1]}/file/export")
-
-
-@pytest.mark.slow
-def test_onnx_and_litert_answer_as_the_keras_model(run_dir, tmp_path):
-    """In onnxruntime and in LiteRT's interpreter, neither of which is TensorFlow."""
-    import ai_edge_litert.interpreter
-    import onnxruntime
-
-    run = TrainedRun(run_dir, "last")
-    folder = saved_model.export(run, tmp_path, list(conversion.FORMATS))
-    runner = ai_edge_litert.interpreter.Interpreter(
-        str(folder / "litert" / "model.tflite")
-    ).get_signature_runner
-    x = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 1)).astype(np.float32)
-    codes = run.model.encode(x).numpy()
-    for part, given, wanted in (
-        ("encode", {"images": x}, {"codes": codes}),
-        ("decode", {"codes": codes}, {"images": run.model.decode(codes).numpy()}),
-    ):
-        (value,) = wanted.values()
-        session = onnxruntime.InferenceSession(folder / "onnx" / f"{part}.onnx")
-        np.testing.assert_allclose(session.run(None, given)[0], value, atol=2e-5)
-        np.testing.assert_allclose(runner(part)(**given)[next(iter(wanted))], value, atol=2e-5)

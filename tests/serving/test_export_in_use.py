@@ -160,11 +160,11 @@ def test_openvino_answers_as_the_keras_model(exported, tmp_path):
     if not python:
         pytest.skip("OPENVINO_PYTHON is not set: make test-engines sets it up")
     inputs, outputs = harness.cases(exported.run.model, 7)["reconstruct"]
-    np.save(tmp_path / "x.npy", inputs["images"])
+    stem = exported.folder.stem
+    np.savez(tmp_path / f"{stem}.npz", **inputs)
     engine = pathlib.Path(harness.__file__).with_name("openvino_engine.py")
-    command = [python, engine, exported.folder, tmp_path / "x.npy", tmp_path / "found.npz"]
-    subprocess.run(command, cwd="/", check=True)
-    with np.load(tmp_path / "found.npz", allow_pickle=False) as found:
+    subprocess.run([python, engine, tmp_path, exported.folder], cwd="/", check=True)
+    with np.load(tmp_path / f"{stem}_found.npz", allow_pickle=False) as found:
         for name, value in outputs.items():
             np.testing.assert_allclose(found[name], value, atol=1e-5)
 
