@@ -1,1 +1,1 @@
-"""The work of `amr_tf.report`: reading runs, comparing them with the paper, writing tables and a page."""
+"""Implementation of `amr_tf.report`: reads runs, compares them with the paper, writes tables and an HTML page."""

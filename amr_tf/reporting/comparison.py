@@ -1,4 +1,4 @@
-"""Comparisons of groups of runs: paired by seed and by test image, with what they can and cannot tell."""
+"""Comparisons of groups of runs, paired by seed and by test image, with sentences on what the results show."""
 
 import dataclasses
 import itertools
@@ -16,16 +16,16 @@ from amr_tf.reporting.tables import MISSING, Section
 from amr_tf.runs.alike import settings_of, varying
 from amr_tf.runtime.errors import UserError
 
-# Settings that belong to a method: these may differ between two methods that are compared.
+# Names of the settings that define a method. These settings may differ between two compared methods.
 METHOD = {
     "model", "mixer", "k", "lambda", "gan_loss", "style_mixing",
     *(flag_name(field.name) for field in dataclasses.fields(Config) if field.metadata["methods"]),
 }  # fmt: skip
-EFFECT = 0.5  # points of accuracy that the power is computed for
+EFFECT = 0.5  # difference in percentage points of accuracy, for which the number of needed seeds is computed
 
 
 class Comparison(NamedTuple):
-    """Sections of tables, and remarks on what they say."""
+    """Tables of a comparison, and sentences on what the tables show."""
 
     sections: list[Section]
     remarks: list[str]
@@ -37,15 +37,15 @@ def compare(
     """Compares each pair of the named groups.
 
     Args:
-        names: presets, folders of a sweep, methods or labels; each has to name one group.
+        names: presets, folders of a sweep, methods or labels; each must match exactly one group.
         groups: all groups of the report.
-        margin: points of accuracy within which two methods count as equivalent.
-        despite: settings that may differ although they are not part of a method.
-        seed: of the sign flips that are sampled if there are more than 16 pairs.
+        margin: difference in percentage points of accuracy, below which two methods count as equivalent.
+        despite: names of settings that may differ although they do not define a method.
+        seed: seed of the sign flips, which are sampled if there are more than 16 pairs.
 
     Raises:
-        UserError: a name of no group or of several, two groups that differ in more than is compared, or fewer than one
-            common seed.
+        UserError: a name matches no group or several groups, or two groups have no common seed or differ in settings
+            that are not compared.
     """
     chosen = [_named(name, groups) for name in names]
     rng = np.random.default_rng(seed)
@@ -86,7 +86,11 @@ def compare(
 
 
 def _named(name: str, groups: list[Group]) -> Group:
-    """Finds the group of a label, a preset, a folder of a sweep, or a method, in this order."""
+    """Finds the group for a name, which is tried as a label, a preset, a folder of a sweep and a method, in this order.
+
+    Raises:
+        UserError: the name matches no group or several groups.
+    """
     found = [group for group in groups if group.label == name] or _of_preset(name, groups)
     found = found or [group for group in groups if {run.path.parent.name for run in group.runs} == {name}]
     methods: dict[str, list[Group]] = {}
@@ -110,7 +114,11 @@ def _of_preset(name: str, groups: list[Group]) -> list[Group]:
 
 
 def _check(name_a: str, a: Group, name_b: str, b: Group, despite: list[str]) -> None:
-    """Refuses groups that differ in more than their method, or in more than one setting of the same method."""
+    """Raises UserError if two groups cannot be compared.
+
+    Two groups may differ in settings of METHOD and in the settings `despite`. If no setting of METHOD differs, they may
+    differ in one other setting. All runs must have the same data.
+    """
     received = f"Received: --compare={name_a},{name_b}"
     if a is b:
         raise UserError(f"Both names are of the same group. {received}. Name two groups")
@@ -145,7 +153,10 @@ def _accuracy(run: Run) -> float:
 
 
 def _by_image(pair: str, runs: list[tuple[Run, Run]]) -> list[tuple[str, ...]]:
-    """Returns a row for each seed, and one for all seeds; none if a run did not record what its probe got right."""
+    """Returns a table row for each seed and a row for all seeds.
+
+    Returns no rows if a run did not record which test images its probe classified correctly.
+    """
     right = [
         (one.right, other.right) for one, other in runs if one.right is not None and other.right is not None
     ]
@@ -204,7 +215,7 @@ def _image_section(rows: list[tuple[str, ...]]) -> Section:
 
 
 def _in_words(row: tuple, p: float) -> str:
-    """Says what the numbers support."""
+    """Returns a sentence on what a row of the comparison shows."""
     pair, runs, _, found = row
     if math.isnan(found.p):
         return f"{pair}: one common seed says nothing about other seeds."

@@ -1,4 +1,4 @@
-"""Training curves as SVG: a line for the mean of each group, and thin lines for its seeds."""
+"""Training curves as SVG. Each group of runs has a thick line for the mean and a thin line for each run."""
 
 import io
 import math
@@ -9,13 +9,13 @@ from amr_tf.plotting import charts
 from amr_tf.reporting.groups import Group
 
 WIDTH, HEIGHT, LETTERS = 480, 320, 14  # units of the SVG
-POINTS = 200  # most points of a line, so that a page of long runs stays small
-# Distinct for the colour-blind and at least 4.5 : 1 on white. There is one dash less than colours, so that the two
-# together tell twenty lines apart; and every line ends in its number.
+POINTS = 200  # largest number of points of a line, which keeps pages of long runs small
+# The colours are distinct for colour-blind readers, with a contrast of at least 4.5 : 1 on white. 5 colours and 4 dash
+# patterns distinguish 20 lines. In addition, the number of a line is written at the line's end.
 COLOURS = ("#0072B2", "#C04F00", "#007F5F", "#AA4499", "#000000")
 DASHES: tuple[tuple[int, ...], ...] = ((), (8, 4), (2, 3), (10, 3, 2, 3))
-LARGEST = 1e100  # Larger values are not drawn: the limits of an axis would overflow.
-NUMBER_HEIGHT = 0.06  # of the number at a line's end, as a share of the axis
+LARGEST = 1e100  # Larger values are not drawn, because the limits of an axis would overflow.
+NUMBER_HEIGHT = 0.06  # height of the number at a line's end, as a fraction of the axis
 
 Points = list[tuple[float, float]]
 
@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
     @property
     def mean(self) -> Points:
-        """Returns the mean over runs at the steps that all runs have, or the longest run if they share none."""
+        """Mean over runs at the steps that all runs have in common; the longest run if there are no common steps."""
         by_step = [dict(points) for points in self.runs]
         shared = sorted(set.intersection(*(set(values) for values in by_step)))
         if not shared:
@@ -49,9 +49,10 @@ class Chart(NamedTuple):
 
 
 def charts_of(groups: list[Group]) -> list[Chart]:
-    """Draws validation accuracy for each data set, and reconstruction for each data set and reconstruction loss.
+    """Draws charts of validation accuracy and of validation reconstruction loss.
 
-    Accuracy is omitted if all labels are equal.
+    There is a chart of accuracy for each data set, and a chart of reconstruction for each data set and `recon_loss`.
+    Groups whose labels are all equal are omitted from charts of accuracy.
     """
     found = []
     for dataset in dict.fromkeys(group.config.dataset for group in groups):
@@ -67,7 +68,7 @@ def charts_of(groups: list[Group]) -> list[Chart]:
 
 
 def _chart(title: str, y_label: str, groups: list[Group], column: str, scale: float) -> Chart | None:
-    """Makes the chart of one column; returns None if no run has it."""
+    """Draws the chart of one column of metrics.csv; returns None if no run has values in this column."""
     curves = [
         (group, [points for run in group.counted if (points := _points(run.rows, column, scale))])
         for group in groups
@@ -114,7 +115,7 @@ def draw(lines: list[Line], y_label: str) -> Any:
 
 
 def _svg(figure: Any) -> str:
-    """Returns the figure as SVG with text as text, the same for the same figure."""
+    """Renders a figure as SVG. Text is stored as text, and equal figures give equal files."""
     import matplotlib
 
     content = io.StringIO()
@@ -124,18 +125,18 @@ def _svg(figure: Any) -> str:
 
 
 def _points(rows: list[dict[str, float]], column: str, scale: float) -> Points:
-    """Returns (step, value) of the epochs with a value that can be drawn."""
+    """Returns (step, value) of each epoch with a value; step and value must not exceed LARGEST."""
     values = [(row["step"], scale * row[column]) for row in rows if column in row]
     return [(step, value) for step, value in values if abs(step) <= LARGEST and abs(value) <= LARGEST]
 
 
 def _thinned(points: Points) -> Points:
-    """Returns at most POINTS of the points, evenly spaced among them, the last one included."""
+    """Selects at most POINTS evenly spaced points, including the last point."""
     return points[::-1][:: math.ceil(len(points) / POINTS)][::-1]
 
 
 def spread(heights: list[float]) -> list[float]:
-    """Spreads the heights in 0 .. 1 of the numbers at line ends, so that none overlap."""
+    """Moves the heights, in [0, 1], of the numbers at the ends of lines, so that the numbers do not overlap."""
     gap = min(NUMBER_HEIGHT, 1 / len(heights))
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed, lowest, highest = list(heights), -math.inf, 1.0

@@ -1,4 +1,4 @@
-"""Groups of runs that differ by their seed only: the runs that count, the group's name and its statistics."""
+"""Groups of runs that differ only in their seed, and the name and the statistics of each group."""
 
 import dataclasses
 import math
@@ -24,7 +24,10 @@ from amr_tf.runs.best import ACCURACY
 
 
 class Summary(NamedTuple):
-    """Mean, standard deviation (ddof 1) and limits of the 95 % t interval of n values; None where n is 1."""
+    """Statistics of n values: mean, standard deviation (ddof 1) and limits of the 95 % t interval.
+
+    The standard deviation and the limits are None for n = 1.
+    """
 
     n: int
     mean: float
@@ -39,9 +42,9 @@ class Group:
 
     Attributes:
         settings: shared settings by flag name, without the seed.
-        runs: one for each seed, by seed.
-        dropped: further runs of these seeds, which are not counted.
-        label: a name that no other group has.
+        runs: one run for each seed, sorted by seed.
+        dropped: further runs with the same seeds, which are not counted.
+        label: name that distinguishes the group from the others.
     """
 
     settings: dict[str, Any]
@@ -55,7 +58,7 @@ class Group:
 
     @property
     def counted(self) -> tuple[Run, ...]:
-        """The finished runs, or all runs with their current numbers if none is finished."""
+        """The finished runs. If no run is finished, all runs are counted with their current numbers."""
         return tuple(run for run in self.runs if run.finished) or self.runs
 
     @property
@@ -68,15 +71,18 @@ class Group:
         return any(run.by is ACCURACY for run in self.counted)
 
     def summary(self, name: str) -> Summary | None:
-        """Returns the statistics of a number over the runs that have it, or None."""
+        """Returns the statistics of the number `figure(run, name)` over all counted runs that have this number.
+
+        Returns None if no run has the number.
+        """
         values = [value for run in self.counted if (value := figure(run, name)) is not None]
         return summarise(values) if values else None
 
 
 def group(runs: list[Run]) -> list[Group]:
-    """Groups runs, in the order in which their settings first appear.
+    """Groups runs by their settings. The groups are in the order of their first runs.
 
-    Of several runs with equal settings and seed, the newest finished one is counted.
+    If several runs have equal settings and seed, only the newest finished run is counted.
     """
     found = alike.by_settings(runs)
     everything = [settings for settings, _ in found]
@@ -92,7 +98,7 @@ def group(runs: list[Run]) -> list[Group]:
 
 
 def _label(config: Config, settings: dict[str, Any], everything: list[dict[str, Any]]) -> str:
-    """Returns data set, method and the settings that distinguish the group from others of the same two."""
+    """Returns the data set, the method, and the settings in which groups with this data set and method differ."""
     named = ("dataset", "model", *(("mixer", "k") if config.uses("mixer") else ()))
     similar = [other for other in everything if all(other[name] == settings[name] for name in named)]
     extras = [f"{name}={shown(settings[name])}" for name in alike.varying(similar) if name not in named]
@@ -101,10 +107,10 @@ def _label(config: Config, settings: dict[str, Any], everything: list[dict[str, 
 
 
 def cell_key(config: Config) -> tuple:
-    """Returns what a run shares with all runs of its cell in the paper's tables.
+    """Returns the settings that decide to which cell of the paper's tables a run belongs.
 
-    These are data set, model, mixer and k where the model uses them, d_h = latent_width^2 * latent where the code is an
-    image, and the number of training examples.
+    The settings are the data set, the model, the mixer and k if the model uses them, d_h = latent_width^2 * latent if
+    a code consists of feature maps, and the number of training examples.
     """
     mixed = (config.mixer, config.k) if config.uses("mixer") else None
     code = config.latent_width**2 * config.latent if config.arch in CONV_ARCHS else None
@@ -112,7 +118,7 @@ def cell_key(config: Config) -> tuple:
 
 
 def differences(settings: dict[str, Any], published: dict[str, Any]) -> str:
-    """Lists differing settings as `epochs 5 instead of 2000, ...`."""
+    """Lists the settings that differ from the published settings, as `epochs 5 instead of 2000, ...`."""
     return ", ".join(
         f"{name} {shown(value)} instead of {shown(published[name])}"
         for name, value in settings.items()
@@ -121,9 +127,10 @@ def differences(settings: dict[str, Any], published: dict[str, Any]) -> str:
 
 
 def figure(run: Run, name: str) -> float | None:
-    """Returns a number of a run by its name in `published`; other names are metrics, of which it returns the score.
+    """Returns a number of a run by name, or None if the run lacks this number.
 
-    Accuracies are in %. A run has accuracies or reconstruction losses, depending on the criterion of its best epoch.
+    The name is a constant of `published`, such as BEST_VALIDATION, or a key of `run.scores`. Accuracies are in %. A run
+    has either accuracies or reconstruction losses, depending on the criterion of the run's best epoch.
     """
     accuracies = {BEST_VALIDATION: "val_probe_accuracy", TEST_AT_BEST: "test_probe_accuracy"}
     reconstructions = {RECON_VALIDATION: "val_recon", RECON_TEST: "test_recon"}

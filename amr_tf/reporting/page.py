@@ -1,4 +1,4 @@
-"""A report as one HTML file without external files: tables, curves as SVG, pictures."""
+"""A report as one HTML file that needs no other files. It contains tables, curves as SVG, and images."""
 
 import base64
 import pathlib
@@ -14,7 +14,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def html(report: Report) -> str:
-    """Returns the page. The template escapes everything that is put into it."""
+    """Returns the HTML page. The template escapes all texts of the report."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=True,
@@ -37,7 +37,10 @@ def _data_url(kind: str, content: bytes) -> str:
 
 
 def _strip(group: Group) -> dict[str, Any] | None:
-    """Returns the newest picture of the group's first run that has one, and its origin."""
+    """Returns the newest image of interpolations of a group, and the run and the epoch of this image.
+
+    The image is from the first run of the group that has such an image.
+    """
     for run in group.counted:
         path = run.interpolations
         if path and (content := path.read_bytes()).startswith(_PNG):

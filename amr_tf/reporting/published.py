@@ -1,15 +1,15 @@
-"""The paper's tables: published number, protocol and preset of each cell, read from published.csv."""
+"""The paper's tables: the published number and the preset of each cell, read from published.csv, and the protocols."""
 
 import csv
 import json
 import pathlib
 from typing import NamedTuple
 
-# Figures of a run, as `groups.figure` computes them.
+# Names of the numbers of a run that `groups.figure` computes.
 VALIDATION_LOSS = "validation_reconstruction"  # of runs without labels
 BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS = "best_validation", "test_at_best", "last_tests"
 RECON_VALIDATION, RECON_TEST = "validation_reconstruction", "test_reconstruction"
-LAST = 20  # evaluations of which ACAI reports the median
+LAST = 20  # ACAI reports the median of this number of last evaluations
 
 PROTOCOL = (
     "Measured as in the paper: the highest validation accuracy of the linear probe over training, in %, mean +- sd "
@@ -35,7 +35,7 @@ DFV_CEILING = (
 
 
 class Published(NamedTuple):
-    """A published number in %, with the lambda in brackets behind it."""
+    """A published number in %. `lambda_` is the loss weight lambda, which the paper prints in brackets."""
 
     mean: float
     sd: float
@@ -46,13 +46,13 @@ class Cell(NamedTuple):
     """A cell of a table.
 
     Attributes:
-        column, row: titles of its column and row.
-        preset: path of its preset.
-        published: the published number, or None if the sources of this project have none.
-        figure: the name of the run's number that is compared with it.
+        column, row: titles of the cell's column and row.
+        preset: path of the preset that trains the runs of this cell.
+        published: the published number, or None if the sources of this project do not contain it.
+        figure: the name of the number of a run that is compared with the published number.
         note: footnote of the published number.
-        whose: "the paper's" if every setting of the preset is the paper's or, where the paper gives none, that of its
-            scripts of the reference implementation; otherwise "the preset's".
+        whose: "the paper's" if all settings of the preset are from the paper or, if the paper does not state them, from
+            the scripts of the reference implementation. "the preset's" if this is not so.
     """
 
     column: str

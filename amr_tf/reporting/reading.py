@@ -1,4 +1,4 @@
-"""Run folders on the disk: those that a command names, and the contents of each."""
+"""Run folders on disk: finds the folders that a command names, and reads their contents."""
 
 import dataclasses
 import math
@@ -13,14 +13,14 @@ from amr_tf.runs.folder import RunError, read_results, read_rows
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import printable
 
-# Numbers of metrics without a score, and beside the score, that are compared too.
+# Numbers of a metric that are compared in addition to the metric's score, if it has one.
 PARTS = {"lines": ("distance", "smoothness"), "reconstruction": ("mse",)}
 _FIELDS = {flag_name(field.name): field.name for field in dataclasses.fields(Config)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run, with printable texts.
+    """The contents of a run folder. All texts are printable.
 
     Attributes:
         config: resolved settings; settings that do not affect results, such as folders, have their defaults.
@@ -29,9 +29,10 @@ class Run:
         rows: all rows of metrics.csv by epoch, at least one.
         scores: score of each evaluated metric that has one, and the numbers of PARTS, as `<metric>_<part>`.
         checkpoints: the checkpoint from which each metric was computed.
-        right: bool [N], the test examples that the probe on frozen codes got right; None if it was not evaluated.
-        data: name of the data in results.json, or the data set's.
-        changed: time of the last epoch in seconds.
+        right: bool [N], true for test examples that the probe on frozen codes classified correctly; None if this probe
+            was not evaluated.
+        data: name of the data from results.json, or the name of the data set if results.json has none.
+        changed: time of the last change of metrics.csv, in seconds since 1970.
     """
 
     folder: str
@@ -60,7 +61,7 @@ class Run:
 
     @property
     def hours(self) -> float | None:
-        """Time of the training steps from the images/s of each epoch; None if a row has no rate."""
+        """Training time in hours, computed from the images/s of each epoch; None if an epoch has no such value."""
         seconds, before = 0.0, 0.0
         for row in self.rows:
             rate = row.get("images_per_second", 0)
@@ -72,18 +73,18 @@ class Run:
 
     @property
     def interpolations(self) -> pathlib.Path | None:
-        """The newest picture of interpolations."""
+        """Path of the newest image of interpolations, or None."""
         return max(self.path.glob(f"images/epoch_{'[0-9]' * 5}_interpolations.png"), default=None)
 
 
 def find(words: list[str]) -> list[pathlib.Path]:
-    """Lists the run folders that `words` name, each once.
+    """Lists the run folders that `words` name, without duplicates.
 
     Args:
         words: folders that contain run folders at any depth, or patterns of such folders.
 
     Raises:
-        RunError: a word does not name a folder, or the folder has no run.
+        RunError: a word matches no folder, or the folder contains no run.
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
     for word in words:
@@ -106,7 +107,7 @@ def read(folder: pathlib.Path) -> Run:
     """Reads a run folder.
 
     Raises:
-        RunError: results.json or metrics.csv is damaged, or no epoch is finished; the message names the file.
+        RunError: results.json or metrics.csv is damaged, or no epoch is finished. The message names the file or folder.
     """
     content, rows = read_results(folder / "results.json"), read_rows(folder / "metrics.csv")
     if not rows or "best" not in content:
@@ -146,7 +147,7 @@ def read(folder: pathlib.Path) -> Run:
 
 
 def _config(folder: pathlib.Path, content: dict[str, Any]) -> Config:
-    """Returns the settings, by flag name in results.json; settings of later versions have their defaults."""
+    """Returns the settings in results.json, which are stored by flag name. Missing settings have their defaults."""
     values = content.get("config", {})
     unknown = sorted(set(values) - set(_FIELDS) - set(aliases.REMOVED))
     try:
@@ -159,7 +160,7 @@ def _config(folder: pathlib.Path, content: dict[str, Any]) -> Config:
 
 
 def _right(recorded: Any) -> np.ndarray | None:
-    """Unpacks the record of `metrics.probe`; returns None for anything else."""
+    """Unpacks the bits that `metrics.probe` recorded; returns None if the record is missing or invalid."""
     try:
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(recorded["bits"]), np.uint8))
         return bits[: recorded["examples"]].astype(bool)
@@ -174,7 +175,7 @@ def _number(value: Any) -> float | None:
 
 
 def _checkpoint(metric: dict[str, Any], best_step: float) -> str:
-    """Names the measured checkpoint. A run that was resumed may have a better epoch by now."""
+    """Names the checkpoint from which a metric was computed. In a resumed run, a later epoch may be the best by now."""
     checkpoint, step = metric.get("checkpoint"), metric.get("step")
     older = checkpoint == "best" and step not in (None, best_step)
     return printable(f"step {step}, the best then" if older else str(checkpoint))

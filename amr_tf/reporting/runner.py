@@ -1,4 +1,4 @@
-"""Runs a report: reads the runs, writes the files and prints the table."""
+"""Creates a report: reads the runs, writes the files and prints the tables."""
 
 import pathlib
 import sys
@@ -10,11 +10,11 @@ from amr_tf.runtime import files
 from amr_tf.runtime.console import Console
 from amr_tf.runtime.errors import KEPT, UserError, printable
 
-PIPE_WIDTH = 200  # columns where the output is not a terminal
+PIPE_WIDTH = 200  # width in columns if the output is not a terminal
 
 
 class Compared(NamedTuple):
-    """Groups to compare, and how: the arguments of `comparison.compare`."""
+    """Arguments of `comparison.compare`: the names of the groups to compare, and the options."""
 
     names: list[str]
     margin: float
@@ -24,7 +24,7 @@ class Compared(NamedTuple):
 def run(
     words: list[str], table: str | None, out: pathlib.Path | None, compared: Compared | None = None
 ) -> None:
-    """Prints the report on the runs that `words` name; with `out` also writes it there.
+    """Prints the report on the runs that `words` name, and writes the report to the folder `out` if given.
 
     Args:
         words: run folders, folders that contain some, or patterns of such folders.
@@ -63,7 +63,7 @@ def run(
 
 
 def _begun(folders: list[pathlib.Path]) -> list[pathlib.Path]:
-    """Omits runs without metrics.csv, the last file that an epoch writes."""
+    """Returns the folders with a metrics.csv, the last file that an epoch writes, and prints the other folders."""
     begun = []
     for folder in folders:
         if (folder / "metrics.csv").exists():

@@ -1,4 +1,4 @@
-"""Tables of groups of runs: those of the paper, cell by cell, or one of all groups."""
+"""Tables of groups of runs: a table of the paper, filled cell by cell, or one table of all groups."""
 
 import collections
 import os
@@ -28,7 +28,7 @@ MISSING = "-"
 NO_RUN = "no run"
 NOT_PUBLISHED = "not in our sources"
 
-# A cell, a group of its runs or None, and a sentence on their differing settings, empty without any.
+# A cell, a group of runs for this cell or None, and a sentence on the settings that differ from the published ones.
 Row = tuple[Cell, Group | None, str]
 
 
@@ -44,10 +44,10 @@ class Report(NamedTuple):
     """A table with its notes.
 
     Attributes:
-        footnotes: texts of its marks [1], [2], ..., in order.
-        records: the rows of the sections with unrounded numbers, by column name.
+        footnotes: texts of the footnotes [1], [2], ..., in order.
+        records: the rows of all sections as dicts by column name, with unrounded numbers.
         groups: groups in the table.
-        provenance: table of the runs behind it.
+        provenance: table of all runs in these groups, with data, commit and hardware.
     """
 
     title: str
@@ -61,7 +61,10 @@ class Report(NamedTuple):
 
 
 def paper_table(table: Table, groups: list[Group]) -> Report:
-    """Fills each cell of a table of the paper with its groups; the group with the published settings comes first."""
+    """Fills each cell of a table of the paper with the groups of runs that belong to the cell.
+
+    In a cell, the group with the published settings comes first.
+    """
     rows: list[Row] = []
     placed: list[Group] = []
     for cell in table.cells:
@@ -96,7 +99,7 @@ def paper_table(table: Table, groups: list[Group]) -> Report:
 
 
 def all_groups(groups: list[Group]) -> Report:
-    """Makes one table of all groups: the settings in which they differ, and each evaluated metric.
+    """Makes one table of all groups. Its columns are the settings in which groups differ, and all evaluated metrics.
 
     Groups whose best epoch is chosen by reconstruction are in a separate, last section.
     """
@@ -154,7 +157,7 @@ def _group_row(group: Group, names: list[str], metrics: list[str]) -> tuple[tupl
 
 
 def published_settings(cell: Cell) -> Config | None:
-    """Returns the settings of a cell's preset, or None if its file is missing."""
+    """Returns the settings of a cell's preset, or None if the preset's file is missing."""
     paths = [root / cell.preset for root in command_line.PRESET_ROOTS]
     preset = next((path for path in paths if path.is_file()), None)
     return command_line.parse([f"--flagfile={preset}"])[0] if preset else None
@@ -191,7 +194,7 @@ def _paper_row(table: Table, row: Row, footnotes: list[str]) -> tuple[tuple[str,
 
 
 def _figure(group: Group, name: str) -> Summary | None:
-    """Returns the statistics of a number in %, as in the paper; scores of metrics are shares of 1."""
+    """Returns the statistics of a number in %, as in the paper. Scores of metrics are multiplied by 100."""
     found = group.summary(name)
     if found is None or name in (BEST_VALIDATION, TEST_AT_BEST, LAST_TESTS):
         return found
@@ -207,7 +210,7 @@ def _published(number: Published | None) -> str:
 
 
 def _mean(summary: Summary | None, digits: int = 2, seeds: int | None = None) -> str:
-    """Formats as `93.71 +- 0.18`, with the number of runs where it is not that of the `seeds`."""
+    """Formats mean and sd as `93.71 +- 0.18`, with the number of runs if this number differs from `seeds`."""
     if summary is None:
         return MISSING
     sd = "" if summary.sd is None else f" +- {summary.sd:.{digits}f}"
@@ -216,7 +219,7 @@ def _mean(summary: Summary | None, digits: int = 2, seeds: int | None = None) ->
 
 
 def _digits(summary: Summary | None) -> int:
-    """Returns the decimal places of a metric's mean: distances of lines are about 0.001."""
+    """Returns the number of decimal places for a metric's mean. Distances of lines, for example, are about 0.001."""
     return 5 if summary and abs(summary.mean) < 0.1 else 3
 
 
@@ -275,7 +278,7 @@ def _remarks_on(group: Group) -> Iterator[str]:
 
 
 def _provenance(groups: list[Group]) -> Section:
-    """Makes a row for each run: folder, progress, results, versions and hardware."""
+    """Makes a table with a row for each run: folder, progress, results, versions and hardware."""
     rows = [
         {
             "run folder": run.folder,
@@ -297,14 +300,14 @@ def _provenance(groups: list[Group]) -> Section:
 
 
 def _result(run: Run, part: str) -> str:
-    """Formats the number of the best epoch: an accuracy in %, or a named reconstruction loss."""
+    """Formats the number of the best epoch: an accuracy in %, or the word "reconstruction" and the loss."""
     if run.by is ACCURACY:
         return f"{100 * run.best[f'{part}_probe_accuracy']:.2f}"
     return f"reconstruction {run.by.shown(run.best, part)}"
 
 
 def summary_line(groups: list[Group]) -> str:
-    """Names the runs, their data, commits and hardware in short sentences."""
+    """Returns short sentences that name the counted runs, their data, commits and hardware."""
     runs = [run for group in groups for run in group.counted]
     places = collections.defaultdict(list)
     for run in runs:

@@ -13,7 +13,7 @@ from amr_tf.reporting.tables import Report, Section, summary_line
 
 
 def markdown(report: Report) -> str:
-    """Returns the whole report; texts from run folders are escaped."""
+    """Returns the report as Markdown. Characters with a meaning in Markdown are escaped in all texts."""
     lines = [f"# {_escaped(report.title)}", "", _escaped(report.protocol), ""]
     for section in report.sections:
         lines += _markdown_section(section)
@@ -36,7 +36,7 @@ def _escaped(text: str) -> str:
 
 
 def csv_text(report: Report) -> str:
-    """Returns a line for each row of the table, with unrounded numbers; missing values are empty."""
+    """Returns the report as CSV, a line for each row, with unrounded numbers. Missing values are empty cells."""
     text = io.StringIO()
     names = list(report.records[0])
     writer = csv.writer(text, lineterminator="\n")
@@ -46,12 +46,12 @@ def csv_text(report: Report) -> str:
 
 
 def _inert(value: object) -> object:
-    """Prefixes text that a spreadsheet would evaluate with an apostrophe; returns other text unchanged."""
+    """Puts an apostrophe before text that a spreadsheet would evaluate as a formula. Other values are unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the table with its notes."""
+    """Prints the tables of the report with their notes."""
     console.print(Text(f"{report.title}\n", style="bold"))
     for section in report.sections:
         table = Table(

@@ -7,10 +7,10 @@ from amr_tf.config.defaults import UNUSED_SIZES
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Returns the settings that the runs of a group share, by flag name: all hyper-parameters except the seed.
+    """Returns all hyper-parameters except the seed, by flag name. Runs for which they are equal form a group.
 
-    Settings without effect are None: sizes that the networks do not read, such as the `latent_width` of flat codes, and
-    `image_fit` of data that have the width of the networks' images.
+    Settings without effect are None. They are sizes that the architecture does not use, such as `latent_width` if a
+    code is a vector, and `image_fit` for data sets that are not read through TFDS.
     """
     unused = dict.fromkeys(
         (*UNUSED_SIZES.get(config.arch, ()), *(() if config.dataset_spec.builders else ("image_fit",)))
@@ -19,7 +19,7 @@ def settings_of(config: Config) -> dict[str, Any]:
 
 
 def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
-    """Groups runs, which have a `config`, by their settings, in the order of first appearance."""
+    """Groups runs by the settings of their `config`. The groups are in the order of their first runs."""
     groups: dict[tuple, list[Any]] = {}
     for run in runs:
         groups.setdefault(tuple(settings_of(run.config).items()), []).append(run)
@@ -27,12 +27,12 @@ def by_settings(runs: list[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
 
 
 def varying(everything: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of the settings that differ; None counts as equal to any value."""
+    """Returns the names of the settings whose values differ between the dicts. None counts as equal to any value."""
     return [name for name in everything[0] if len({settings[name] for settings in everything} - {None}) > 1]
 
 
 def shown(value: Any) -> str:
-    """Returns a setting's value as short text, "-" for a setting without effect."""
+    """Returns a setting's value as short text. None, for a setting without effect, becomes "-"."""
     if value is None:
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,8 +1,11 @@
-"""The best epoch of a run, which decides the kept checkpoint, `--checkpoint=best` and the reported numbers.
+"""Choice of a run's best epoch.
+
+The checkpoint of the best epoch is kept, and `--checkpoint=best` loads this checkpoint. Reports show the numbers of the
+best epoch.
 
 The best epoch has the highest validation accuracy of the probe. If all validation labels are equal, accuracy has no
-meaning, and the best epoch has the lowest validation reconstruction loss. Ties in accuracy are decided by
-reconstruction loss, and further ties by the later epoch.
+meaning, and the best epoch has the lowest validation reconstruction loss. Between epochs of equal accuracy, the lowest
+reconstruction loss decides. If this loss is equal too, the latest epoch is the best.
 """
 
 import math
@@ -16,10 +19,10 @@ class Criterion(NamedTuple):
     """Criterion of the best epoch of a run.
 
     Attributes:
-        name: in results.json, on model cards and in messages.
-        measure: the name of its number.
-        column: the number's column in metrics.csv, after `val_` or `test_`.
-        format: of the number as text.
+        name: name of the criterion in results.json, on model cards and in messages.
+        measure: name of the number that is compared, such as "probe accuracy".
+        column: name of this number's column in metrics.csv without the prefix `val_` or `test_`.
+        format: format string of this number.
     """
 
     name: str
@@ -28,14 +31,14 @@ class Criterion(NamedTuple):
     format: str
 
     def shown(self, row: Row, part: str) -> str:
-        """Returns the number of the split `val` or `test` in a row as text."""
+        """Returns the number of the criterion for the split `val` or `test` in a row of metrics.csv, as text."""
         value = row.get(f"{part}_{self.column}")
         return "unknown" if value is None else self.format.format(value)
 
 
 ACCURACY = Criterion("validation probe accuracy", "probe accuracy", "probe_accuracy", "{:.2%}")
 RECONSTRUCTION = Criterion("validation reconstruction", "reconstruction", "recon", "{:.4f}")
-LAST = RECONSTRUCTION._replace(name="last epoch")  # one label, and no validation reconstruction was recorded
+LAST = RECONSTRUCTION._replace(name="last epoch")  # for one label without recorded validation losses
 CRITERIA = {criterion.name: criterion for criterion in (ACCURACY, RECONSTRUCTION, LAST)}
 
 
@@ -45,10 +48,11 @@ def criterion_of(labels: Any) -> Criterion:
 
 
 def best_by(results: dict[str, Any], rows: list[Row]) -> Criterion:
-    """Returns the criterion of a run with this results.json and these rows of metrics.csv.
+    """Returns the criterion of a run from the contents of its results.json and its metrics.csv.
 
-    Runs of earlier versions did not record it. They count as having one label if they have
-    one class or, in still earlier versions, if the probe was always right.
+    Runs of earlier versions did not record the criterion. For such a run, the criterion is the reconstruction loss if
+    results.json has one class. If results.json has no number of classes, the criterion is the reconstruction loss if
+    all accuracies of the probe are 100 %.
     """
     found = CRITERIA.get(results.get("best_by", ""))
     if found is None:
@@ -60,7 +64,7 @@ def best_by(results: dict[str, Any], rows: list[Row]) -> Criterion:
 
 
 def best_row(rows: list[Row], by: Criterion) -> Row:
-    """Returns the row of the best epoch; `rows` has at least one."""
+    """Returns the row of the best epoch. `rows` must not be empty."""
 
     def rank(row: Row) -> tuple[float, float, float]:
         accuracy = row["val_probe_accuracy"] if by is ACCURACY else 0.0
@@ -70,7 +74,7 @@ def best_row(rows: list[Row], by: Criterion) -> Row:
 
 
 def best_kept(rows: list[Row], by: Criterion, steps: Collection[int]) -> Row | None:
-    """Returns the row of the best epoch among those that ended at one of the `steps`, or None."""
+    """Returns the row of the best among the epochs that ended at one of the `steps`; None if no epoch did."""
     kept = [row for row in rows if row["step"] in steps]
     return best_row(kept, by) if kept else None
 

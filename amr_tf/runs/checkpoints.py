@@ -4,7 +4,7 @@ checkpoints/step_0000001200/    state.index, state.data-...   the files of tf.tr
                                 manifest.json                 the step, and the SHA-256 of each file
 
 A checkpoint is written and synced under a temporary name and then renamed, so it is complete or absent. There is no
-index: the folders themselves list the checkpoints.
+index file: every folder with such a name is a checkpoint.
 """
 
 import hashlib
@@ -26,30 +26,31 @@ ALONE = Coordinator()
 
 
 class Checkpoints:
-    """The checkpoints of one run: weights, optimizers, step count and the means of the current epoch.
+    """The checkpoints of one run: weights, optimizers, step count and the metrics' means over the current epoch.
 
     Args:
         folder: the existing folder of the checkpoints.
         model: a compiled model whose optimizers are built.
-        warn: receives a line for the user when a damaged file is set aside.
-        coordinator: of the workers, which restore and save together.
+        warn: is called with a message for the user before a damaged checkpoint is renamed.
+        coordinator: synchronises the workers of the run, which restore and save together.
     """
 
     def __init__(self, folder: pathlib.Path, model, warn: Callable[[str], None], coordinator=ALONE):
         self.folder, self.model, self.warn, self.coordinator = folder, model, warn, coordinator
-        self.best_step = 0  # of the checkpoint to keep besides the newest, 0 for none
-        # Keras keeps metrics out of tf.train.Checkpoint.
+        self.best_step = 0  # step of the best checkpoint, which is not deleted; 0 if unknown
+        # Keras excludes a model's metrics from tf.train.Checkpoint(model=model).
         means = {v.path: v.value for metric in model.metrics for v in metric.variables}
         self.state = tf.train.Checkpoint(model=model, means=means)
 
     def restore(self) -> bool:
         """Loads the newest intact checkpoint into the model; returns False if there are no checkpoints.
 
-        Damaged newer checkpoints are renamed, with a warning. All workers load the checkpoint that the chief chooses.
+        Newer checkpoints that are damaged are renamed, with a warning. All workers load the checkpoint that the chief
+        worker chooses.
 
         Raises:
-            RunError: all are damaged (and left unchanged), or the chosen one is not visible on this machine or
-                belongs to another model.
+            RunError: all checkpoints are damaged (then none is renamed), or the chosen checkpoint cannot be read on
+                this machine or belongs to another model.
         """
         damaged: dict[pathlib.Path, str] = {}
 
@@ -106,13 +107,14 @@ class Checkpoints:
             raise RunError(f"The checkpoint cannot be restored: {path}: {one_line(error)}") from error
 
     def save(self) -> None:
-        """Saves the model unless its step is saved already, and deletes the checkpoints that are not kept.
+        """Saves the model, and deletes all checkpoints except the newest three and the best.
 
-        All workers take part, because the means of the epoch are sums over the workers; the chief's files are kept.
+        If a checkpoint of this step exists, the method does nothing. All workers must call this method, because the
+        means of the epoch are summed over the workers. Only the files of the chief worker are kept.
 
         Raises:
             DivergedError: a weight is not finite.
-            RunError: the files cannot be written; the checkpoints before are unchanged.
+            RunError: the files cannot be written. Earlier checkpoints are unchanged.
         """
         step = int(self.model.step.numpy())
         path = self._path(step)
@@ -129,7 +131,7 @@ class Checkpoints:
                 with files.literal(folder) as written:
                     self.state.write(str(written / "state"))
                 for left in filter(pathlib.Path.is_dir, folder.iterdir()):
-                    shutil.rmtree(left)  # TensorFlow does not report that it could not delete its own folder
+                    shutil.rmtree(left)  # TensorFlow ignores errors when it deletes its temporary folder
                 files.write_json(folder / MANIFEST, {"step": step, "sha256": _hashes(folder)})
             self.coordinator.on_chief(self._prune)
         except (OSError, tf.errors.OpError) as error:
@@ -145,7 +147,7 @@ class Checkpoints:
         """Deletes all checkpoints except the newest ones and the best."""
         for path in checkpoints_in(self.folder)[:-NEWEST_KEPT]:
             if step_of(path) != self.best_step:
-                # Renamed first: the next start deletes what a kill leaves of it.
+                # The folder is renamed first. If the process is killed here, the next start deletes the rest.
                 gone = path.with_name(f".{path.name}.tmp")
                 os.rename(path, gone)
                 shutil.rmtree(gone)
@@ -155,14 +157,14 @@ def damage(path: pathlib.Path) -> str:
     """Describes the damage of the checkpoint in this folder; returns "" for an intact one.
 
     Raises:
-        RunError: a file may not be read.
+        RunError: no permission to read a file.
     """
     try:
         manifest = files.read_json(path / MANIFEST)
         listed = manifest.get("sha256")
         if manifest.get("step") != step_of(path) or not isinstance(listed, dict) or not listed:
             return f"{MANIFEST} is not that of this step"
-        # Only the files that are there are opened: a name in the manifest may lead outside of the folder.
+        # Only files found in the folder are opened: a name in the manifest could point outside of the folder.
         found = _hashes(path)
         changed = sorted(name for name in listed.keys() | found if listed.get(name) != found.get(name))
         if not changed:
@@ -180,7 +182,7 @@ def damage(path: pathlib.Path) -> str:
 
 
 def _hashes(folder: pathlib.Path) -> dict[str, str]:
-    """Returns the SHA-256 of each file of weights by name."""
+    """Returns the SHA-256 of each file `state.*` by file name."""
     found = {}
     for path in sorted(folder.glob("state.*")):
         with open(files.regular(path), "rb") as file:

@@ -1,4 +1,4 @@
-"""data.json of a run folder: the identity of the run's data, so that no run resumes with other data unnoticed."""
+"""data.json of a run folder: identifies the run's data, so that a run is not resumed with other data by mistake."""
 
 import json
 import pathlib
@@ -12,7 +12,7 @@ from amr_tf.runtime.errors import DataError, one_line
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """Returns the content of data.json; for the user's own data with their SHA-256."""
+    """Returns the content of data.json. SHA-256 hashes are included for the user's own data."""
     spec = splits.train.spec
     facts = {
         "name": splits.train.name,
@@ -27,13 +27,13 @@ def describe(splits: Splits) -> dict[str, Any]:
 
 
 def check(path: pathlib.Path, splits: Splits) -> None:
-    """Refuses data that differ from those of the run in the folder `path`. A run without the file is accepted.
+    """Checks that the data equal the data that the run in the folder `path` was trained on.
 
-    The user's own data may have moved.
+    The path of the user's own data may differ. A run without data.json is accepted.
 
     Raises:
-        DataError: names the differences.
-        RunError: the file is damaged.
+        DataError: the data differ. The message names the differences.
+        RunError: data.json is damaged.
     """
     before, now = read_json(path / "data.json", "record of the run's data", {}), describe(splits)
     if own_data(now["name"])[0]:

@@ -1,10 +1,10 @@
-"""Run folder: its name, its files and its lock. All that a run has written is read and validated here.
+"""Run folder: its name, its files and its lock. This module reads and validates the text files of a run.
 
-flags.txt      starts the same run again             checkpoints/   weights, optimizers, step (checkpoints.py)
-data.json      identity of the data (data_record.py) tensorboard/   scalars, pictures, settings, graph
-metrics.csv    a row per epoch                       images/        pictures of some epochs
-results.json   the outcome and its origin            .process.json  the process that trains
-log.txt        what the terminal showed              .lock          held while a process trains
+flags.txt      all settings, as a flag file          checkpoints/   weights, optimizers, step (checkpoints.py)
+data.json      identity of the data (data_record.py) tensorboard/   scalars, images, settings, graph
+metrics.csv    a row per epoch                       images/        sample images of some epochs
+results.json   results, versions and hardware        .process.json  the process that trains
+log.txt        the output in the terminal            .lock          locked while a process trains
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from amr_tf.runtime.errors import UserError
 
 OTHER, RESTORE = "Choose another --run_dir", "Restore a copy"
 DAMAGE = (OSError, ValueError, csv.Error)
-LEFTOVERS = ".*.tmp"  # files that a killed process was writing
+LEFTOVERS = ".*.tmp"  # names of temporary files, which a killed process leaves behind
 NEEDED = ("epoch", "step", "val_probe_accuracy", "test_probe_accuracy")  # columns of every row of metrics.csv
 
 
@@ -42,7 +42,7 @@ class InUseError(RunError):
 
 
 class RunFolder:
-    """Folder of one run. Nothing is created before `started`."""
+    """Folder of one run. The folder is created by `started`, not by the constructor."""
 
     def __init__(self, config: Config):
         self.config = config
@@ -54,28 +54,30 @@ class RunFolder:
         self.checkpoints = self.path / command_line.CHECKPOINTS
         self.tensorboard = self.path / "tensorboard"
         self.images = self.path / "images"
-        self.config_before: Config | None = None  # settings of `flags.txt`, once they have been compared
+        self.config_before: Config | None = None  # settings in flags.txt of a run that resumes
         self._parts = (self.checkpoints, self.tensorboard, self.images)
         self._process = self.path / ".process.json"
 
     def newest_step(self) -> int:
-        """Returns the step of the newest checkpoint, 0 without one."""
+        """Returns the step of the newest checkpoint; 0 if there are no checkpoints."""
         return max(map(step_of, checkpoints_in(self.checkpoints)), default=0)
 
     def check(self) -> None:
-        """Refuses a folder that is in use or contains a run with other hyper-parameters.
+        """Checks that the run can start or resume in its folder.
 
-        More epochs resume a run, unless its schedule ends with them. A folder without checkpoints or results is reused.
+        A run can be resumed with more epochs if its `schedule` is constant. A folder of a run without checkpoints and
+        results is reused.
 
         Raises:
-            InUseError: names the process that trains.
-            RunError: names each difference, or why the folder cannot be read.
+            InUseError: another process trains in the folder. The message names the process.
+            RunError: the folder contains a run with other hyper-parameters or foreign files, or cannot be used. The
+                message names the differences or the reason.
         """
         with _refused("The run folder cannot be read", OTHER):
             for path in (self.path, *self._parts):
                 if os.path.lexists(path) and not path.is_dir():
                     raise RunError(f"Not a folder. Received: {path}. {OTHER}")
-            # At once, because the first checkpoint would fail.
+            # Permissions are checked now, because otherwise the first save would fail.
             made_in = next((path for path in (self.path, *self.path.parents) if path.is_dir()), self.path)
             for path in (made_in, *self._parts, self.flags, self.metrics):
                 needed = os.R_OK | (os.W_OK | os.X_OK if path.is_dir() else 0)
@@ -89,7 +91,7 @@ class RunFolder:
             self._compare()
 
     def _compare(self) -> None:
-        """Refuses a folder in which this run can neither start nor resume."""
+        """Raises RunError if this run can neither start nor resume in the folder."""
         saved = bool(checkpoints_in(self.checkpoints))
         outcome = [path.name for path in (self.metrics, self.results) if path.exists()]
         outcome += sorted(path.name for path in self.checkpoints.glob("damaged_*"))
@@ -109,7 +111,7 @@ class RunFolder:
         self.config_before = read_flags(self.flags)
         old, new = self.config_before.hyperparameters(), self.config.hyperparameters()
         changed = [name for name in new if new[name] != old[name]]
-        # Pictures may have moved. `data_record.check` compares their contents, with a record of them.
+        # The user's own data may have moved. If data.json exists, `data_record.check` compares their contents.
         then, now = (config.place("dataset") for config in (self.config_before, self.config))
         recorded = (self.path / "data.json").exists()
         if (
@@ -119,7 +121,7 @@ class RunFolder:
             and (recorded or os.path.realpath(then) == os.path.realpath(now))
         ):
             changed.remove("dataset")
-        # A schedule that ends with the run cannot be extended.
+        # Other schedules depend on the number of epochs from the first step.
         if new["epochs"] > old["epochs"] and new["schedule"] == "constant":
             changed.remove("epochs")
         if changed:
@@ -129,7 +131,7 @@ class RunFolder:
             )
 
     def _foreign_files(self) -> list[str]:
-        """Lists files that no run has written, which must be kept; empty if the folder has a run's `flags.txt`."""
+        """Lists the files that were not written by a run. Returns [] if the folder has the `flags.txt` of a run."""
         if not self.path.is_dir():
             return []
         if self.flags.exists():
@@ -142,9 +144,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def started(self, sources: dict[str, str], data_record: dict[str, Any] | None = None) -> Iterator[None]:
-        """Before the first step: makes and locks the folder, and writes `flags.txt` and, for a new run, `data.json`.
+        """Creates the folder, locks it for the duration of the block, and writes the run's first files.
 
-        Files that a killed process was writing are deleted.
+        `flags.txt` is written if it is missing or its settings differ, `data.json` if the run is new. Temporary files
+        of a killed process are deleted.
 
         Raises:
             RunError: the folder cannot be written, is in use, or contains another run.
@@ -152,7 +155,7 @@ class RunFolder:
         with contextlib.ExitStack() as stack:
             with _refused("The run folder cannot be written", OTHER):
                 self.path.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(self._acquire(timeout=1))  # another process may be in `check`
+                stack.enter_context(self._acquire(timeout=1))  # `check` in another process locks for a moment
                 stack.callback(self._forget_process)
                 self._compare()  # again: another process may have used the folder since `check`
                 since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -172,16 +175,16 @@ class RunFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other processes from writing to the folder. Raises RunError if one trains the run."""
+        """Locks the folder during the block. Raises RunError if another process trains the run."""
         with _refused("The run folder cannot be written", OTHER), self._acquire(timeout=1):
             yield
 
     def read_results(self) -> dict[str, Any]:
-        """Reads results.json, as `read_results` does."""
+        """Reads the run's results.json with the function `read_results`."""
         return read_results(self.results)
 
     def _acquire(self, timeout: float) -> contextlib.AbstractContextManager:
-        """Takes the lock, which the returned context releases."""
+        """Acquires the lock. The returned context manager releases the lock."""
         try:
             return filelock.FileLock(self.path / ".lock").acquire(timeout=timeout)
         except filelock.Timeout:
@@ -212,7 +215,7 @@ def read_flags(path: pathlib.Path) -> Config:
 
 
 def checkpoints_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Lists the checkpoints in a folder by step."""
+    """Lists the checkpoints in a folder, sorted by step."""
     return sorted((p for p in folder.glob("step_*") if p.name[5:].isdecimal()), key=step_of)
 
 
@@ -224,8 +227,9 @@ def step_of(checkpoint: pathlib.Path) -> int:
 def default_path(config: Config) -> pathlib.Path:
     """Returns runs/<dataset>/<model>[_<mixer>][_k<k>]_lambda<lambda>[_<flag>-<value> ...]_s<seed>.
 
-    The flags are those whose values are not the published ones. Mixer and k have a short form for models that
-    use them. The user's own data are named by the last part of their path.
+    The flags are those that affect results and differ from the published values; the number of epochs is included only
+    if the schedule depends on it. Mixer and k are included for all models that use them. For the user's own data,
+    <dataset> ends with the last part of their path.
     """
     named = {"dataset", "model", "lambda_", "epochs", "seed"}
     parts = [config.model]
@@ -235,7 +239,7 @@ def default_path(config: Config) -> pathlib.Path:
             named.add(name)
     parts.append(f"lambda{config.lambda_:g}")
     if config.schedule != "constant":
-        named.remove("epochs")  # they decide the schedule from the first step on
+        named.remove("epochs")  # such a schedule depends on the number of epochs from the first step
     published = Config(model=config.model, dataset=config.dataset)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -249,7 +253,7 @@ def default_path(config: Config) -> pathlib.Path:
 
 
 def _default_folder(config: Config) -> pathlib.Path:
-    """Returns the default path, or that of an earlier version if only the latter has a run."""
+    """Returns `default_path`, or the default path of earlier versions if only that folder exists."""
     path = default_path(config)
     former = aliases.FOLDERS.get(config.model, config.model)
     old = path.with_name(path.name.replace(config.model, former, 1))
@@ -261,8 +265,8 @@ def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], b
 
     Args:
         path: the file.
-        what: its content in the error message.
-        checks: condition of the value of each key, if the key is there.
+        what: description of the file for the error message.
+        checks: functions by key, which return true if the value of the key is valid. Keys may be absent.
 
     Raises:
         RunError: the file cannot be read or is damaged.
@@ -278,7 +282,7 @@ def read_json(path: pathlib.Path, what: str, checks: dict[str, Callable[[Any], b
 
 
 def read_results(path: pathlib.Path) -> dict[str, Any]:
-    """Reads and validates a results.json, as `read_json` does."""
+    """Reads and validates a results.json with `read_json`."""
     return read_json(path, "results", RESULTS)
 
 
@@ -308,7 +312,7 @@ RESULTS: dict[str, Callable[[Any], bool]] = {
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """Reads the rows of a metrics.csv by epoch, none if the file is absent; raises RunError if it is damaged."""
+    """Reads the rows of a metrics.csv, sorted by epoch; [] if the file is absent. Raises RunError if it is damaged."""
     if not path.exists():
         return []
     with (
@@ -330,7 +334,7 @@ def _numbers(row: dict[str, str]) -> dict[str, float]:
 
 
 def write_rows(path: pathlib.Path, rows: list[dict[str, float]]) -> None:
-    """Writes rows as CSV, whole. A cell without a value is empty."""
+    """Writes rows to a CSV file atomically. Missing values are empty cells."""
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")

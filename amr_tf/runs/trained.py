@@ -24,26 +24,27 @@ from amr_tf.runs.folder import RunError, RunFolder, checkpoints_in, read_flags, 
 from amr_tf.runtime import files
 
 BATCH = 512
-MOST_EXAMPLES = 50_000  # of a split, always the same ones
+MOST_EXAMPLES = 50_000  # largest number of examples of a split; they are chosen with a fixed seed
 MOST_COMBINATIONS = 64
 
 
 class TrainedRun:
-    """A run folder with its model restored.
+    """A trained run: its settings, its data and its model with the weights of a checkpoint.
 
     Args:
         path: the run folder.
         checkpoint: `best` (see `runs.best`), `last`, or the number of a step.
-        places: `data_dir` and `raw_dir` of data that have moved since the training.
-        on_images: receives the numbers of images that were added to the work, and that were finished.
+        places: new `data_dir` and `raw_dir`, if the data have moved since training.
+        on_images: is called for progress with the number of images to process, in addition to earlier ones, and the
+            number of images processed since the last call.
 
     Attributes:
         step: number of steps that the restored model was trained for.
         chosen: the reason for this step, such as "best by validation probe accuracy, epoch 3".
-        spec: properties of its data set.
+        spec: properties of the run's data set.
 
     Raises:
-        RunError: no run, no such checkpoint, or a damaged one.
+        RunError: the folder contains no run, or the checkpoint is missing or damaged.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class TrainedRun:
             self._restore()
 
     def _spec_of_results(self) -> DatasetSpec | None:
-        """Returns the spec of the user's own data without opening them; None before the first epoch's end."""
+        """Returns the spec of the user's own data from results.json. Returns None before the end of the first epoch."""
         found = self.folder.read_results()
         if not {"image_shape", "classes"} <= found.keys():
             return None
@@ -86,7 +87,7 @@ class TrainedRun:
 
     @functools.cached_property
     def splits(self) -> data.Splits:
-        """Data of the run. Raises DataError if they are missing or have changed since the run began."""
+        """Data of the run. Raises DataError if the data are missing or have changed since the run began."""
         data.check(self.config)
         splits = data.load(self.config)
         data_record.check(self.path, splits)
@@ -94,7 +95,7 @@ class TrainedRun:
 
     @functools.cached_property
     def ground_truth(self) -> Any:
-        """Images by their factors, of a run with a `spec.ground_truth`."""
+        """Images with their factors, a `metrics.ground_truth.GroundTruth`; requires a `spec.ground_truth`."""
         return data.ground_truth(self.config)
 
     @property
@@ -104,11 +105,11 @@ class TrainedRun:
 
     @property
     def has_flat_codes(self) -> bool:
-        """True if a code is a vector, false for feature maps."""
+        """True if a code is a vector, false if a code consists of feature maps."""
         return len(self.model.code_shape) == 1
 
     def examples(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Returns images and labels of the split `train`, `validation` or `test`, at most MOST_EXAMPLES of them."""
+        """Returns images and labels of at most MOST_EXAMPLES examples of the split `train`, `validation` or `test`."""
         arrays, rows = getattr(self.splits, part), self._rows(part)
         return arrays.images[rows], arrays.labels[rows]
 
@@ -117,12 +118,12 @@ class TrainedRun:
         return getattr(self.splits, part).labels[self._rows(part)]
 
     def attributes(self, part: str) -> np.ndarray:
-        """Returns the attributes of `examples(part)`, or one-hot labels, uint8 [N, A], for supervised mixing."""
+        """Returns the attributes of `examples(part)`, uint8 [N, A]; one-hot labels if the data have no attributes."""
         return getattr(self.splits, part).targets()[self._rows(part)]
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
-        """Names of the columns of `attributes`: numbers for classes."""
+        """Names of the columns of `attributes`. A column of one-hot labels has the number of its class as name."""
         return self.spec.attributes or tuple(map(str, range(self.spec.classes)))
 
     def _rows(self, part: str) -> slice | np.ndarray:
@@ -132,18 +133,21 @@ class TrainedRun:
         return np.sort(np.random.default_rng(0).choice(count, MOST_EXAMPLES, replace=False))
 
     def mask_parameters(self, requested: np.ndarray) -> np.ndarray:
-        """Returns p of each feature map for attributes [N, A], by a supervised mixer: float32 [N, C]."""
+        """Computes a supervised mixer's Bernoulli parameters for attributes [N, A]: float32 [N, C], C feature maps."""
         return self.model.mask_parameters(tf.constant(requested, tf.float32)).numpy()
 
     def masks(self, requested: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draws masks, float32 [N, C]; the parameters themselves if the run was trained with these."""
+        """Samples masks for attributes [N, A]: float32 [N, C], 0 or 1.
+
+        If the run was trained with `mask_gradient` "soft", the Bernoulli parameters are returned as masks.
+        """
         parameters = self.mask_parameters(requested)
         if self.config.mask_gradient == "soft":
             return parameters
         return (rng.random(parameters.shape) < parameters).astype(np.float32)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Encodes images uint8, or float in [-1, 1], [N, H, W, C], to codes float32 [N, ...]."""
+        """Encodes images [N, H, W, C], uint8 or float in [-1, 1], to codes float32 [N, ...]."""
         return self._in_batches(self._encode, images)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -151,13 +155,13 @@ class TrainedRun:
         return self._in_batches(self._decode, codes)
 
     def mixes(self, part: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Returns mixes of `codes(part)`, drawn as in training: their codes [N, ...], and decoded [N, H, W, C]."""
+        """Mixes `codes(part)` as in training. Returns mixed codes [N, ...] and their decoded images [N, H, W, C]."""
         codes, seed = self.codes(part), tf.constant(rng.integers(2**31, size=2))
         mixed = mix(codes, *self.model.mixer.sample(len(codes), self.model.code_shape, seed)).numpy()
         return mixed, self.decode(mixed)
 
     def mix_by_mask(self, h1: np.ndarray, h2: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Returns m h1 + (1 - m) h2, float32 [N, ...], of codes [N, ...] and masks [N, C]."""
+        """Returns m h1 + (1 - m) h2, float32 [N, ...], for codes h1 and h2 [N, ...] and masks m [N, C]."""
         mask = mask.reshape(len(mask), *(1,) * (h1.ndim - 2), -1).astype(np.float32)
         return mask * h1 + (1 - mask) * h2
 
@@ -171,7 +175,7 @@ class TrainedRun:
         self.on_images(len(values), 0)
         for first in range(0, len(values), BATCH):
             part = values[first : first + BATCH]
-            # One shape, one compiled function.
+            # The padding gives all batches one shape, so that one compiled function serves them all.
             padding = [(0, BATCH - len(part))] + [(0, 0)] * (part.ndim - 1)
             parts.append(compute(np.pad(part, padding)).numpy()[: len(part)])
             self.on_images(0, len(part))
@@ -182,19 +186,22 @@ class TrainedRun:
 
 
 def _in_halves(compute: Callable) -> Callable:
-    """Runs two halves of a batch concurrently: on a CPU an operation has half of the cores (`startup`)."""
+    """Compiles `compute` so that it processes the two halves of a batch concurrently.
+
+    `runtime.startup` limits each operation on a CPU to half of the cores.
+    """
     return tf.function(lambda x: tf.concat([compute(half) for half in tf.split(x, 2)], axis=0))
 
 
 def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
-    """Returns the settings of the run in a folder, without replicas.
+    """Returns the settings of the run in a folder, changed to use one device.
 
     Raises:
         RunError: the folder contains no run, or its flags.txt cannot be used.
-        ConfigError: invalid places.
+        ConfigError: a path in `places` is invalid.
     """
     flags = path / OWN_NAME
-    if not os.path.isfile(flags):  # pathlib's raises where the folder may not be entered
+    if not os.path.isfile(flags):  # pathlib's is_file raises without permission
         what = "flags.txt in it is not a regular file" if os.path.lexists(flags) else "it has no flags.txt"
         raise RunError(f"Not a run folder that can be read, since {what}. Received: {path}")
     config = read_flags(flags)
@@ -205,11 +212,15 @@ def read_config(path: pathlib.Path, places: dict[str, str]) -> Config:
 
 
 def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
-    """Returns the step of the checkpoint `best`, `last` or of a number, and the reason.
+    """Returns the step of a checkpoint and the reason for this step, as text.
+
+    Args:
+        folder: the run folder.
+        checkpoint: `best`, `last` or the number of a step.
 
     Raises:
-        RunError: another word than these, no checkpoint, a folder without permission to read, or `best` before an epoch
-            has finished.
+        RunError: `checkpoint` is invalid, the folder has no checkpoint or cannot be read, or `best` was requested
+            before the end of the first epoch.
     """
     if os.path.isdir(folder.checkpoints) and not os.access(folder.checkpoints, os.R_OK | os.X_OK):
         raise RunError(f"No permission to read {folder.checkpoints}: set it right")
@@ -231,7 +242,10 @@ def step_named(folder: RunFolder, checkpoint: str) -> tuple[int, str]:
 
 
 def _best_step(folder: RunFolder, rows: list[dict[str, float]], steps: list[int]) -> tuple[int, str]:
-    """Returns the best kept step as `step_named` does; earlier versions kept the best by another criterion."""
+    """Returns the step of the best epoch whose checkpoint exists, and the reason, as `step_named` does.
+
+    The checkpoint of the best epoch of all may be missing, because earlier versions used another criterion.
+    """
     by = best_by(folder.read_results(), rows)
     best, kept = best_row(rows, by), best_kept(rows, by, steps)
     if kept is None:

@@ -1,4 +1,4 @@
-"""Text output of all commands: printed text can neither control the terminal nor end the process."""
+"""Text output of all commands. Control characters in the text are replaced, and failed writes raise no error."""
 
 import contextlib
 import datetime
@@ -18,9 +18,9 @@ from amr_tf.runtime.errors import KEPT, UserError, printable
 
 
 class Output(io.FileIO):
-    """Raw stream that never fails: after the first failed write all further output is dropped."""
+    """Raw stream whose writes raise no error. After the first failed write, all further output is discarded."""
 
-    failure: OSError | None = None  # of the first failed write
+    failure: OSError | None = None  # error of the first failed write
 
     def write(self, data, /):
         try:
@@ -35,7 +35,7 @@ class Text(io.TextIOWrapper):
     """Text stream in which control characters other than newline, tab and carriage return are replaced.
 
     A character that the encoding does not have is written as its backslash escape.
-    The attribute `unfiltered` is a stream to the same place that passes all characters.
+    The attribute `unfiltered` is a stream to the same output, in which no characters are replaced.
     """
 
     def __init__(self, output: Output, encoding: str = "utf-8"):
@@ -61,9 +61,9 @@ def open_null(descriptor: int) -> None:
 
 
 class Console(rich.console.Console):
-    """Console on standard output, `pipe_width` columns wide where that is not a terminal.
+    """Rich console on standard output. Its width is `pipe_width` columns if the output is not a terminal.
 
-    Escape sequences come from Rich alone, never from the text that is printed.
+    Rich itself may write escape sequences. Control characters in the printed text are replaced.
     """
 
     def __init__(self, pipe_width: int | None = None, **settings: Any):
@@ -81,7 +81,7 @@ class Console(rich.console.Console):
 
 
 class LoggedConsole(Console):
-    """Console whose lines are also appended to a log file, including those printed before it was opened."""
+    """Console that also appends all lines to a log file, including the lines printed before `log_to`."""
 
     def __init__(self, **settings: Any):
         super().__init__(**settings)
@@ -94,7 +94,7 @@ class LoggedConsole(Console):
 
     @contextlib.contextmanager
     def log_to(self, path: pathlib.Path) -> Iterator[None]:
-        """Appends time, command line, all lines, and the error that ends the block. Failed writes are ignored."""
+        """Appends the time, the command line, all lines and the error that ends the block. Ignores failed writes."""
         try:
             self._log.file = file = Text(Output(path, "a"))
         except OSError:

@@ -6,7 +6,7 @@ import sys
 import traceback
 
 KEPT = "\n\t\r"  # control characters that text for a terminal may contain
-tracebacks = False  # True with --debug: a reported error is preceded by its traceback
+tracebacks = False  # True with --debug: `report` prints the traceback before the message
 
 
 class UserError(Exception):
@@ -24,27 +24,27 @@ class ConfigError(UserError, ValueError):
 
 
 class DataError(UserError):
-    """Data that is missing, damaged or does not fit the request."""
+    """Missing or damaged data, or data that do not match the settings."""
 
 
 class DivergedError(UserError):
-    """Training whose losses or weights are no longer finite."""
+    """Divergence of training: a loss or a weight is no longer finite."""
 
 
 class LostWorkerError(UserError):
-    """Loss of another worker of the run. The same command resumes the run."""
+    """Failure of another worker of the run, or of the connection to it. The same command resumes the run."""
 
-    exit_code = 75  # sysexits' EX_TEMPFAIL: a scheduler can start the command again
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: a scheduler can start the command again
 
 
 class Interrupted(BaseException):
-    """End of a run before its last step, by SIGINT, SIGTERM, SIGHUP or on request of the caller.
+    """End of a run before its last step, after SIGINT, SIGTERM or SIGHUP, or at the caller's request.
 
-    Like KeyboardInterrupt it is not an Exception: no library's `except Exception` handles it as a failure.
+    Like KeyboardInterrupt, this class does not derive from Exception, so that `except Exception` does not catch it.
 
     Attributes:
-        number: the signal, None without one.
-        exit_code: 128 + the signal's number, as a shell reports it: 130, 143 or 129. 0 without a signal.
+        number: the received signal; None if there was no signal.
+        exit_code: 128 + the signal's number, as in a shell: 130, 143 or 129. 0 if there was no signal.
     """
 
     def __init__(self, message: str, number: signal.Signals | None = None):
@@ -54,7 +54,7 @@ class Interrupted(BaseException):
 
 
 def report(program: str, error: UserError) -> int:
-    """Prints an expected failure on standard error; returns the exit code."""
+    """Prints the error on standard error and returns its exit code."""
     if tracebacks:
         traceback.print_exception(error)
     print(f"{program}: {printable(str(error), KEPT)}", file=sys.stderr)
@@ -62,9 +62,9 @@ def report(program: str, error: UserError) -> int:
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:
-    """Shortens an error of another library to one line: its beginning and its end.
+    """Shortens the message of another library's error to one line. The middle of a long message is left out.
 
-    TensorFlow's messages begin with the name of a graph node and end with that of an operation, which are cut off.
+    TensorFlow's messages begin with the name of a graph node and end with the name of an operation. Both are removed.
     """
     text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", " ".join(str(error).split())) or type(error).__name__
     head, tail = longest * 3 // 4, longest // 4
@@ -72,5 +72,5 @@ def one_line(error: BaseException, longest: int = 300) -> str:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """Replaces control characters and what UTF-8 cannot encode, except those in `kept`, by question marks."""
+    """Replaces characters that are not printable (`str.isprintable`) by question marks, except those in `kept`."""
     return "".join(char if char.isprintable() or char in kept else "?" for char in text)

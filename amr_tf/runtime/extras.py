@@ -1,10 +1,10 @@
-"""Optional dependencies: the packages of each extra of this package, and the error that names the extra."""
+"""Optional dependencies: the packages that each extra of amr_tf installs, and the error if one is missing."""
 
 import importlib.util
 
 from amr_tf.runtime.errors import UserError
 
-# Import name: (name of the package, extra of this package).
+# Import name: (name of the package on PyPI, extra of amr_tf that installs the package).
 PACKAGES = {
     "tensorflow_datasets": ("tensorflow-datasets", "data"),
     "importlib_resources": (
@@ -18,14 +18,14 @@ PACKAGES = {
 
 
 def require(what: str, *modules: str) -> None:
-    """Raises an error if an optional dependency is not installed. Imports nothing.
+    """Raises an error if an optional dependency is not installed. Does not import the dependency.
 
     Args:
         what: beginning of the message, such as "Reading svhn".
         modules: import names among `PACKAGES`.
 
     Raises:
-        UserError: names the package and the command that installs its extra.
+        UserError: a package is not installed. The message names the package and the command that installs it.
 
     Example:
         >>> require("Reading svhn", "tensorflow_datasets")

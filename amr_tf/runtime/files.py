@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from amr_tf.runtime.errors import ConfigError, printable
 
-# Any scheme with two slashes, and with one slash those of storage: pathlib shortens gs://bucket to gs:/bucket.
+# Matches any scheme with two slashes. Schemes of storage match with one slash too, because pathlib shortens gs://bucket
+# to gs:/bucket.
 ADDRESS = re.compile(
     r"[a-z][a-z0-9+.-]*://|(abfss?|dbfs|file|gs|hdfs|https?|s3[an]?|wasbs?):/", re.IGNORECASE
 )
@@ -24,7 +25,7 @@ PATTERN = re.compile(r"[][*?\\]")  # characters that TensorFlow reads as a patte
 
 
 def regular(path: pathlib.Path) -> pathlib.Path:
-    """Returns the path of a regular file; refuses pipes and devices, on which a reader would wait forever.
+    """Returns the path unchanged if it is a regular file. Reading from a pipe or device could block forever.
 
     Raises:
         OSError: the path does not exist or is not a regular file.
@@ -35,11 +36,11 @@ def regular(path: pathlib.Path) -> pathlib.Path:
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a JSON object, all numbers of which are finite, as `write_json` writes it.
+    """Reads a JSON object as `write_json` writes it. All numbers must be finite.
 
     Raises:
         OSError: the file cannot be read or is not a regular file.
-        ValueError: the file is damaged.
+        ValueError: the file does not contain a valid JSON object, or a number is not finite.
     """
     try:
         content = json.loads(
@@ -59,14 +60,14 @@ def _number(text: str) -> int | float:
 
 
 def set_aside(path: pathlib.Path) -> pathlib.Path:
-    """Renames a damaged file or folder to `damaged_...`, so that its name is free and nothing is lost."""
+    """Renames a damaged file or folder to a new name `damaged_<name>` and returns the new path."""
     endings = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
     names = (path.with_name(f"damaged_{path.name}{ending}") for ending in endings)
     return path.rename(next(name for name in names if not name.exists()))
 
 
 def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
-    """Returns the path that a user names. Every path of a command line goes through this function.
+    """Converts text typed by the user to a path. Every path of a command line passes through this function.
 
     A leading `~` is expanded. Applying the function to its result changes nothing.
 
@@ -75,7 +76,8 @@ def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
         given_as: what precedes the path in the error message, such as "--run_dir=".
 
     Raises:
-        ConfigError: an address of remote storage, a home folder that is unknown, or text that names no file.
+        ConfigError: the text is an address of remote storage, begins with an unknown home folder, or contains a
+            character that a file name cannot contain.
     """
     text = os.fspath(text)
     what, received = given_as.partition("=")[0] or "A path", printable(f"Received: {given_as}{text}")
@@ -99,23 +101,23 @@ def user_path(text: str | os.PathLike[str], given_as: str = "") -> pathlib.Path:
             f"{what} contains a character that no file name has. {received}. Choose another name"
         )
     path = pathlib.Path(expanded)
-    # Without its ./ it would be read otherwise the next time.
+    # Path removes a leading "./". Without it, `user_path` would read these paths as a home folder or an address.
     return path.absolute() if str(path).startswith("~") or ADDRESS.match(str(path)) else path
 
 
 def absolute(text: str) -> str:
-    """Makes a typed path independent of the working folder; "" and `~/...` are unchanged."""
+    """Makes a typed path absolute. "" and paths that start with `~` are returned unchanged."""
     return text if not text or text.startswith("~") else str(user_path(text).absolute())
 
 
 def as_word(path: pathlib.Path) -> str:
-    """Converts a path that was found on disk to the text that `user_path` and command lines read as that path."""
+    """Converts a path to text that command lines and `user_path` read as the same path."""
     text = str(path)
     return f"./{text}" if text.startswith(("-", "~")) or ADDRESS.match(text) else text
 
 
 def matching(pattern: str | os.PathLike[str]) -> list[str]:
-    """Lists the paths that match a pattern. Leading parts that exist are taken literally."""
+    """Lists the paths that match a glob pattern. Leading parts that exist on disk are not treated as patterns."""
     found, parts = "", list(pathlib.Path(pattern).parts)
     while parts and os.path.lexists(os.path.join(found, parts[0])):
         found = os.path.join(found, parts.pop(0))
@@ -126,11 +128,12 @@ def matching(pattern: str | os.PathLike[str]) -> list[str]:
 
 @contextlib.contextmanager
 def literal(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Context with a path of a folder that TensorFlow reads literally.
+    """Yields a path of the folder that TensorFlow does not treat as a pattern.
 
-    TensorFlow 2.21 searches for the files of a checkpoint by a pattern, and so misses those in a folder whose path
-    contains `[ ] * ?` or a backslash (https://github.com/tensorflow/tensorflow/issues/34290). It takes paths in UTF-8
-    only. To be removed once `tf.train.Checkpoint.read` finds what `write` has written there.
+    TensorFlow 2.21 searches for the files of a checkpoint with a pattern. The search fails if the path of the folder
+    contains `[ ] * ?` or a backslash (https://github.com/tensorflow/tensorflow/issues/34290). TensorFlow also accepts
+    only paths that are valid UTF-8. This function can be removed once `tf.train.Checkpoint.read` finds the files that
+    `write` has written to such a folder.
     """
     if not PATTERN.search(str(folder)) and str(folder).isprintable():
         yield folder
@@ -144,7 +147,7 @@ def literal(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing; it appears under its name, replacing an old one, once it is complete and synced."""
+    """Opens a temporary file for writing. After the block the file is synced and replaces the file at `path`."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with _naming(path), open(temporary, "xb") as file:
@@ -158,7 +161,7 @@ def atomic_file(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder to fill; it appears under its name once its content is synced. An error deletes it."""
+    """Creates a temporary folder. After the block the folder is synced and renamed to `path`; an error deletes it."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.mkdir()
@@ -179,7 +182,7 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
 
 
 def sync(path: pathlib.Path) -> None:
-    """Waits until a file, or the list of names in a folder, is on the disk."""
+    """Waits until a file, or the list of names in a folder, has been written to the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with _naming(path):
@@ -190,7 +193,7 @@ def sync(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _naming(path: pathlib.Path) -> Iterator[None]:
-    """Puts the file's name into errors of calls that receive a file descriptor only."""
+    """Adds the file's path to an OSError without one, raised by a call that received only a file descriptor."""
     try:
         yield
     except OSError as error:

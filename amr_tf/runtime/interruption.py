@@ -1,4 +1,4 @@
-"""SIGTERM, SIGHUP and Ctrl-C, handled between two training steps."""
+"""Handling of SIGTERM, SIGHUP and Ctrl-C between two training steps."""
 
 import signal
 import sys
@@ -12,16 +12,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def ignore_signals() -> None:
-    """Ignores signals, and errors of objects that a signal left incomplete, during TensorFlow's shutdown."""
+    """Ignores further signals while the process ends, and exceptions in finalizers, which a signal may have caused."""
     sys.unraisablehook = lambda unraisable: None
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 class Interruption:
-    """Context that records the first signal for `wanted`. Later signals are ignored, also during a save.
+    """Context manager that records the first signal, which `wanted` reports. Later signals are ignored.
 
-    Before `stepping` is set no step can be lost, and a signal raises `Interrupted` at once.
+    Until `stepping` is set to True, no training step can be lost, so a signal raises `Interrupted` immediately.
 
     Args:
         stop_at: number of a step after which the run stops as if a signal had arrived.
@@ -42,7 +42,7 @@ class Interruption:
         return self
 
     def listen(self) -> None:
-        """Sets the handlers. Repeat it after connecting to other workers, when TensorFlow sets its own for SIGTERM."""
+        """Sets the signal handlers. Must be repeated after connecting to workers: TensorFlow sets a SIGTERM handler."""
         for number in self._before:
             signal.signal(number, self._receive)
 
@@ -51,11 +51,11 @@ class Interruption:
             signal.signal(number, handler)
         if not self.signal or isinstance(error, Interrupted):
             return
-        # A run at its end needs no interruption, but an enclosing one, of several runs, does.
+        # This run has ended, but an enclosing Interruption, of several runs, still has to stop.
         around = getattr(self._before.get(self.signal), "__self__", None)
         if isinstance(around, Interruption):
             around.signal = around.signal or self.signal
-        # Raised within C code or a finalizer, `Interrupted` may have been replaced or dropped.
+        # An `Interrupted` that was raised within C code or a finalizer may have been replaced or dropped.
         if not self.stepping and not isinstance(error, UserError):
             raise self.interrupted("before its first step")
 
@@ -68,10 +68,11 @@ class Interruption:
         """Returns true if the run should save and end after `step` steps.
 
         Args:
-            step: number of steps, the same on all workers.
-            gather: exchanges a number between all workers; a signal to one worker ends all of them.
+            step: number of completed steps, equal on all workers.
+            gather: sends this worker's number to all workers and returns the numbers of all. A signal to one worker
+                thereby stops all workers.
         """
-        if number := max(gather(self.signal or 0)):  # a later signal waits for the next call
+        if number := max(gather(self.signal or 0)):  # the next call handles a signal that arrives later
             self.signal = self.signal or signal.Signals(number)
         return number > 0 or step == self.stop_at
 

@@ -1,4 +1,4 @@
-"""The one `main` of all commands: help, --debug, errors on one line, signals and exit codes."""
+"""The `main` function that all commands share: help, --debug, errors on one line, signals and exit codes."""
 
 import dataclasses
 import sys
@@ -20,12 +20,12 @@ class Command(Generic[Request]):
     """A command-line program. An instance is the `main` function of its module.
 
     Attributes:
-        program: name of the module, which begins the command's messages.
+        program: name of the module, with which the command's messages begin.
         purpose: what the command does, for the list of commands.
         help_text: returns usage and flags for `--help`.
         parse: converts the words of the command line to a request.
-        work: fulfils the request; returns the exit code, None for 0.
-        interrupted: message after a signal, in place of the exception's.
+        work: runs the request and returns the exit code; None means 0.
+        interrupted: message after a signal. If it is empty, the message of the exception is printed.
     """
 
     program: str
@@ -36,7 +36,7 @@ class Command(Generic[Request]):
     interrupted: str = ""
 
     def __call__(self, arguments: list[str]) -> int:
-        """Runs the command with the words of a command line, without the program's name; returns the exit code."""
+        """Runs the command with the words of a command line after the program's name, and returns the exit code."""
         errors.tracebacks = DEBUG in arguments
         arguments = [word for word in arguments if word != DEBUG]
         if HELP_FLAGS.intersection(arguments):
@@ -64,5 +64,5 @@ class Command(Generic[Request]):
             return errors.report(self.program, refusal)
 
     def run(self) -> NoReturn:
-        """Runs the command as the process's only work."""
+        """Runs the command with the process's command line, and exits with the command's exit code."""
         process.run(self.program, self)

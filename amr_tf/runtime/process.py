@@ -16,10 +16,10 @@ READER_LEFT = (errno.EPIPE, errno.EIO)  # the reader of a pipe exited, or the te
 
 
 def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
-    """Calls `main` with the words of the command line and exits with the exit code that it returns.
+    """Calls `main` with the words of the command line and exits with the exit code that `main` returns.
 
-    Closed streams and readers that exit, as in `... | head -1`, do not stop the work. Output that was lost otherwise,
-    as on a full disk, is reported at the end and turns success into exit code 2.
+    `main` continues if standard output is closed or the reader of a pipe exits, as in `... | head -1`. If output is
+    lost for another reason, such as a full disk, an error is reported at the end, and exit code 0 becomes 2.
 
     Args:
         program: name of the command in its messages.
@@ -28,12 +28,12 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
     _use_utf8()
     os.environ.pop(
         "MPLBACKEND", None
-    )  # of another program: Matplotlib refuses to be imported with an unknown one
+    )  # may be set for another program, and Matplotlib cannot be imported with an unknown backend
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            open_null(descriptor)  # or the next file to be opened would become a standard stream
+            open_null(descriptor)  # otherwise the next opened file would become a standard stream
     output = Output(1, "w", closefd=False)
     sys.stdout = Text(output, getattr(sys.stdout, "encoding", "utf-8"))  # a closed stream is None
     sys.stderr = Text(Output(2, "w", closefd=False), getattr(sys.stderr, "encoding", "utf-8"))
@@ -49,11 +49,12 @@ def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
 def _use_utf8() -> None:
     """Restarts this process in Python's UTF-8 mode if the locale encodes file names differently.
 
-    TensorFlow reads names as UTF-8 in any locale, so it would use other files than Python. Python chooses this
-    mode itself in the locale C, unless PYTHONUTF8=0. Output keeps the locale's encoding.
+    TensorFlow encodes file names as UTF-8 in every locale, so TensorFlow and Python would open different files. In the
+    locale C, Python enables UTF-8 mode by itself, unless PYTHONUTF8=0 is set. Printed text keeps the encoding of the
+    locale.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
         return
     os.environ.setdefault("PYTHONIOENCODING", getattr(sys.stdout, "encoding", "ascii"))
-    os.environ["PYTHONUTF8"] = "1"  # of the processes that this one starts
+    os.environ["PYTHONUTF8"] = "1"  # for the processes that this process starts
     os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 (no shell)

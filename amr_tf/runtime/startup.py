@@ -1,4 +1,4 @@
-"""Import of TensorFlow by the commands: Keras backend, number of threads, no start-up messages."""
+"""Import of TensorFlow for all commands, which sets Keras's backend and the threads and hides start-up messages."""
 
 import contextlib
 import os
@@ -12,18 +12,19 @@ from amr_tf.runtime.errors import UserError, one_line
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 THREADS = "TF_NUM_INTRAOP_THREADS"
 BACKEND = "tensorflow"
-# Messages are shown with these variables. At an unknown flag of XLA, TensorFlow prints it and ends the process.
+# Messages are shown if one of these variables is set. At an unknown XLA flag, TensorFlow prints a message and exits.
 SHOWN = (QUIET, "TF_XLA_FLAGS", "XLA_FLAGS")
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras and lists the devices, with the settings that results depend on.
+    """Imports TensorFlow and Keras and initialises the devices, with the settings that results depend on.
 
-    Keras's settings are the defaults of Keras, whatever the user's keras.json and environment contain.
-    TF_NUM_INTRAOP_THREADS is half of the cores by default.
+    Keras uses its default settings: the user's keras.json and KERAS_... variables are ignored. TF_NUM_INTRAOP_THREADS
+    defaults to half of the number of cores.
 
     Raises:
-        UserError: an invalid number of threads, no folder for temporary files, or a Keras that runs on another backend.
+        UserError: the number of threads is invalid, no folder for temporary files can be written, or Keras is already
+            imported with another backend.
     """
     if "keras" in sys.modules and (backend := sys.modules["keras"].backend.backend()) != BACKEND:
         raise UserError(
@@ -32,11 +33,11 @@ def import_tensorflow() -> None:
         )
     for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_HOME"]:
         del os.environ[name]  # such as KERAS_MAX_EPOCHS
-    # Written for another program. protobuf refuses names that it does not know; TensorFlow needs the default.
+    # May be set for another program. protobuf rejects unknown values, and TensorFlow needs the default value.
     os.environ.pop("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", None)
     os.environ["KERAS_BACKEND"] = BACKEND
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
-    # Most of a step consists of pairs of convolutions that can run side by side, with half of the cores each.
+    # Most of a training step consists of pairs of convolutions that can run concurrently, each on half of the cores.
     os.environ.setdefault(THREADS, str(max(1, cores() // 2)))
     # A negative number would abort the process.
     if not re.fullmatch("[0-9]{1,4}", os.environ[THREADS]):
@@ -49,8 +50,8 @@ def import_tensorflow() -> None:
 
         tf.config.list_physical_devices()
         if quiet:
-            tf.get_logger().setLevel("ERROR")  # no warning that each opened run traces its functions anew
-    # It may have been imported before.
+            tf.get_logger().setLevel("ERROR")  # hides warnings about retracing for each opened run
+    # Keras may have been imported earlier, with other settings.
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
@@ -58,7 +59,7 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _no_settings_of_keras() -> Iterator[None]:
-    """Replaces the user's Keras folder, whose keras.json is read at import, by an empty folder during the block."""
+    """Sets KERAS_HOME to an empty folder during the block, so that Keras does not read the user's keras.json."""
     with tempfile.TemporaryDirectory(prefix="amr_tf_", dir=temporary_folder()) as empty:
         before = os.environ.get("KERAS_HOME")
         os.environ["KERAS_HOME"] = empty
@@ -72,9 +73,9 @@ def _no_settings_of_keras() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Buffers standard error, and prints it if the block fails.
+    """Buffers standard error during the block, and prints the buffer only if the block fails.
 
-    The messages of an import come from C++ before its log level applies.
+    During the import, TensorFlow's C++ code prints messages before the log level takes effect.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -100,5 +101,5 @@ def temporary_folder() -> str:
 
 
 def cores() -> int:
-    """Counts the processor cores that this process may use."""
+    """Returns the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
