@@ -65,6 +65,8 @@ def work(request: Request) -> None:
     extras.require("The export of a run", "tensorflow_serving")
     if "onnx" in request.also:
         extras.require("--also=onnx", "tf2onnx")
+    if "litert" in request.also:
+        extras.require("--also=litert", "ai_edge_litert")
     with Interruption():
         startup.import_tensorflow()
         from amr_tf.runs.trained import TrainedRun

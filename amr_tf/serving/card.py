@@ -8,6 +8,7 @@ import jinja2
 from amr_tf import registry
 from amr_tf.runs.best import best_by
 from amr_tf.runs.folder import read_rows
+from amr_tf.serving import litert
 
 # Data sets whose name alone would not say what the pictures are.
 NAMED_BETTER = {
@@ -17,13 +18,14 @@ NAMED_BETTER = {
 }
 
 
-def model_card(run, version: int, described: dict[str, Any]) -> str:
+def model_card(run, version: int, described: dict[str, Any], converted: litert.Written | None = None) -> str:
     """Renders `card.md` for an export.
 
     Args:
         run: a `TrainedRun`.
         version: number of the exported version.
         described: results of each signature's `describe` by name.
+        converted: the files of LiteRT, if there are any.
 
     Raises:
         RunError: results.json or metrics.csv is damaged.
@@ -53,6 +55,8 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
         versions=", ".join(f"{name} {number}" for name, number in results.get("versions", {}).items()),
         measured=_measured(run, results, read_rows(run.folder.metrics)),
         described=described,
+        converted=converted,
+        error=_error,
         settings=settings,
         row=_row,
         shape=_shape,
@@ -69,6 +73,12 @@ def _named(dataset: str) -> str:
 def _row(*cells: Any) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _error(error: litert.Error | None) -> str:
+    return (
+        f"{error.largest:.3g} / {error.mean:.3g} (values to {error.scale:.3g})" if error else "not measured"
+    )
 
 
 def _shape(sizes: list[int | None]) -> str:

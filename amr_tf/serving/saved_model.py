@@ -52,10 +52,10 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 requested = {"serving_default": found["reconstruct"], **found}
                 warmup.write(folder, requested, run.model.image_shape)
                 archives.write(folder, run.model)
-                conversion.write(folder, also, run.model)
+                converted = conversion.write(folder, also, run)
                 everything = {"serving_default": described["reconstruct"], **described}
                 files.write_json(folder / SIGNATURES, everything)
-                files.write(folder / CARD, card.model_card(run, int(path.name), described))
+                files.write(folder / CARD, card.model_card(run, int(path.name), described, converted))
     except filelock.Timeout as error:
         raise UserError(
             f"Another export into this folder does not end. Received: {export_dir}. Stop it, or choose another "
