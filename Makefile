@@ -43,10 +43,11 @@ test-all: $(VENV)/.installed-dev
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-# Engines without TensorFlow, in an environment of their own: OpenVINO, and Keras on JAX and PyTorch.
+# Engines without TensorFlow, in an environment of their own: OpenVINO, Keras on JAX and PyTorch, and the Hub's client.
 test-engines: $(VENV)/.installed-dev
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
-	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1 keras==3.15.1 jax torch
+	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1 keras==3.15.1 jax torch \
+	    huggingface_hub
 	OPENVINO_PYTHON=$(CURDIR)/.venv-engines/bin/python KERAS_PYTHON=$(CURDIR)/.venv-engines/bin/python \
 	    $(BIN)/python -m pytest -m engines $(ARGS)
 

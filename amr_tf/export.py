@@ -20,7 +20,7 @@ from amr_tf.runtime.main import Command
 USAGE = "python -m amr_tf.export --run_dir=RUN [FLAGS]"
 STOPPED = "interrupted; a version is complete or absent"
 PURPOSE = "writes a run as a SavedModel"
-ALSO = ("onnx", "litert")
+ALSO = ("onnx", "litert", "hub")
 
 
 class Request(NamedTuple):

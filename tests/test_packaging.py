@@ -114,7 +114,13 @@ def test_wheel_has_the_files_command_and_extras(wheel):
     presets = {f"amr_tf/{path.relative_to(ROOT)}" for path in (ROOT / "flags").rglob("*.flags")}
     data = {
         f"amr_tf/{name}"
-        for name in ("py.typed", "serving/card.md", "reporting/page.html", "reporting/published.csv")
+        for name in (
+            "py.typed",
+            "serving/card.md",
+            "serving/hub.md",
+            "reporting/page.html",
+            "reporting/published.csv",
+        )
     }
     assert presets | data <= set(names)
     assert "amr-tf = amr_tf.__main__:run" in entry_points

@@ -206,7 +206,7 @@ def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
         ([], "Received: nothing"),
         (["runs/x"], "Received: runs/x"),
         (["--run_dir=/nowhere"], "/nowhere"),
-        (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert. Received: 'tflite'"),
+        (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert, hub. Received: 'tflite'"),
         (["--run_dir=x", "--version=3"], "--help lists the flags"),
     ],
 )
