@@ -58,7 +58,7 @@ def write(folder: pathlib.Path, run: TrainedRun, version: int) -> None:
 
 
 def _figure(run: TrainedRun) -> pathlib.Path | None:
-    """Returns the last picture of interpolations; None if there is none, or if it shows the user's own data."""
+    """Returns the last picture of interpolations; None without one, or if it shows the user's own data."""
     found = sorted(run.folder.images.glob(f"epoch_*_{FIGURE}"))
     return found[-1] if found and not own_data(run.config.dataset)[0] else None
 
