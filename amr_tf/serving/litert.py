@@ -17,6 +17,9 @@ from amr_tf.runtime.errors import UserError
 FILES = {"float32": "model.tflite", "float16": "model_float16.tflite", "int8": "model_int8.tflite"}
 CALIBRATION = 200  # training images whose ranges of values int8 covers
 HELD = 256  # validation images on which errors are measured
+# Operations of normalisations, which stay in floats: a small variance becomes 0 as an integer, and LiteRT's interpreter
+# (ai-edge-litert 2.3) aborts the process when it takes the root's inverse of that.
+NORMALISATION = ("ADD", "MEAN", "MUL", "RSQRT", "SQUARED_DIFFERENCE", "SUB")
 
 
 class Nearest(keras.layers.UpSampling2D):
@@ -76,7 +79,7 @@ def write(target: pathlib.Path, run: TrainedRun) -> Written:
         The files with sizes and errors, and what is missing.
     """
     written = Written([], [])
-    samples = _samples(run, written)
+    samples = _samples(run)
     parts = target / "parts"
     _write_parts(parts, run.model)
     for kind, name in FILES.items():
@@ -87,6 +90,7 @@ def write(target: pathlib.Path, run: TrainedRun) -> Written:
         errors = (None, None) if samples is None else _errors(content, run.model, samples.held)
         if not all(error is None or np.isfinite(error).all() for error in errors):
             written.missing.append(f"{name} is not written: its answers are not finite.")
+            print(f"warning: {written.missing[-1]}")
             continue
         (target / name).write_bytes(content)
         written.files.append(Measured(name, len(content), *errors))
@@ -94,12 +98,12 @@ def write(target: pathlib.Path, run: TrainedRun) -> Written:
     return written
 
 
-def _samples(run: TrainedRun, written: Written) -> Samples | None:
+def _samples(run: TrainedRun) -> Samples | None:
     """Reads images of the run; None if the data cannot be read, which is printed with the reason."""
     try:
         splits = run.splits
     except UserError as error:
-        print(f"LiteRT: errors are not measured, since the run's images cannot be read: {error}")
+        print(f"warning: no {FILES['int8']} and no errors, since the run's images cannot be read: {error}")
         return None
     return Samples(_some(splits.train, CALIBRATION), _some(splits.validation, HELD))
 
@@ -137,19 +141,28 @@ def _convert(parts: pathlib.Path, kind: str, model, samples: Samples | None) -> 
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if kind == "int8" and samples is not None:
-        images = samples.calibration
-        codes = model.encode(images).numpy()
+        return _convert_to_integers(converter, model, samples.calibration)
+    return converter.convert()
 
-        def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-            for row in range(len(images)):
-                yield "encode", {"images": images[row : row + 1]}
-                yield "decode", {"codes": codes[row : row + 1]}
 
-        converter.representative_dataset = examples
+def _convert_to_integers(converter: tf.lite.TFLiteConverter, model, images: np.ndarray) -> bytes:
+    """Converts all operations that have integers, apart from NORMALISATION, which only the debugger can leave out."""
+    codes = model.encode(images).numpy()
+
+    def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        for row in range(len(images)):
+            yield "encode", {"images": images[row : row + 1]}
+            yield "decode", {"codes": codes[row : row + 1]}
+
+    converter.representative_dataset = examples
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(NORMALISATION))
     with warnings.catch_warnings():
         # TensorFlow 2.21 calibrates with its own interpreter, which it deprecates.
         warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated", UserWarning)
-        return converter.convert()
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=examples, debug_options=options
+        )
+        return debugger.get_nondebug_quantized_model()
 
 
 def _errors(content: bytes, model, images: np.ndarray) -> tuple[Error, Error]:

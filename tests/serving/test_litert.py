@@ -68,8 +68,10 @@ def test_run_without_its_data_has_no_int8_model(run, tmp_path, monkeypatch, caps
     monkeypatch.setattr("amr_tf.data.check", lambda config: raise_missing())
     folder = saved_model.export(run, tmp_path, ["litert"])
     assert {path.name for path in (folder / "litert").iterdir()} == {"model.tflite", "model_float16.tflite"}
-    printed = [line for line in capsys.readouterr().out.splitlines() if "LiteRT" in line]
-    assert printed == ["LiteRT: errors are not measured, since the run's images cannot be read: No archive"]
+    printed = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert printed == [
+        "warning: no model_int8.tflite and no errors, since the run's images cannot be read: No archive"
+    ]
     card = (folder / saved_model.CARD).read_text(encoding="utf-8")
     assert "model_int8.tflite is not written" in card
     assert "not measured" in card
@@ -95,3 +97,18 @@ def test_upsampling_and_codebooks_are_converted(settings, tmp_path):
     found = answers(content, x, codes)
     np.testing.assert_allclose(found[0], codes, atol=5e-5)
     np.testing.assert_allclose(found[1], model.decode(codes), atol=5e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [{"arch": "style", "mixer": "style"}, {"arch": "amr"}], ids=["style", "amr"]
+)
+def test_integers_keep_normalisations_in_floats(settings, tmp_path):
+    """As integers, small variances are 0, whose inverse root aborts the interpreter and with it the process."""
+    model = build_model(Config(depth=4, latent=4, **settings), (32, 32, 1), 10)
+    x = np.random.default_rng(0).uniform(-1, 1, (32, 32, 32, 1)).astype(np.float32)
+    x[:8] = -1  # without any variance
+    litert._write_parts(tmp_path / "parts", model)
+    content = litert._convert(tmp_path / "parts", "int8", model, litert.Samples(x, x))
+    for error in litert._errors(content, model, x):
+        assert error.mean < 0.05 * error.scale
