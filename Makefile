@@ -43,11 +43,12 @@ test-all: $(VENV)/.installed-dev
 test-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-# Engines without TensorFlow, in two environments of their own: OpenVINO, and Keras on JAX and PyTorch; then servers of
-# the Open Inference Protocol, Triton and KServe, whose packages need an older NumPy.
+# Engines without TensorFlow, in two environments of their own: OpenVINO, Keras on JAX and PyTorch, and the Hub's client; then
+# servers of the Open Inference Protocol, Triton and KServe, whose packages need an older NumPy.
 test-engines: $(VENV)/.installed-dev
 	@test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
-	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1 keras==3.15.1 jax torch
+	.venv-engines/bin/python -m pip install --disable-pip-version-check openvino==2026.4.1 keras==3.15.1 jax torch \
+	    huggingface_hub
 	@test -x .venv-servers/bin/python || $(PYTHON) -m venv .venv-servers
 	.venv-servers/bin/python -m pip install --disable-pip-version-check nvidia-pytriton==0.7.0 kserve==0.21.0 \
 	    onnxruntime==1.32.0

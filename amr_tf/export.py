@@ -20,7 +20,7 @@ from amr_tf.runtime.main import Command
 USAGE = "python -m amr_tf.export --run_dir=RUN [FLAGS]"
 STOPPED = "interrupted; a version is complete or absent"
 PURPOSE = "writes a run as a SavedModel"
-ALSO = ("onnx", "litert", "triton")
+ALSO = ("onnx", "litert", "triton", "hub")
 
 
 class Request(NamedTuple):
@@ -65,6 +65,8 @@ def work(request: Request) -> None:
     extras.require("The export of a run", "tensorflow_serving")
     for name in sorted({"onnx", "triton"} & {*request.also}):
         extras.require(f"--also={name}", "tf2onnx")
+    if "litert" in request.also:
+        extras.require("--also=litert", "ai_edge_litert")
     with Interruption():
         startup.import_tensorflow()
         from amr_tf.runs.trained import TrainedRun

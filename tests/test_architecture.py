@@ -90,7 +90,7 @@ def declared(*files: str) -> set[str]:
 )
 def test_imports_are_declared_dependencies(paths, files):
     # `make test-engines` has environments with these. Grimp is a dependency of import-linter.
-    engines = {"openvino", "kserve", "tritonclient", "triton_python_backend_utils"}
+    engines = {"openvino", "huggingface_hub", "kserve", "tritonclient", "triton_python_backend_utils"}
     known = declared(*files) | sys.stdlib_module_names | {"amr_tf", "benchmarks", "tests", "grimp"} | engines
     tops = {name.split(".")[0]: str(path) for path in paths for name in imports(path)}
     assert {name: path for name, path in tops.items() if name not in known} == {}

@@ -63,6 +63,7 @@ def test_extras_list_the_packages_that_commands_name():
         ("tensorflow_serving", export.main, ["--run_dir=run"], "export of a run needs tensorflow-serving.*{serving}"),
         ("tf2onnx", export.main, ["--run_dir=run", "--also=onnx"], "--also=onnx needs tf2onnx. {onnx}"),
         ("tf2onnx", export.main, ["--run_dir=run", "--also=triton"], "--also=triton needs tf2onnx. {onnx}"),
+        ("ai_edge_litert", export.main, ["--run_dir=run", "--also=litert"], "litert needs ai-edge-litert. {litert}"),
         ("submitit", sweep.main, ["flags/table1", "--executor=slurm"], "--executor=slurm needs submitit. {slurm}"),
     ],
 )  # fmt: skip
@@ -114,7 +115,13 @@ def test_wheel_has_the_files_command_and_extras(wheel):
     presets = {f"amr_tf/{path.relative_to(ROOT)}" for path in (ROOT / "flags").rglob("*.flags")}
     data = {
         f"amr_tf/{name}"
-        for name in ("py.typed", "serving/card.md", "reporting/page.html", "reporting/published.csv")
+        for name in (
+            "py.typed",
+            "serving/card.md",
+            "serving/hub.md",
+            "reporting/page.html",
+            "reporting/published.csv",
+        )
     }
     assert presets | data <= set(names)
     assert "amr-tf = amr_tf.__main__:run" in entry_points
@@ -123,11 +130,12 @@ def test_wheel_has_the_files_command_and_extras(wheel):
         requirement, _, condition = line.partition(";")
         extra = re.search(r"extra == '(\w+)'", condition)
         required.setdefault(extra[1] if extra else "", set()).add(in_order(requirement.strip()))
-    assert set(required) == {"", "data", "serving", "onnx", "slurm", "cuda", "dev", "docs"}
+    assert set(required) == {"", "data", "serving", "onnx", "litert", "slurm", "cuda", "dev", "docs"}
     for extra, listed in of_requirements().items():
         assert required[extra] == listed
     assert all(line.startswith("tensorflow[and-cuda]") for line in required["cuda"])
-    assert required["data"] | required["serving"] | required["onnx"] | required["slurm"] <= required["dev"]
+    optional = (required[name] for name in ("data", "serving", "onnx", "litert", "slurm"))
+    assert set().union(*optional) <= required["dev"]
 
 
 @pytest.mark.slow

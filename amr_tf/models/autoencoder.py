@@ -207,6 +207,10 @@ class Autoencoder(KerasContracts):
         """Returns the network of `decode` for an export: codes -> images, made of Keras's own layers."""
         return self.decoder
 
+    def classifying_network(self) -> keras.Model:
+        """Returns the network of `classify` for an export: codes -> logits, made of Keras's own layers."""
+        return self.probe
+
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
         """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
         return self.decode(self.encode(x))

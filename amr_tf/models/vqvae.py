@@ -101,6 +101,13 @@ class VQVAE(Autoencoder):
 
     def decoding_network(self) -> keras.Model:
         """Codes -> vectors -> codewords -> images."""
+        return self._after_codebook(self.decoder)
+
+    def classifying_network(self) -> keras.Model:
+        """Codes -> vectors -> codewords -> logits."""
+        return self._after_codebook(self.probe)
+
+    def _after_codebook(self, network: keras.Model) -> keras.Model:
         code = keras.Input(self.code_shape)
         codewords = self.codebook.lookup(self.to_vectors(code))
-        return keras.Model(code, self.decoder(self.from_codewords(codewords)), name="decoder")
+        return keras.Model(code, network(self.from_codewords(codewords)), name=network.name)

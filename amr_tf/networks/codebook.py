@@ -71,8 +71,9 @@ class Codebook(keras.layers.Layer):
         words = self.codewords.numpy()
         near = keras.layers.Dense(self.count, dtype="float32")
         found = keras.layers.Embedding(self.count, self.size, dtype="float32")
-        numbers = keras.ops.argmax(near(vectors), axis=-1)
-        output = found(numbers)
+        # Not argmax, whose bitwise operations LiteRT lacks (Keras 3.15, ai-edge-litert 2.3).
+        numbers = keras.ops.top_k(near(vectors), k=1)[1]
+        output = keras.ops.squeeze(found(numbers), axis=-2)
         near.set_weights([2 * words.T, -(words**2).sum(axis=1)])
         found.set_weights([words])
         return output

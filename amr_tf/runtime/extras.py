@@ -13,6 +13,7 @@ PACKAGES = {
     ),  # tensorflow-datasets imports it without declaring it
     "tensorflow_serving": ("tensorflow-serving-api", "serving"),
     "tf2onnx": ("tf2onnx", "onnx"),
+    "ai_edge_litert": ("ai-edge-litert", "litert"),
     "submitit": ("submitit", "slurm"),
 }
 

@@ -1,4 +1,4 @@
-"""Encoder and decoder as `.keras` archives that Keras alone can load."""
+"""Encoder and decoder as `.keras` archives that Keras alone can load, and the copies that these contain."""
 
 import pathlib
 from typing import Any
@@ -11,12 +11,32 @@ FOLDER = "keras"
 def write(folder: pathlib.Path, model) -> None:
     """Writes `<folder>/keras/encoder.keras`, images to codes, and `decoder.keras`, codes to images."""
     (folder / FOLDER).mkdir()
+    for network in (encoder_of(model), decoder_of(model)):
+        network.save(folder / FOLDER / f"{network.name}.keras")
+
+
+def encoder_of(model) -> keras.Model:
+    """Returns a copy of the encoder, images -> codes, that names no class of this package."""
     encoder, maps = _copy(model.encoder), model.code_shape[-1]
     image = keras.Input(model.image_shape)
     if encoder(image).shape[-1] > maps:  # a VAE's encoder gives variances after the codes
-        encoder = keras.Model(image, encoder(image)[..., :maps], name="encoder")
-    encoder.save(folder / FOLDER / "encoder.keras")
-    _copy(model.decoding_network()).save(folder / FOLDER / "decoder.keras")
+        encoder = keras.Model(image, encoder(image)[..., :maps])
+    encoder.name = "encoder"
+    return encoder
+
+
+def decoder_of(model) -> keras.Model:
+    """Returns a copy of the decoder, codes -> images, likewise."""
+    decoder = _copy(model.decoding_network())
+    decoder.name = "decoder"
+    return decoder
+
+
+def probe_of(model) -> keras.Model:
+    """Returns a copy of the probe, codes -> logits, likewise."""
+    probe = _copy(model.classifying_network())
+    probe.name = "probe"
+    return probe
 
 
 def _copy(network: keras.Model) -> keras.Model:

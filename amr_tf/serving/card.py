@@ -1,13 +1,15 @@
 """The model card: a description in the folder of an exported model."""
 
 import pathlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jinja2
 
 from amr_tf import registry
 from amr_tf.runs.best import best_by
 from amr_tf.runs.folder import read_rows
+from amr_tf.serving import litert
 
 # Data sets whose name alone would not say what the pictures are.
 NAMED_BETTER = {
@@ -17,13 +19,38 @@ NAMED_BETTER = {
 }
 
 
-def model_card(run, version: int, described: dict[str, Any]) -> str:
+class Result(NamedTuple):
+    """A number that was measured of the exported weights, with the part of the data if it is named apart."""
+
+    name: str
+    description: str
+    score: float
+    data: str
+    part: str = ""
+
+
+def model_card(run, version: int, described: dict[str, Any], converted: litert.Written | None = None) -> str:
     """Renders `card.md` for an export.
 
     Args:
         run: a `TrainedRun`.
         version: number of the exported version.
         described: results of each signature's `describe` by name.
+        converted: the files of LiteRT, if there are any.
+
+    Raises:
+        RunError: results.json or metrics.csv is damaged.
+    """
+    return render("card.md", run, version=version, described=described, converted=converted)
+
+
+def render(template: str, run, **more: Any) -> str:
+    """Renders a template of this folder with the facts about a run.
+
+    Args:
+        template: name of the file.
+        run: a `TrainedRun`.
+        more: further variables of the template.
 
     Raises:
         RunError: results.json or metrics.csv is damaged.
@@ -43,19 +70,19 @@ def model_card(run, version: int, described: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("card.md").render(
+    return environment.get_template(template).render(
         run=run,
         config=config,
-        version=version,
         results=results,
         data=data,
         counts=", ".join(f"{count:,} {part}" for part, count in results.get("examples", {}).items()),
         versions=", ".join(f"{name} {number}" for name, number in results.get("versions", {}).items()),
-        measured=_measured(run, results, read_rows(run.folder.metrics)),
-        described=described,
+        measured=measured(run),
+        error=_error,
         settings=settings,
         row=_row,
-        shape=_shape,
+        shape=shape,
+        **more,
     )
 
 
@@ -71,22 +98,35 @@ def _row(*cells: Any) -> str:
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def _shape(sizes: list[int | None]) -> str:
+def _error(error: litert.Error | None) -> str:
+    return (
+        f"{error.largest:.3g} / {error.mean:.3g} (values to {error.scale:.3g})" if error else "not measured"
+    )
+
+
+def shape(sizes: Sequence[int | None]) -> str:
+    """Returns a shape as text, "any" for free sizes."""
     return f"[{', '.join('any' if size is None else str(size) for size in sizes)}]"
 
 
-def _measured(run, results: dict[str, Any], rows: list[dict[str, float]]) -> list[tuple[str, ...]]:
-    """Name, description, score and data of each result that belongs to the exported weights.
+def measured(run) -> list[Result]:
+    """Returns the results that belong to the exported weights of a `TrainedRun`.
 
     If all labels are equal, the reconstruction loss replaces the accuracy.
+
+    Raises:
+        RunError: results.json or metrics.csv is damaged.
     """
-    measured: list[tuple[str, ...]] = []
+    results, rows = run.folder.read_results(), read_rows(run.folder.metrics)
+    found_results: list[Result] = []
     for name, found in results.get("metrics", {}).items():
         if found.get("step") == run.step and isinstance(found.get("score"), int | float):
             # Runs of older versions have metrics that are not known any more.
             metric = registry.load(registry.METRICS, name) if name in registry.METRICS else None
             description = metric.description if metric else ""
-            measured.append((name, description, f"{found['score']:.4g}", _named(str(found.get("data", "")))))
+            found_results.append(
+                Result(name, description, found["score"], _named(str(found.get("data", ""))))
+            )
     row = next((row for row in rows if row["step"] == run.step), {})
     column = best_by(results, rows).column if rows else ""
     what = {
@@ -95,6 +135,5 @@ def _measured(run, results: dict[str, Any], rows: list[dict[str, float]]) -> lis
     }
     for part, name in (("val", "validation"), ("test", "test")):
         if f"{part}_{column}" in row:
-            measure, description = what[column]
-            measured.append((f"{name} {measure}", description, f"{row[f'{part}_{column}']:.4g}", "the run's"))
-    return measured
+            found_results.append(Result(*what[column], row[f"{part}_{column}"], "the run's", name))
+    return found_results

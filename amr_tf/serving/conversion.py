@@ -7,38 +7,43 @@ from typing import Any
 
 import tensorflow as tf
 
-from amr_tf.runtime import files
+from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime.errors import UserError, one_line
-from amr_tf.serving import names, triton
+from amr_tf.serving import litert, names, triton
 from amr_tf.serving.signatures import Signature
 
 FORMATS = ("onnx", "litert", "triton")
 OPSET = 17
-LITERT_PARTS = ("encode", "decode")
 FREE = ("batch", "k")  # names of the free sizes of a shape, in order
 
 
 def write(
     folder: pathlib.Path,
     formats: Sequence[str],
+    run: TrainedRun,
     signatures: dict[str, Signature],
     described: dict[str, dict[str, Any]],
     version: int,
-) -> None:
-    """Writes `onnx/NAME.onnx` and the Triton model repository `triton/` for each signature, and `litert/model.tflite`.
+) -> litert.Written | None:
+    """Writes `onnx/NAME.onnx` and the Triton model repository `triton/` for each signature, and `litert/model*.tflite`.
 
     Signatures that take image files are left out: ONNX has no operator that decodes them.
 
     Args:
         folder: of the SavedModel, in which they are written.
         formats: of FORMATS.
+        run: the run that was saved.
         signatures: those that were saved, by name.
         described: results of each signature's `describe` by name.
         version: number of the exported version.
 
+    Returns:
+        The files of LiteRT, None if they were not requested.
+
     Raises:
         UserError: a converter fails.
     """
+    written = None
     for name in formats:
         (folder / name).mkdir()
     received = ",".join(formats)
@@ -50,13 +55,14 @@ def write(
                 if "triton" in formats:
                     triton.write(folder / "triton" / name, version, described[name], graph)
         if "litert" in formats:
-            _write_litert(folder, folder / "litert")
+            written = litert.write(folder / "litert", run)
     except OSError:
         raise
     except Exception as error:  # the converters raise many types
         raise UserError(
             f"The model cannot be converted: {one_line(error)}. Received: --also={received}. Leave it out"
         ) from error
+    return written
 
 
 def _onnx_graphs(signatures: dict[str, Signature]) -> Iterator[tuple[str, bytes]]:
@@ -84,10 +90,3 @@ def _function(signature: Signature, specs: list[tf.TensorSpec]) -> tf.types.expe
         return {names.to_onnx(name, signature.inputs): value for name, value in found.items()}
 
     return tf.function(compute, input_signature=specs)
-
-
-def _write_litert(saved_model: pathlib.Path, target: pathlib.Path) -> None:
-    """Converts the SavedModel: conversion of the functions themselves gives wrong numbers."""
-    with files.literal(saved_model) as folder:
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(LITERT_PARTS))
-        (target / "model.tflite").write_bytes(converter.convert())

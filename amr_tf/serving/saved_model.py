@@ -3,6 +3,7 @@
 <export_dir>/<version>/   saved_model.pb, variables/, assets.extra/   what TensorFlow Serving loads
                           keras/, litert/                             encoder and decoder for other engines
                           onnx/, triton/                              each signature for other engines
+                          hub/                                        a model repository of the Hugging Face Hub
                           model_card.md, signatures.json              descriptions for people and for programs
 """
 
@@ -18,7 +19,7 @@ import tensorflow as tf
 from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import UserError, one_line
-from amr_tf.serving import archives, card, conversion, warmup
+from amr_tf.serving import archives, card, conversion, hub, warmup
 from amr_tf.serving.signatures import Signature, signatures
 
 SIGNATURES, CARD = "signatures.json", "model_card.md"
@@ -31,7 +32,7 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
     Args:
         run: the run and its checkpoint.
         export_dir: folder of the versions 1, 2, ...
-        also: further formats, of `conversion.FORMATS`.
+        also: further formats, of `conversion.FORMATS`, or `hub`.
 
     Returns:
         The folder of the version.
@@ -53,10 +54,13 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
                 requested = {"serving_default": found["reconstruct"], **found}
                 warmup.write(folder, requested, run.model.image_shape)
                 archives.write(folder, run.model)
-                conversion.write(folder, also, found, described, int(path.name))
+                formats = [name for name in also if name != hub.FOLDER]
+                converted = conversion.write(folder, formats, run, found, described, int(path.name))
+                if hub.FOLDER in also:
+                    hub.write(folder, run, int(path.name))
                 everything = {"serving_default": described["reconstruct"], **described}
                 files.write_json(folder / SIGNATURES, everything)
-                files.write(folder / CARD, card.model_card(run, int(path.name), described))
+                files.write(folder / CARD, card.model_card(run, int(path.name), described, converted))
     except filelock.Timeout as error:
         raise UserError(
             f"Another export into this folder does not end. Received: {export_dir}. Stop it, or choose another "

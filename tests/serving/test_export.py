@@ -205,7 +205,7 @@ def test_model_card_unfinished_run_says_what_is_unknown(exported, tmp_path):
         ([], "Received: nothing"),
         (["runs/x"], "Received: runs/x"),
         (["--run_dir=/nowhere"], "/nowhere"),
-        (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert, triton. Received: 'tflite'"),
+        (["--run_dir=x", "--also=tflite"], "--also takes onnx, litert, triton, hub. Received: 'tflite'"),
         (["--run_dir=x", "--version=3"], "--help lists the flags"),
     ],
 )
