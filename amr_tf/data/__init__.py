@@ -1,4 +1,4 @@
-"""Data sets as arrays: `load(config)` gives the training, validation and test split of any data set.
+"""Data sets as arrays: `load(config)` returns the training, validation and test split of any data set.
 
 config -> DatasetSpec -> its reader in `sources` -> Arrays -> pipeline -> batches
 """
@@ -15,7 +15,7 @@ from amr_tf.runtime.errors import DataError
 
 __all__ = ["SMOKE_EXAMPLES", "Arrays", "Splits", "check", "ground_truth", "load", "nearest_images", "spec_of"]
 
-SMOKE_EXAMPLES = 512  # of each split under --smoke, or one batch where that is more
+SMOKE_EXAMPLES = 512  # largest number of examples of a split with --smoke, unless a batch is larger
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,11 +23,11 @@ class Arrays:
     """Examples in memory.
 
     Attributes:
-        images: uint8 [N, H, W, C]; for points, float32 [N, 1, 1, 2] in [-1, 1]; dSprites as bits.
+        images: uint8 [N, H, W, C], which dSprites stores as bits; for 2-D points, float32 [N, 1, 1, 2] in [-1, 1].
         labels: int64 [N] in 0 .. spec.classes - 1.
         spec: the data set.
         attributes: uint8 [N, A], 0 or 1, in the order of spec.attributes; None if the data set has none.
-        labelled: bool [N], the examples whose labels and attributes supervised mixing may use; None: all.
+        labelled: bool [N], true for examples whose labels and attributes supervised mixing may use; None if all are.
     """
 
     images: np.ndarray | pixels.PackedImages
@@ -41,18 +41,18 @@ class Arrays:
 
     @property
     def name(self) -> str:
-        """Name for reports."""
+        """Name of the data set for reports."""
         return self.spec.title or self.spec.name
 
     def targets(self) -> np.ndarray:
-        """Attributes for supervised mixing, one-hot labels where the data set has none: uint8 [N, A]."""
+        """Returns the attributes for supervised mixing, uint8 [N, A]; one-hot labels if there are no attributes."""
         if self.attributes is not None:
             return self.attributes
         return np.eye(self.spec.classes, dtype=np.uint8)[self.labels]
 
 
 class Splits(NamedTuple):
-    """The three parts of a data set. The test part chooses nothing."""
+    """The three splits of a data set. Results on the test split are reported, but decide nothing."""
 
     train: Arrays
     validation: Arrays
@@ -60,20 +60,20 @@ class Splits(NamedTuple):
 
 
 def check(config: Any) -> None:
-    """Refuses a run if `load` would not find its data; quick.
+    """Checks quickly that `load` will find the data of a run.
 
     Raises:
-        DataError: names each missing or damaged file.
+        DataError: a file is missing or damaged. The message names each such file.
     """
     spec_of(config).check(_places(config))
 
 
 def load(config: Any) -> Splits:
-    """Reads or draws the data set of a run.
+    """Reads or generates the data set of a run.
 
     Args:
-        config: a Config. Its fields `dataset, data_dir, raw_dir, image_fit, image_width, attributes, train_examples,
-            labelled_examples, seed, smoke, batch_size` are read.
+        config: a Config, or an object with its fields `dataset, data_dir, raw_dir, image_fit, image_width, pixel_range,
+            attributes, train_examples, labelled_examples, seed, smoke, batch_size`.
 
     Raises:
         DataError: the data are missing or damaged, or there are fewer training examples than `train_examples` or
@@ -96,10 +96,10 @@ def load(config: Any) -> Splits:
 
 
 def ground_truth(config: Any) -> Any:
-    """Returns images with their factors for the metrics of disentanglement, a `metrics.ground_truth.GroundTruth`.
+    """Returns a `metrics.ground_truth.GroundTruth`: images with known factors, for metrics of disentanglement.
 
     Raises:
-        DataError: see `load`; also when the prepared data lack some combinations of factors.
+        DataError: see `load`; also if the prepared data lack some combinations of factors.
     """
     spec = spec_of(config)
     spec.require_packages()
@@ -107,7 +107,9 @@ def ground_truth(config: Any) -> Any:
 
 
 def nearest_images(config: Any) -> Any:
-    """Returns the search for the nearest possible image: images float [N, H, W, C] -> `data.nearest.Nearest`.
+    """Returns a function that finds, for each image, the nearest image that the data set can contain.
+
+    The function maps images float [N, H, W, C] to a `data.nearest.Nearest`.
 
     Raises:
         DataError: see `load`.
@@ -119,13 +121,13 @@ def nearest_images(config: Any) -> Any:
 
 def _places(config: Any) -> Places:
     limit = max(SMOKE_EXAMPLES, config.batch_size) if config.smoke else None
-    # A home folder may be unknown where nothing is read from it.
+    # Data sets without TFDS builders read nothing from data_dir, whose home folder may be unknown.
     data_dir = config.place("data_dir") if config.dataset_spec.builders else None
     return Places(data_dir or Path(), config.raw_dir, config.batch_size, config.pixel_range, limit)
 
 
 def _draw(name: str, size: int, flag: str, count: int, seed: tuple[int, ...]) -> np.ndarray:
-    """Draws `count` of `size` training examples: their rows int64 [count]."""
+    """Samples `count` of `size` training examples without replacement. Returns their row numbers, int64 [count]."""
     if count > size:
         raise DataError(
             f"{name} has only {size} training examples. Received: --{flag}={count}. Lower it, or use 0 for all of them"

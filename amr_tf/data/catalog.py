@@ -1,4 +1,4 @@
-"""The data sets: one `DatasetSpec` each, listed in `amr_tf.registry`. Imports neither TensorFlow nor NumPy."""
+"""One `DatasetSpec` for each data set in `amr_tf.registry`. This module imports neither TensorFlow nor NumPy."""
 
 import dataclasses
 import difflib
@@ -11,17 +11,17 @@ from amr_tf import registry
 from amr_tf.runtime import extras
 from amr_tf.runtime.errors import DataError
 
-MOST_ATTRIBUTES = 8  # a label for each combination of them: 256
+MOST_ATTRIBUTES = 8  # each combination of attributes is a label, hence at most 256 labels
 
 
 class Places(NamedTuple):
-    """Folders of a reader's files, and the number of examples that a run needs."""
+    """Settings of a run for a reader: folders, number of examples, and range of pixels."""
 
-    data_dir: Path = Path()  # of TFDS's prepared data sets
+    data_dir: Path = Path()  # folder of TFDS's prepared data sets
     raw_dir: str = ""  # folder of official archives to prepare from
     batch_size: int = 1  # the fewest training examples that a run can use
-    pixel_range: str = "full"  # of 16-bit pictures, see `Config`
-    limit: int | None = None  # the most examples of each split that are used, for readers that can stop early
+    pixel_range: str = "full"  # range of 16-bit images, see `Config`
+    limit: int | None = None  # largest number of examples used of each split; readers may stop there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,25 +35,25 @@ class DatasetSpec:
         width: width and height in pixels of the images that a model sees; 1 for 2-D points.
         channels: number of colour channels, or 2 for 2-D points; of the user's own data, 0 until they are read.
         classes: number of labels, which are 0 .. classes - 1; of the user's own data, 0 until they are read.
-        reader: gives (spec, [training, validation, test]) for (spec, Places), the splits as `sources.Examples` and
-            the spec completed with facts found while reading. None for examples that are already in memory.
-        checker: takes (spec, Places) and raises DataError if `reader` would lack files. It is quick.
-        ground_truth: gives the `metrics.ground_truth.GroundTruth` for (spec, Places); None if factors are unknown.
-        nearest: gives the search for the nearest possible image, a function of `data.nearest`, for (spec, Places);
-            None for data that are not drawn from known factors.
+        reader: function (spec, Places) -> (spec, [training, validation, test]). The splits are `sources.Examples`. The
+            returned spec includes facts found while reading. None for examples that are already in memory.
+        checker: function of (spec, Places) that raises DataError if `reader` would not find its files. It is quick.
+        ground_truth: function (spec, Places) -> `metrics.ground_truth.GroundTruth`; None if factors are unknown.
+        nearest: function (spec, Places) -> `data.nearest.Search`, which finds the nearest possible image; None for data
+            that are not generated from known factors.
         attributes: names of the binary attributes of an example, in the order of `Arrays.attributes`.
-        selectable_attributes: names that `--attributes` chooses from.
-        generated: the data are drawn by this package, or installed with it.
-        sized: pictures are cut to `--image_size`.
-        builders: TFDS names, or import paths of builder classes. Any of them may be prepared; the last one is what
-            gets prepared.
-        validation: share of the official training split that becomes the validation split.
-        idx_sha256: sha256 of an unpacked archive by its file name. It identifies archives that were packed anew.
-        title: name for reports, where it differs from `name`.
+        selectable_attributes: names that are valid in `--attributes`.
+        generated: true if this package generates the data, or the data are installed with it.
+        sized: true if images are cropped and resized to `--image_size`.
+        builders: TFDS names, or import paths of builder classes. Prepared data of any of these builders are read. If
+            there are none, the last builder prepares the data.
+        validation: fraction of the official training split that becomes the validation split.
+        idx_sha256: SHA-256 of unpacked archives by file name. It identifies archives that were compressed again.
+        title: name for reports, if it differs from `name`.
         class_names: names of the labels of the user's own data.
-        sha256: hash of the names, or the pixels, and the labels of the user's own data.
-        content_sha256: hash of the files of a folder of pictures.
-        white: value of 16-bit grey pictures that became white.
+        sha256: hash of the user's own data, computed from labels and file names (folder) or pixels (npz).
+        content_sha256: hash of the files in a folder of images.
+        white: value of 16-bit greyscale images that is converted to white.
     """
 
     name: str
@@ -84,7 +84,7 @@ class DatasetSpec:
 
     @property
     def complete(self) -> bool:
-        """False until the user's own data are read, which determine their classes and channels."""
+        """False for the user's own data before they are read, since classes and channels are still unknown."""
         return self.classes > 0
 
     def read(self, places: Places) -> tuple["DatasetSpec", list[Any]]:
@@ -93,7 +93,7 @@ class DatasetSpec:
         return resolved(self.reader)(self, places)
 
     def check(self, places: Places) -> None:
-        """Calls `checker`, where there is one. Raises UserError as `require_packages` does."""
+        """Calls `checker`, if there is one. Raises UserError as `require_packages` does."""
         self.require_packages()
         if self.checker is not None:
             resolved(self.checker)(self, places)
@@ -110,15 +110,15 @@ def resolved(function: str | Callable[..., Any] | None) -> Any:
 
 
 def spec_named(dataset: str) -> DatasetSpec:
-    """Finds the spec of a value of `--dataset`: a name of the registry, `folder:PATH` or `npz:FILE`."""
+    """Returns the spec for a value of `--dataset`, which is a name of the registry, `folder:PATH` or `npz:FILE`."""
     return dataclasses.replace(registry.load_dataset(dataset), name=dataset)
 
 
 def spec_of(config: Any) -> DatasetSpec:
-    """Finds the spec of a run's data, with the width and the attributes that its Config requests.
+    """Returns the spec of a run's data, with the width and the attributes from the run's Config.
 
     Raises:
-        DataError: the data set lacks a requested attribute, or there are too many.
+        DataError: an attribute is unknown or repeated, or there are more than MOST_ATTRIBUTES attributes.
     """
     spec = dataclasses.replace(spec_named(config.dataset), width=config.image_width)
     if not spec.selectable_attributes:
@@ -135,7 +135,7 @@ def spec_of(config: Any) -> DatasetSpec:
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
-    """Returns a sentence that suggests similar names, ignoring case."""
+    """Returns a sentence that suggests up to 3 similar names, ignoring case; "" if no name is similar."""
     by_lower_case = {attribute.lower(): attribute for attribute in known}
     wanted = name.strip().lower().replace(" ", "_").replace("-", "_")
     near = difflib.get_close_matches(wanted, by_lower_case, n=3, cutoff=0.5)
@@ -177,7 +177,7 @@ SHAPES = DatasetSpec(
     attributes=("square", "large", "filled", "blue"), nearest="amr_tf.data.nearest:of_shapes",
 )
 DIGITS = DatasetSpec("digits", 32, 1, reader=f"{_SOURCES}.digits:read", generated=True)
-# The hold-out is a share and not a number of examples, so that a part of a data set is divided alike.
+# `validation` is a fraction and not a number, so that a part of a data set is divided in the same proportion.
 MNIST = DatasetSpec("mnist", 32, 1, builders=("mnist",), validation=1 / 6, idx_sha256=_MNIST_IDX, **_TFDS)
 KMNIST = DatasetSpec("kmnist", 32, 1, builders=("kmnist",), validation=1 / 6, **_TFDS)
 FASHION_MNIST = DatasetSpec(

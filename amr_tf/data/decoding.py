@@ -1,4 +1,4 @@
-"""One picture file as square pixels: upright, in grey or RGB."""
+"""Decoding of one image file: the result is upright, square, and greyscale or RGB."""
 
 import hashlib
 import io
@@ -13,32 +13,32 @@ from PIL import ExifTags, Image, ImageOps
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line
 
-# Formats that Pillow may try, whatever a file's name: readers of some others start programs.
+# Formats that Pillow may try, whatever the name of a file. Readers of some other formats start programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
 PNG = b"\x89PNG\r\n\x1a\n"  # first bytes of a file
-# Operations that turn a picture upright, by its EXIF orientation.
+# Operations that rotate an image upright, by the image's EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 DEEP = 65_535  # largest value of 16 bits
-# A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where it stays at least this many times as wide as requested.
+# A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if the result is at least this many times as wide as requested.
 SPARE = 2
 
 
 class Note(NamedTuple):
-    """Properties of a picture file, and the changes made to it."""
+    """Properties of an image file, and the changes made to the image."""
 
     mode: str  # Pillow's name of the file's mode, such as RGBA
-    change: int  # of its size: -1 reduced, 1 enlarged, 0 neither
-    cut: bool  # to a square
-    turned: bool  # upright, by its EXIF data
-    transparent: bool  # in places, which became white
-    top: int  # largest value of a 16-bit grey picture, 0 for others
-    blank: bool  # of one colour throughout
-    sha256: bytes  # of the file
+    change: int  # -1 if the image was reduced, 1 if it was enlarged, otherwise 0
+    cut: bool  # true if the image was cropped to a square
+    turned: bool  # true if the image was rotated upright by its EXIF data
+    transparent: bool  # true if the image had transparent parts, which became white
+    top: int  # largest value of a 16-bit greyscale image, 0 for other images
+    blank: bool  # true if all pixels have the same colour
+    sha256: bytes  # hash of the file
 
     @property
     def grey(self) -> bool:
@@ -50,17 +50,17 @@ def decode(
 ) -> tuple[np.ndarray, Note]:
     """Reads the first frame of a PNG, JPEG, WebP, BMP or GIF file.
 
-    The shorter side is resized to `size` with antialiasing; the middle of the longer side is kept.
+    The middle square of the image is cropped and resized to `size` with antialiasing.
 
     Args:
-        channels: 1 converts to grey, 3 to RGB; None keeps grey files grey.
-        white: value of 16-bit grey pictures that becomes white; 0 becomes black.
+        channels: 1 converts to greyscale, 3 to RGB; None returns 1 channel for greyscale files and 3 for others.
+        white: value of 16-bit greyscale images that is converted to white; 0 is converted to black.
 
     Returns:
-        uint8 [size, size, channels] and what was done.
+        Pixels uint8 [size, size, channels], and a `Note` on the file and the changes.
 
     Raises:
-        Exception: any error of Pillow's; broken files raise many kinds.
+        Exception: any error of Pillow, since broken files raise errors of many types.
     """
     content = files.regular(pathlib.Path(path)).read_bytes()
     try:
@@ -87,14 +87,14 @@ def decode(
 
 
 def square(image: Image.Image, size: int) -> np.ndarray:
-    """Cuts the middle square of an image of mode L or RGB and resizes it, antialiased: uint8 [size, size, C]."""
+    """Crops the middle square of an image of mode L or RGB and resizes it with antialiasing: uint8 [size, size, C]."""
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)).reshape(size, size, -1)
 
 
 def _pixels(
     content: bytes, size: int, white: int
 ) -> tuple[str, tuple[int, int], bool, Image.Image, bool, int]:
-    """Decodes a file; returns mode and size, true if it was rotated, and the results of `_plain`."""
+    """Decodes a file. Returns mode, size, true if the image was rotated, and the three results of `_plain`."""
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         mode, extent = image.mode, image.size
         image.draft(None, (SPARE * size, SPARE * size))
@@ -105,26 +105,26 @@ def _pixels(
 
 
 def _orientation(image: Image.Image) -> int:
-    """Returns the orientation in a picture's EXIF or XMP data; 1 (upright) if these are damaged."""
+    """Returns the orientation in an image's EXIF or XMP data; 1 (upright) if these data are damaged."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # of many kinds; viewers show the picture
+    except Exception:  # errors of many types; image viewers ignore them too
         return 1
 
 
 def _without_metadata(png: bytes) -> bytes:
-    """Removes the parts of a PNG file that do not affect its pixels: Pillow refuses damaged or huge texts."""
+    """Removes the chunks of a PNG file that do not affect its pixels, because Pillow rejects damaged or huge texts."""
     parts, place = [PNG], len(PNG)
     while place + 12 <= len(png):
         length, kind = int.from_bytes(png[place : place + 4]), png[place + 4 : place + 8]
-        if kind[:1].isupper() or kind == b"tRNS":  # a critical part, or transparency
+        if kind[:1].isupper() or kind == b"tRNS":  # a critical chunk, or transparency
             parts.append(png[place : place + 12 + length])
         place += 12 + length
     return b"".join(parts)
 
 
 def read(path: str, image_shape: tuple[int, int, int], white: int = DEEP) -> np.ndarray:
-    """Reads a picture uint8 [S, S, C] for a model as a folder of training pictures is read; C is 1 (grey) or 3 (RGB).
+    """Reads an image for a model, converted like training images: uint8 [S, S, C], C = 1 (greyscale) or 3 (RGB).
 
     Raises:
         DataError: the file cannot be read, or is too large for Pillow's limit.
@@ -132,7 +132,7 @@ def read(path: str, image_shape: tuple[int, int, int], white: int = DEEP) -> np.
     _, size, channels = image_shape
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about oddities in metadata
+            warnings.simplefilter("ignore", UserWarning)  # warnings about unusual metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return decode(path, size, channels, white)[0]
     except Exception as error:
@@ -140,13 +140,13 @@ def read(path: str, image_shape: tuple[int, int, int], white: int = DEEP) -> np.
 
 
 def _plain(image: Image.Image, white: int) -> tuple[Image.Image, bool, int]:
-    """Converts to mode L or RGB, 16 bits to 8 and transparency to white.
+    """Converts an image to mode L or RGB with 8 bits per channel, and transparent parts to white.
 
-    Also returns true if a pixel was transparent, and the largest 16-bit value.
+    Also returns true if a pixel was transparent, and the largest value of a 16-bit image (0 for other images).
     """
     target = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode.startswith("I"):
-        # Pillow's own conversion cuts values above 255 off.
+        # Pillow's conversion would clip values above 255.
         deep = np.clip(np.asarray(image, np.int64), 0, DEEP)
         scaled = (np.minimum(deep, white) * 255 + white // 2) // white
         return Image.fromarray(scaled.astype(np.uint8)), False, int(deep.max())

@@ -1,7 +1,7 @@
-"""The nearest possible image of a data set that this package draws: an exact search over its factors.
+"""Search for the nearest image that a generated data set can contain, over the factors of the data set.
 
-Distances are root mean square differences of pixels in [-1, 1]. Rounding to 8 bits moves a drawn image by
-`pixels.ROUNDING` at most.
+Distances are root mean square differences of pixels in [-1, 1]. Images are compared before rounding to 8 bits, which
+changes a distance by at most `pixels.ROUNDING`.
 """
 
 import concurrent.futures
@@ -16,8 +16,8 @@ import numpy as np
 from amr_tf.data.catalog import DatasetSpec, Places
 from amr_tf.data.sources import dsprites, generated, shapes
 
-_ANGLES = 4_096  # of the first search of lines; the end of a line moves by 0.02 px from one to the next
-_REFINED = 24  # steps of the golden section
+_ANGLES = 4_096  # angles in the first search of lines; ends of neighbouring lines are 0.02 px apart
+_REFINED = 24  # steps of the golden-section search
 _GOLDEN = (5**0.5 - 1) / 2
 _LINES = 1_000  # images at a time
 
@@ -36,9 +36,9 @@ _ROUNDS = 4  # of the alternating least squares
 
 
 class Nearest(NamedTuple):
-    """Distances float [N] to the nearest possible images, and the factors of these, float [N, F].
+    """Distances float [N] to the nearest possible images, and the factors of the nearest images, float [N, F].
 
-    The range of a factor has the length 1. Numbers of circular factors are columns in `circular`.
+    Each factor is scaled so that its range has the length 1. `circular` lists the columns of circular factors (angles).
     """
 
     distances: np.ndarray
@@ -62,7 +62,7 @@ def of_sprites(spec: DatasetSpec, places: Places) -> Search:
 
 
 def lines(images: np.ndarray) -> Nearest:
-    """Finds the angle of the nearest line, in turns: images float [N, 32, 32, 1] -> factors [N, 1] in [0, 1)."""
+    """Finds the nearest line: images float [N, 32, 32, 1] -> factors [N, 1], the angle in turns, in [0, 1)."""
     grid = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
     drawn = (2 * generated.covered(grid) - 1).reshape(_ANGLES, -1)
     squares = (drawn**2).sum(axis=1)
@@ -76,7 +76,7 @@ def lines(images: np.ndarray) -> Nearest:
 
 
 def _golden(x: np.ndarray, angles: np.ndarray, reach: float) -> np.ndarray:
-    """Refines angles within +- reach by a golden section of every image at once."""
+    """Refines angles within +- `reach` by golden-section search, for all images at once."""
 
     def error(angle: np.ndarray) -> np.ndarray:
         return ((2 * generated.covered(angle).reshape(len(x), -1) - 1 - x) ** 2).sum(axis=1)
@@ -95,17 +95,17 @@ def _golden(x: np.ndarray, angles: np.ndarray, reach: float) -> np.ndarray:
 
 
 def sprites(images: np.ndarray, bits: np.ndarray) -> Nearest:
-    """Finds the nearest of all images of dSprites: float [N, 64, 64, 1] -> shape, scale and position [N, 4].
+    """Finds the nearest dSprites image: float [N, 64, 64, 1] -> factors [N, 4]: shape, scale, position x and y.
 
-    The orientation is left out: it has no unique value for a square or an ellipse.
+    The orientation is not returned, because a square or an ellipse has no unique orientation.
 
-    The distance to a black and white image falls with the product of the two. The product is at most that of the means
-    over blocks of 4 x 4 pixels plus that of the lengths of what is left in parts of 8 x 8 pixels, a bound that leaves
-    few candidates.
+    The distance between an image and a dSprites image falls with the scalar product of both. An upper bound of the
+    product excludes most dSprites images. The bound is the scalar product of the means over 4 x 4 blocks, plus the
+    scalar product of the norms of the residuals in 8 x 8 blocks.
 
     Args:
-        images: in [-1, 1].
-        bits: uint8 [737280, 512], as `sources.dsprites.DSprites` has them.
+        images: images to search for, in [-1, 1].
+        bits: all dSprites images as bits, uint8 [737280, 512], in the order of `sources.dsprites.numbers_of`.
     """
     known = _bounding_bits(bits)
 
@@ -126,14 +126,17 @@ def sprites(images: np.ndarray, bits: np.ndarray) -> Nearest:
 
 
 def _in_parts(search: Callable, images: np.ndarray, size: int) -> list[np.ndarray]:
-    """Searches `size` images at a time, on all cores; joins each of the results."""
+    """Calls `search` for `size` images at a time, in parallel on all cores, and concatenates each of its results."""
     parts = [images[first : first + size] for first in range(0, len(images), size)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         return [np.concatenate(one) for one in zip(*threads.map(search, parts), strict=True)]
 
 
 def _bounding(x: np.ndarray) -> np.ndarray:
-    """Images [N, 64, 64] -> [N, 320]: means of 4 x 4 blocks times 4, then lengths of the rests of 8 x 8 parts."""
+    """Returns vectors [N, 320] for images [N, 64, 64]. The scalar product of two vectors is the bound of `sprites`.
+
+    A vector contains 4 times the mean of each 4 x 4 block, then the norm of the residuals in each 8 x 8 block.
+    """
     means = x.reshape(-1, 16, 4, 16, 4).sum(axis=(2, 4)) / 4
     squares = (x**2).reshape(-1, 8, 8, 8, 8).sum(axis=(2, 4)) - (means**2).reshape(-1, 8, 2, 8, 2).sum(
         axis=(2, 4)
@@ -143,7 +146,7 @@ def _bounding(x: np.ndarray) -> np.ndarray:
 
 
 def _bounding_bits(bits: np.ndarray) -> np.ndarray:
-    """`_bounding` of all images as bits, float32 [N, 320]."""
+    """Computes `_bounding` for images stored as bits: float32 [N, 320]."""
     found = np.empty((len(bits), 320), np.float32)
     for first in range(0, len(bits), _PACKED):
         part = bits[first : first + _PACKED].reshape(-1, 16, 4, 8)
@@ -156,7 +159,10 @@ def _bounding_bits(bits: np.ndarray) -> np.ndarray:
 
 
 def _best(bound: np.ndarray, image: np.ndarray, bits: np.ndarray) -> tuple[int, float]:
-    """Returns the image of the largest product, and the product; images whose bounds are smaller are left out."""
+    """Returns the number of the dSprites image with the largest product, and the product.
+
+    Images whose bound is not larger than a product found before are skipped.
+    """
     # Products of each byte's 256 values with its 8 pixels.
     table = image.reshape(512, 8).astype(np.float32) @ _BYTES.T
     best, product = _largest(np.array([bound.argmax()]), table, bits)
@@ -180,15 +186,16 @@ def _largest(numbers: np.ndarray, table: np.ndarray, bits: np.ndarray) -> tuple[
 def coloured_shapes(images: np.ndarray) -> Nearest:
     """Finds the nearest image of `shapes`: float [N, 32, 32, 3] -> factors [N, 6]: square, filled, blue, side, x, y.
 
-    For a given outline the best grey and colour are a least squares problem, whose solution is cut to the data set's
-    ranges. Outlines of each kind are searched on a grid, and those of the two best kinds refined by a pattern search.
+    A kind is a combination of square or diamond, filled or outlined, and large or small. For each kind, sides and
+    positions are searched on a grid. A pattern search refines the results of the two best kinds. The best grey and
+    colour of a shape are the solution of a least squares problem, clipped to the ranges of the data set.
     """
     distances, factors = _in_parts(_shapes, images, _SHAPES)
     return Nearest(distances, factors)
 
 
 def _shapes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns distances and factors of some images."""
+    """Returns distances [N] and factors [N, 6] for images [N, 32, 32, 3]."""
     x = ((images.astype(np.float32) + 1) / 2).reshape(-1, 1024, 3)
     started = [_on_the_grid(x, *kind) for kind in itertools.product((False, True), repeat=3)]
     errors, starts = (np.stack(one) for one in zip(*started, strict=True))
@@ -203,7 +210,7 @@ def _shapes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_the_grid(x: np.ndarray, square: bool, filled: bool, large: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Returns squared errors [N] and side, x and y [N, 3] of the best outline of one kind on a grid."""
+    """Returns squared errors [N] and side, x and y [N, 3] of the best shape of one kind on a grid."""
     sides = np.linspace(*shapes.SIDES[int(large)], _GRID_SIDES)
     side, down, right = (one.ravel() for one in np.meshgrid(sides, _CENTRES, _CENTRES, indexing="ij"))
     places = np.stack([side, right, down], axis=1)
@@ -215,7 +222,10 @@ def _on_the_grid(x: np.ndarray, square: bool, filled: bool, large: bool) -> tupl
 
 
 def _refined(x: np.ndarray, place: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns squared errors [N] and factors [N, 6] of the best outlines near `place` [N, 3], of the kinds [N, 3]."""
+    """Returns squared errors [N] and factors [N, 6] of the best shapes of `kinds` near `place`.
+
+    `kinds` are square, filled and large, [N, 3]. `place` is the initial side, x and y, [N, 3].
+    """
     square, filled, large = kinds.T
     sides = np.array(shapes.SIDES)[large.astype(int)]
     lowest, highest = (
@@ -243,14 +253,14 @@ def _refined(x: np.ndarray, place: np.ndarray, kinds: np.ndarray) -> tuple[np.nd
 
 
 def _masks(places: np.ndarray, square: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Covered shares [M, 1024] of outlines with places [M, 3]: side, x, y."""
+    """Returns the covered fraction of each pixel, [M, 1024], for shapes with places [M, 3]: side, x, y."""
     return shapes.cover(square, filled, places[:, 0], places[:, 1:]).reshape(len(places), 1024)
 
 
 def _at(
     x: np.ndarray, places: np.ndarray, square: np.ndarray, filled: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns squared errors [N] and whether blue is better [N] for one outline of each image."""
+    """Returns squared errors [N] of one shape for each image, and bool [N], true if blue fits better than red."""
     masks = _masks(places, square, filled)
     products = np.einsum("npc,np->nc", x, masks)[:, None]
     errors, blue = _errors(x, products, masks.sum(axis=1)[:, None], (masks**2).sum(axis=1)[:, None])
@@ -260,15 +270,15 @@ def _at(
 def _errors(
     x: np.ndarray, products: np.ndarray, ones: np.ndarray, squares: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Squared errors of the best grey and colour within their ranges, by alternating least squares.
+    """Computes squared errors with the best grey and colour in the data set's ranges, by alternating least squares.
 
     Args:
         x: images in [0, 1], [N, 1024, 3].
-        products: of each colour with the masks, [N, M, 3].
+        products: scalar products of each colour channel with the masks, [N, M, 3].
         ones, squares: sums of the masks and of their squares, [M] or [N, M].
 
     Returns:
-        The errors of the better colour, red or blue, and whether it is blue: [N, M] each.
+        Squared errors of the better colour, red or blue, [N, M]; bool [N, M], true if this colour is blue.
     """
     total, energy = x.sum(axis=1)[:, None], (x**2).sum(axis=(1, 2))[:, None]
     both, outside = ones - squares, 1024 - 2 * ones + squares  # sums of c (1 - c) and of (1 - c)^2

@@ -1,4 +1,4 @@
-"""Readers of the data sets: each gives the examples of the three splits, in a fixed order."""
+"""Readers of the data sets. Each reader returns the examples of the three splits in a fixed order."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ import numpy as np
 from amr_tf.data.pixels import PackedImages
 
 Item = TypeVar("Item")
-TERMINAL_SECONDS, LOG_SECONDS = 5.0, 60.0  # between two lines of progress
+TERMINAL_SECONDS, LOG_SECONDS = 5.0, 60.0  # seconds between two lines of progress
 
 
 class Examples(NamedTuple):
@@ -19,7 +19,7 @@ class Examples(NamedTuple):
     Attributes:
         images: uint8 [N, S, S, C]; for points, float32 [N, 1, 1, 2] in [-1, 1].
         labels: int64 [N].
-        attributes: uint8 [N, A], 0 or 1; None where the data set has no attributes.
+        attributes: uint8 [N, A], 0 or 1; None if the data set has no attributes.
     """
 
     images: np.ndarray | PackedImages
@@ -34,7 +34,10 @@ class Examples(NamedTuple):
 
 
 def labels_of(attributes: np.ndarray) -> np.ndarray:
-    """Numbers the combinations of attributes: uint8 [N, A] -> int64 [N], the first attribute the highest bit."""
+    """Returns the number of each row's combination of attributes: uint8 [N, A] -> int64 [N].
+
+    The first attribute is the highest bit.
+    """
     return attributes.astype(np.int64) @ (1 << np.arange(attributes.shape[1])[::-1])
 
 

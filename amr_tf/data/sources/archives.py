@@ -1,7 +1,7 @@
-"""Official files of a data set: checked by their sha256 and imported into TFDS's download cache.
+"""Official files of a data set: checks their SHA-256 and imports them into TFDS's download cache.
 
-TFDS trusts its cache, so files are checked before they are imported, and imported atomically. Only IDX files are
-unpacked here, in memory and up to their known size.
+TFDS does not check the files in its cache. This module therefore checks files before the import, and imports them
+atomically. Only IDX files are unpacked, in memory and up to their known size.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line
 
-# The largest file of the MNIST family: a header and 60,000 images of 28 x 28.
+# Size of the largest IDX file of the MNIST family: a header and 60,000 images of 28 x 28.
 MAX_IDX_BYTES = 16 + 60_000 * 28 * 28
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -31,7 +31,7 @@ class Archive:
     Attributes:
         filename, url, size, sha256: as recorded in TFDS.
         cache_path: path in TFDS's download cache.
-        content_sha256: sha256 of the unpacked file; None where it is unknown.
+        content_sha256: sha256 of the unpacked file; None if it is unknown.
     """
 
     filename: str
@@ -43,7 +43,7 @@ class Archive:
 
     @property
     def info_path(self) -> Path:
-        """TFDS's note next to a cached file; TFDS ignores a file without it."""
+        """Path of TFDS's .INFO file for the cached file. TFDS ignores cached files without an .INFO file."""
         return self.cache_path.with_name(self.cache_path.name + ".INFO")
 
     @property
@@ -58,17 +58,17 @@ class Archive:
             dotted = plain.replace("-idx", ".idx")
             names += [plain, dotted, dotted + ".gz"]
         paths = [folder / name for name in names if os.path.lexists(folder / name)]
-        # Programs that unpack an archive may leave a folder of its name beside the file.
+        # Programs that unpack an archive may create a folder with one of these names beside the file.
         return next(filter(os.path.isfile, paths), paths[0] if paths else None)
 
     def find_shared(self, folder: Path) -> Path | None:
-        """Finds the file in a folder shared by data sets; a file of another size belongs to another data set."""
+        """Finds the file in a folder that data sets share. A file of another size belongs to another data set."""
         path = folder / self.filename
         return path if os.path.isfile(path) and path.stat().st_size == self.size else None
 
 
 class Checked(NamedTuple):
-    """A file on disk that equals an archive, or has the same `content` once unpacked."""
+    """A checked file on disk, which equals an archive. If only the unpacked contents are equal, `content` is set."""
 
     archive: Archive
     path: Path
@@ -79,7 +79,7 @@ def check(archive: Archive, path: Path) -> Checked:
     """Checks that a file is the archive.
 
     Raises:
-        DataError: the file is not regular, unreadable, damaged or another file. The message is one line.
+        DataError: the file cannot be read, is not a regular file, or differs from the archive. The message is one line.
     """
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -109,7 +109,7 @@ def store(found: Iterable[Checked]) -> None:
                 # mtime 0 makes the packed bytes independent of the time.
                 target.write(gzip.compress(content, compresslevel=1, mtime=0))
             else:
-                # Hashed again, so that the copy is the official file even if the source changes meanwhile.
+                # The file is hashed again, because it may have changed since `check`.
                 digest = hashlib.sha256()
                 with _open(path) as source:
                     while block := source.read(1 << 20):
@@ -122,7 +122,7 @@ def store(found: Iterable[Checked]) -> None:
 
 
 def _unpacked(file: BufferedReader) -> bytes:
-    """Reads an IDX file, packed or not, up to 1 byte more than the largest one has; b"" if it is damaged."""
+    """Reads an IDX file, gzipped or not, up to MAX_IDX_BYTES + 1 bytes. Returns b"" if the file is damaged."""
     file.seek(0)
     packed = file.read(2) == _GZIP_MAGIC
     file.seek(0)
@@ -132,7 +132,7 @@ def _unpacked(file: BufferedReader) -> bytes:
 
 
 def _open(path: Path) -> BufferedReader:
-    """Opens a regular file for reading; refuses links, pipes and devices."""
+    """Opens a regular file for reading. Raises DataError for links, pipes and devices."""
     try:
         if path.is_symlink():
             raise OSError("it is a symbolic link")

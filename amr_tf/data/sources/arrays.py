@@ -1,7 +1,7 @@
-"""The user's own arrays in a file of `numpy.savez`: checked before they are read, divided by their pixels.
+"""The user's own arrays in a file of `numpy.savez`. Headers are checked before arrays are read.
 
-The arrays are `images`, `labels` and `split`, or have the names of Keras's mnist.npz: `x_train`, `y_train`, `x_test`,
-`y_test`, and `x_val`, `y_val`. Labels and splits may be absent.
+The arrays are `images`, `labels` and `split`, or `x_train`, `y_train`, `x_test` and `y_test` as in Keras's mnist.npz,
+with optional `x_val` and `y_val`. Labels and splits may be absent.
 """
 
 import dataclasses
@@ -24,21 +24,21 @@ from amr_tf.runtime.errors import DataError, printable
 SPLITS = ("train", "validation", "test")  # values of the array `split`
 LAYOUT = "images, labels and split, or x_train, y_train, x_test and y_test"
 COLOURS = {1: "grey", 3: "RGB"}
-DARK = 64  # if no pixel is brighter, the scale was probably another one, such as 0 .. 16
-NAMED = 10  # arrays or classes that a message names
+DARK = 64  # if no pixel reaches this value, the images probably have another range, such as 0 .. 16
+NAMED = 10  # largest number of arrays or classes that a message names
 
 
 class Group(NamedTuple):
-    """Names of the arrays of some examples: images, labels and splits; "" for an array that the file lacks."""
+    """Arrays of the same examples: names of the arrays of images, labels and splits; "" for a missing array."""
 
     images: str
     labels: str
     splits: str
-    split: int  # number of the split of all the examples, where there is no array of splits
+    split: int  # number of the split of all these examples, if there is no array of splits
 
 
 class Row(NamedTuple):
-    """An example: the hash of its pixels, its label, the number of its group, and its place there."""
+    """An example: the hash of its pixels, its label, the index of its group, and its index in the group."""
 
     key: bytes
     label: int
@@ -47,10 +47,10 @@ class Row(NamedTuple):
 
 
 def check(spec: DatasetSpec, places: Places) -> None:
-    """Checks, without reading a pixel, that the file has arrays that `read` accepts.
+    """Checks that the file has arrays that `read` accepts. Only the headers of the arrays are read.
 
     Raises:
-        DataError: says which array is unsuitable, and why.
+        DataError: an array is unsuitable. The message names the array and the reason.
     """
     path = _path(spec)
     with npz.opened(path) as archive:
@@ -60,14 +60,14 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads the arrays of `npz:FILE`, at most `places.limit` examples of each split, and prints what they are.
+    """Reads the arrays of `npz:FILE`, at most `places.limit` examples of each split, and prints a report.
 
-    Images are uint8 [N, width, width, 1 or 3], cut and resized as pictures are, in the order of the hashes of their
-    pixels. A split that the file lacks is drawn from the training examples by these hashes: equal images are in one
-    split.
+    Images are uint8 [N, width, width, 1 or 3], cropped and resized like the images of a folder. They are sorted by the
+    hash of their pixels. If the file lacks a split, the hashes select the split's examples among the training examples.
+    Equal images are thus in the same split.
 
     Raises:
-        DataError: see `check`; also when the file is damaged or a split has too few examples.
+        DataError: see `check`; also if the file is damaged or a split has too few examples.
     """
     path = _path(spec)
     with npz.opened(path) as archive:
@@ -106,7 +106,7 @@ def _path(spec: DatasetSpec) -> Path:
 
 
 def _groups(path: Path, headers: dict[str, npz.Header], width: int) -> list[Group]:
-    """Chooses the arrays that are read, and checks their headers."""
+    """Selects the arrays to read and checks their headers."""
     known = [Group("images", "labels", "split", 0)]
     if "x_train" in headers:
         known = [
@@ -152,7 +152,7 @@ def _check_images(path: Path, name: str, header: npz.Header) -> None:
 def _check_column(
     path: Path, name: str, headers: dict[str, npz.Header], group: Group, what: str, kinds: str
 ) -> None:
-    """Checks an array with a value for each image of a group, if there is one."""
+    """Checks an array that must contain one value for each image of a group. If `name` is empty, nothing is checked."""
     count = headers[group.images].shape[0]
     if name and (headers[name].dtype.kind not in kinds or headers[name].shape not in [(count,), (count, 1)]):
         raise DataError(
@@ -162,12 +162,12 @@ def _check_column(
 
 
 def _channels(shape: tuple[int, ...]) -> int:
-    """Number of colours of images of a shape, 0 for a shape that images do not have."""
+    """Returns the number of channels of an array of images with this shape; 0 if images cannot have this shape."""
     return 1 if len(shape) == 3 else shape[3] if len(shape) == 4 and shape[3] in (1, 3) else 0
 
 
 def _check_memory(path: Path, headers: dict[str, npz.Header], groups: list[Group], width: int) -> None:
-    """Refuses arrays that do not fit into memory, for example in a small file that unpacks to a huge one."""
+    """Raises DataError if the arrays do not fit into memory. Even a small compressed file can contain huge arrays."""
     needed = sum(headers[name].size for group in groups for name in group[:3] if name)
     for shape in (headers[group.images].shape for group in groups):
         needed += shape[0] * width**2 * _channels(shape)
@@ -187,7 +187,7 @@ def _check_batch(path: Path, count: int, places: Places) -> None:
 
 
 def _numbered(path: Path, labels: Sequence[np.ndarray]) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Numbers the labels of all groups from 0, in their order: int64 [N] for each group, and the names."""
+    """Numbers the sorted labels of all groups from 0. Returns int64 [N] for each group, and the labels as text."""
     if not labels:
         return [], ()
     if len({array.dtype.kind == "U" for array in labels}) > 1:
@@ -200,7 +200,7 @@ def _numbered(path: Path, labels: Sequence[np.ndarray]) -> tuple[list[np.ndarray
 
 
 def _stated(path: Path, group: Group, arrays: dict[str, np.ndarray]) -> list[int]:
-    """Returns the number of each example's split as stated in the file."""
+    """Returns the number of each example's split, 0, 1 or 2, as stated in the file."""
     if not group.splits:
         return [group.split] * len(arrays[group.images])
     words = arrays[group.splits].ravel().tolist()
@@ -212,7 +212,7 @@ def _stated(path: Path, group: Group, arrays: dict[str, np.ndarray]) -> list[int
 
 
 def _divided(images: list[np.ndarray], labels: list[np.ndarray], stated: list[list[int]]) -> list[list[Row]]:
-    """Divides the examples into the three splits, each in the order of the hashes of its pixels."""
+    """Divides the examples into the three splits. Each split is sorted by the hashes of the images' pixels."""
     missing = {1, 2}.difference(*stated)
     splits: list[list[Row]] = [[], [], []]
     for group, of_group in enumerate(stated):
@@ -225,7 +225,7 @@ def _divided(images: list[np.ndarray], labels: list[np.ndarray], stated: list[li
 
 
 def _fitted(images: list[np.ndarray], rows: list[Row], width: int) -> np.ndarray:
-    """Copies the images of some rows, cut to a square and resized: uint8 [N, width, width, C]."""
+    """Copies the images in `rows`, cropped to squares and resized: uint8 [N, width, width, C]."""
     channels = _channels(images[0].shape)
     fitted = np.empty((len(rows), width, width, channels), np.uint8)
     for row, new in zip(rows, counted(fitted, len(fitted), "resizing images"), strict=True):
@@ -237,7 +237,7 @@ def _fitted(images: list[np.ndarray], rows: list[Row], width: int) -> np.ndarray
 def _report(
     headers: dict[str, npz.Header], groups: list[Group], classes: tuple[str, ...], fitted: list[np.ndarray]
 ) -> None:
-    """Prints the number of images, their classes, their conversions, and possible mistakes."""
+    """Prints the number of images, their classes and conversions, and warnings about probable mistakes."""
     shapes = [headers[group.images].shape for group in groups]
     used = {name for group in groups for name in group[:3]}
     others = [_shown(name) for name in sorted(headers.keys() - used)]
@@ -258,5 +258,5 @@ def _report(
 
 
 def _shown(text: str) -> str:
-    """A name on one short line, without control characters."""
+    """Returns a name as one short line without control characters."""
     return printable(" ".join(text.split()))[:100]

@@ -1,4 +1,7 @@
-"""CelebA and UT Zappos50K, cut to size while they are read: 200,000 faces at 64 px take 2.5 GB, whole ones 24 GB."""
+"""CelebA and UT Zappos50K, cropped and resized while they are read.
+
+In memory, 200,000 faces take 2.5 GB at 64 px and 24 GB in their original size.
+"""
 
 from collections.abc import Callable
 
@@ -11,7 +14,7 @@ from amr_tf.data.sources import Examples, counted, folder_layout, labels_of, pre
 
 
 def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads the middle square of each face, in the official splits. The label numbers the attributes' combination.
+    """Reads the middle square of each image in the official splits. Labels are computed by `labels_of`.
 
     Raises:
         DataError: see `prepared.opened`.
@@ -31,7 +34,7 @@ def read_celeba(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Ex
 
 
 def read_zappos(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads each shoe as a square on white. The hash of its file name decides each picture's split, as for `folder:`.
+    """Reads images of shoes as squares on white. A hash of the file name decides an image's split, as for `folder:`.
 
     Raises:
         DataError: see `prepared.opened`.
@@ -51,7 +54,7 @@ def read_zappos(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Ex
 
 
 def _columns(builder: tfds.core.DatasetBuilder, split: str, change: Callable) -> dict[str, np.ndarray]:
-    """Reads a split, each example transformed by `change`, into arrays of their final size."""
+    """Reads a split and transforms each example by `change`. Returns arrays by name, allocated in their final size."""
     total, size = builder.info.splits[split].num_examples, prepared.READ_BATCH
     columns: dict[str, np.ndarray] = {}
     parts = prepared.stored(builder, split, lambda examples: examples.map(change, tf.data.AUTOTUNE))
@@ -67,13 +70,13 @@ def on_white(image: tf.Tensor) -> tf.Tensor:
     """Pads uint8 [H, W, 3] with white to [S, S, 3], where S is the longer side."""
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.maximum(height, width)
-    # Padding is black.
+    # The image is inverted before and after, because padding is black.
     top, left = (side - height) // 2, (side - width) // 2
     return 255 - tf.image.pad_to_bounding_box(255 - image, top, left, side, side)
 
 
 def square(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Crops the middle of uint8 [H, W, 3] and resizes it to [size, size, 3], bilinear and antialiased."""
+    """Crops the middle square of uint8 [H, W, 3] and resizes it to [size, size, 3], bilinearly with antialiasing."""
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.minimum(height, width)
     middle = tf.image.crop_to_bounding_box(image, (height - side) // 2, (width - side) // 2, side, side)

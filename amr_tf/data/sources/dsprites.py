@@ -1,7 +1,7 @@
-"""dSprites: read from its official file through TFDS, or drawn from formulas where the file is missing.
+"""dSprites: read from the official file through TFDS, or rendered from formulas if the file is missing.
 
-The formulas were fitted to published images, of which they reproduce all but a few to the pixel (docs/data.md). Results
-on drawn images are reported as results on `re-rendered dSprites`. Drawing needs NumPy only.
+The formulas were fitted to published images and reproduce almost all of these images exactly (docs/data.md). Results on
+rendered images are reported as results on `re-rendered dSprites`. Rendering needs only NumPy.
 """
 
 import dataclasses
@@ -19,18 +19,18 @@ FACTOR_SIZES = (3, 6, 40, 32, 32)
 COUNT = 737_280
 IMAGE_SHAPE = (64, 64, 1)
 IMAGE_BYTES = 512
-JUDGED = 10_000  # examples of the validation and of the test split
+JUDGED = 10_000  # number of examples in the validation split, and in the test split
 
 _SPLIT_SEED = 20190306
 _COLUMNS = tuple(f"label_{name}" for name in ("shape", "scale", "orientation", "x_position", "y_position"))
 
 _SCALES = np.linspace(0.5, 1, 6)
 _ORIENTATIONS = np.linspace(0, 2 * np.pi, 40)
-# Pixels from the image's edge, in both directions. Steps of 32/31 mean that no image is a shifted copy of another.
+# Positions in pixels, from the left or top edge. Steps of 32/31 pixels mean that no image is a shifted copy of another.
 _POSITIONS = np.linspace(16, 48, 32)
 # Distances from a shape's centre down to the centre of each row of pixels, [32 positions * 64 rows].
 _DOWN = (np.arange(64) + 0.5 - _POSITIONS[:, None]).ravel()
-# Rows of 64 pixels that are on from pixel i = 0 .. 64 to the right; the highest bit is the leftmost pixel.
+# Element i is a row of 64 pixels in which pixels i .. 63 are on. The highest bit is the leftmost pixel.
 _ON_FROM = np.array([(1 << 64 - i) - 1 for i in range(65)], np.uint64)
 
 # Corners (u, v) or half axes of the shapes at full size, v downwards.
@@ -45,8 +45,8 @@ class DSprites:
     """dSprites images with their factors, a `metrics.ground_truth.GroundTruth`.
 
     The factors are shape (square, ellipse, heart), scale, orientation, position_x and position_y. The first and the
-    last orientation are the same. Colour, which has one value, is left out. `images`, uint8 [737280, 512], are all
-    images as bits in the order of `numbers_of`; `origin` is their name for reports.
+    last orientation are the same. Colour has only one value and is omitted. `images`, uint8 [737280, 512], are all
+    images as bits in the order of `numbers_of`. `origin` is the name of the images in reports.
     """
 
     factor_names, factor_sizes = FACTOR_NAMES, FACTOR_SIZES
@@ -55,11 +55,11 @@ class DSprites:
         self.packed, self.origin = PackedImages(images, IMAGE_SHAPE), origin
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws n times all factors, uniform and independent: int64 [n, 5]."""
+        """Samples n combinations of factors, each factor uniformly and independently: int64 [n, 5]."""
         return rng.integers(FACTOR_SIZES, size=(n, len(FACTOR_SIZES)))
 
     def sample_images(self, factors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Images uint8 [n, 64, 64, 1], 0 or 255, with the factors int [n, 5]; `rng` is not used.
+        """Returns the images with the factors int [n, 5]: uint8 [n, 64, 64, 1], 0 or 255. `rng` is not used.
 
         Raises:
             ValueError: a factor is out of range.
@@ -68,10 +68,10 @@ class DSprites:
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Gives all images as training split, labelled by their shape, as bits.
+    """Returns all images, stored as bits, as the training split. The label of an image is its shape.
 
-    The paper divides nothing: it trains on every image and evaluates factors and codes. Validation and test are fixed
-    draws without repeats from the same images, for monitoring of losses and probe. They do not measure generalisation.
+    The paper has no splits: it trains on every image and evaluates how codes represent factors. The validation and test
+    splits are fixed random samples of the same images, to monitor losses and probe. They do not measure generalisation.
     """
     images, numbers, title = _images(spec, places)
     examples = Examples(PackedImages(images, IMAGE_SHAPE), factors_of(numbers)[:, 0])
@@ -80,7 +80,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 
 def check(spec: DatasetSpec, places: Places) -> None:
-    """Checks the official file, unless the images are drawn."""
+    """Checks that the official file can be read, unless the images are rendered."""
     from amr_tf.data.sources import prepared
 
     if not _is_drawn(spec, places):
@@ -88,10 +88,10 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def ground_truth(spec: DatasetSpec, places: Places) -> DSprites:
-    """Returns the images of `read` with their factors, so that metrics can choose images by factors.
+    """Returns the images of `read` with their factors, so that metrics can select images by factors.
 
     Raises:
-        DataError: the prepared data are only a part of the images.
+        DataError: the prepared data contain only a part of the images.
     """
     images, numbers, title = _images(spec, places)
     if len(numbers) != COUNT:
@@ -103,7 +103,7 @@ def ground_truth(spec: DatasetSpec, places: Places) -> DSprites:
 
 
 def _is_drawn(spec: DatasetSpec, places: Places) -> bool:
-    """Returns true if the images are drawn from formulas, since no official file was provided or prepared."""
+    """Returns true if the images are rendered from formulas, because no official file was provided or prepared."""
     from amr_tf.data.sources import prepared
 
     return not places.raw_dir and not prepared.at_hand(spec, places)
@@ -128,7 +128,7 @@ def _images(spec: DatasetSpec, places: Places) -> tuple[np.ndarray, np.ndarray, 
 
 
 def numbers_of(factors: np.ndarray) -> np.ndarray:
-    """Numbers int64 [n] of the images with the factors int [n, 5], position_y varying fastest.
+    """Returns the numbers int64 [n] of the images with the factors int [n, 5]. position_y varies fastest.
 
     Raises:
         ValueError: a factor is out of range.
@@ -142,10 +142,10 @@ def factors_of(numbers: np.ndarray) -> np.ndarray:
 
 
 def render() -> np.ndarray:
-    """Draws all images, white on black with hard edges: a pixel is on when its centre is inside the shape.
+    """Renders all images as bits, row by row: uint8 [737280, 512], in the order of `numbers_of`.
 
-    No centre is closer than 1e-8 pixels to an edge, which exceeds rounding: every machine draws the same bits,
-    uint8 [737280, 512] by row, in the order of `numbers_of`.
+    Shapes are white on black without antialiasing: a pixel is on if its centre is inside the shape. No centre is closer
+    than 1e-8 pixels to an edge. This distance exceeds rounding errors, so that every machine renders the same bits.
     """
     images = np.empty((*FACTOR_SIZES[:4], 32 * IMAGE_BYTES), np.uint8)
     for i, scale in enumerate(_SCALES):
@@ -157,9 +157,10 @@ def render() -> np.ndarray:
 
 
 def _polygon_edges(corners: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Crossings of the rows of `_DOWN` with a polygon of corners float [K, 2] before it is turned.
+    """Computes where the rows of `_DOWN` cross the edges of a polygon, which is rotated by `angle`.
 
-    Gives numbers of the rows int [M], ascending, and distances to the right of the shape's centre, float [M].
+    `corners` float [K, 2] are the corners before the rotation. Returns, for each crossing, the number of the row, int
+    [M], ascending, and the distance to the right of the shape's centre, float [M].
     """
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = (corners @ np.array([[cos, -sin], [sin, cos]])).T
@@ -171,7 +172,7 @@ def _polygon_edges(corners: np.ndarray, angle: float) -> tuple[np.ndarray, np.nd
 
 
 def _ellipse_edges(scale: float, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """As `_polygon_edges` for the ellipse: in a row, (u / a)^2 + (v / b)^2 = 1 is quadratic in x."""
+    """Computes the same as `_polygon_edges` for the ellipse. In a row, (u / a)^2 + (v / b)^2 = 1 is quadratic in x."""
     cos, sin = np.cos(angle), np.sin(angle)
     a, b = (scale * axis for axis in _ELLIPSE)
     xx, yy = (cos / a) ** 2 + (sin / b) ** 2, (sin / a) ** 2 + (cos / b) ** 2
@@ -183,7 +184,7 @@ def _ellipse_edges(scale: float, angle: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _filled(rows: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Images at all positions: uint8 [32 across, 32 down * 512]. Each edge toggles all pixels to its right."""
+    """Renders a shape at all positions: uint8 [32 across, 32 down * 512]. An edge toggles all pixels to the right."""
     first = np.clip(np.ceil(edges[:, None] + _POSITIONS - 0.5), 0, 64).astype(np.int64)
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     words = np.zeros((len(_DOWN), len(_POSITIONS)), np.uint64)

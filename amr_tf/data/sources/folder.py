@@ -1,4 +1,4 @@
-"""A folder of the user's own pictures, as `folder_layout` finds them: decoded in parallel, with a report."""
+"""Reader of a folder of the user's own images, which `folder_layout` lists. Images are decoded in parallel."""
 
 import collections
 import concurrent.futures
@@ -18,17 +18,17 @@ from amr_tf.data.sources.folder_layout import Found, Picture, find, shown
 from amr_tf.runtime.errors import DataError, one_line, printable
 from amr_tf.runtime.startup import cores
 
-DEPTHS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1)  # largest values of cameras and scanners with fewer bits
-NAMED = 10  # broken pictures, or classes, that a message names
-# Instance norm multiplies gradients by 316 where nothing varies.
+DEPTHS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1)  # largest values of images with fewer than 16 bits
+NAMED = 10  # largest number of broken images, or classes, that a message names
+# Instance normalisation multiplies gradients by 316 if all pixels are equal.
 BLANK = "of one colour throughout, on which --arch=resnet may diverge"
 
 
 def check(spec: DatasetSpec, places: Places) -> None:
-    """Checks, without opening a picture, that `read` will have enough of them.
+    """Checks that the folder has enough images for `read`. No image is opened.
 
     Raises:
-        DataError: see `find`; also when a batch needs more pictures than there are to train on.
+        DataError: see `find`; also if there are fewer training images than a batch needs.
     """
     found = find(spec.name)
     train = len(found.splits[0])
@@ -40,12 +40,13 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads the pictures of `folder:PATH`, at most `places.limit` of each split, and prints a report.
+    """Reads the images of `folder:PATH`, at most `places.limit` of each split, and prints a report.
 
-    Images are uint8 [N, width, width, 3], or 1 channel if all pictures are grey; classes are in mixed order.
+    Images are uint8 [N, width, width, 3], or have 1 channel if all files are greyscale. Their order does not depend on
+    the class.
 
     Raises:
-        DataError: see `find`; also when pictures are broken, all of which are named.
+        DataError: see `find`; also if images are broken. The message names up to NAMED of them.
     """
     found = find(spec.name)
     splits = [split[: places.limit] for split in found.splits]
@@ -89,14 +90,14 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 
 def _decode_into(images: np.ndarray, pictures: Sequence[Picture], white: int = DEEP) -> list[Note]:
-    """Reads picture i into images[i], uint8 [N, S, S, 3], with a thread on each core.
+    """Decodes file i into images[i], uint8 [N, S, S, 3], with one thread per core.
 
     Raises:
-        DataError: names the broken pictures. Skipping them would make training depend on the state of a disk.
+        DataError: files are broken. They are not skipped, because training would then depend on the state of a disk.
     """
 
     def read_one(row: int) -> Note | str:
-        # Pillow raises errors of a dozen kinds on broken files.
+        # Pillow raises errors of many types on broken files.
         try:
             images[row], note = decode(pictures[row].path, images.shape[1], white=white)
             return note
@@ -108,7 +109,7 @@ def _decode_into(images: np.ndarray, pictures: Sequence[Picture], white: int = D
     pool = concurrent.futures.ThreadPoolExecutor(cores())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about oddities in metadata
+            warnings.simplefilter("ignore")  # warnings about unusual metadata
             rows = pool.map(read_one, range(len(pictures)))
             outcomes = list(counted(rows, len(pictures), "reading pictures"))
     finally:
@@ -126,7 +127,7 @@ def _decode_into(images: np.ndarray, pictures: Sequence[Picture], white: int = D
 
 
 def _report(found: Found, notes: list[Note], shape: tuple[int, ...]) -> str:
-    """Returns lines on the classes, the splits, the skipped files and the conversions of pictures."""
+    """Returns a report on the classes, the splits, the skipped files and the conversions of images."""
     height, width, channels = shape
     kind, mode = ("grey", "L") if channels == 1 else ("RGB", "RGB")
     counts = collections.Counter[str]()

@@ -1,8 +1,8 @@
-"""The layout of a folder of pictures: its classes, its splits and the skipped files.
+"""The layout of a folder of images: its classes, its splits and the skipped files.
 
-PATH/CLASS/...           the sub-folders are the labels; the splits are made by a hash of the pictures' names
+PATH/CLASS/...           the sub-folders are the classes; a hash of the images' names decides the splits
 PATH/SPLIT/CLASS/...     sub-folders such as train, val and test are the splits
-PATH/... or PATH/SPLIT/...   without sub-folders for the labels the pictures form one class
+PATH/... or PATH/SPLIT/...   without sub-folders for classes, all images have the same class
 """
 
 import collections
@@ -19,17 +19,17 @@ from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line, printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-SHARE = 0.1  # of the pictures, for the validation and for the test split each
+SHARE = 0.1  # fraction of the images in the validation split, and in the test split
 TRAIN, VALIDATION, TEST = range(3)
-# Such as Train, val, test_set and training-images; the groups are in the order of the splits.
+# Matches names such as Train, val, test_set and training-images. The regex groups are in the order of the splits.
 SPLIT = re.compile(
     r"\s*(?:(train(?:ing)?)|(val(?:id(?:ation)?)?|dev|eval(?:uation)?)|(test(?:ing)?))"
     r"(?:[ _.-]?(?:set|data|dataset|split|images?|imgs?|pictures?|photos?))?\s*",
     re.IGNORECASE,
 )
 SPLIT_NAMES = ("training", "validation", "test")
-# Files and folders, in lower case, that operating systems, archives and file shares make by themselves. Hidden ones are
-# left out by their dot.
+# Names, in lower case, of files and folders that operating systems, archivers and file servers create automatically.
+# Names that begin with a dot are not listed here, because all such files are skipped.
 SYSTEM = {
     "__macosx", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "#recycle", "#snapshot", "~snapshot",
     "desktop.ini", "ehthumbs.db", "icon\r", "lost+found", "network trash folder", "recycler",
@@ -38,7 +38,7 @@ SYSTEM = {
 
 
 class Picture(NamedTuple):
-    """One file: its path, the number of its class, and the hash that orders and divides the pictures."""
+    """One image file: its path, the number of its class, and a hash that decides its position and split."""
 
     path: Path
     label: int
@@ -46,20 +46,20 @@ class Picture(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The pictures of a folder, not opened yet."""
+    """The image files of a folder, before they are opened."""
 
     root: Path
     classes: tuple[str, ...]
     splits: list[list[Picture]]  # training, validation, test
-    divided: str  # sentence on folders that are the splits, empty without any
-    left_out: dict[str, list[Path]]  # files and folders by kind
+    divided: str  # sentence on the folders that are splits, "" if no folder is a split
+    left_out: dict[str, list[Path]]  # skipped files and folders by kind
 
 
 def find(dataset: str) -> Found:
-    """Lists, labels and divides the pictures of `folder:PATH`.
+    """Lists the images of `folder:PATH` with their classes and splits.
 
     Raises:
-        DataError: PATH is not a readable folder, its layout is unclear, or it has too few pictures for three splits.
+        DataError: PATH is not a readable folder, its layout is ambiguous, or it has too few images for three splits.
     """
     root = files.user_path(dataset.removeprefix(FOLDER))
     try:
@@ -69,7 +69,7 @@ def find(dataset: str) -> Found:
 
 
 class _Layout:
-    """Walks a folder of pictures, and counts what it leaves out."""
+    """Lists the images of a folder and records the skipped files."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -98,11 +98,11 @@ class _Layout:
         return Found(self.root, classes, placed, divided, dict(self.left_out))
 
     def entries(self, folder: Path, around: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
-        """Returns the folders and the pictures of a folder, sorted, and counts all other files.
+        """Returns the sub-folders and the images of a folder, sorted by name. Records all skipped files.
 
         Args:
             folder: the folder to list.
-            around: real paths of this folder and its parents, to which a link must not point.
+            around: real paths of this folder and its parents. Links to them are skipped, to avoid endless recursion.
         """
         os.stat(os.path.join(folder, os.curdir))  # raises for a folder that may be listed but not entered
         folders: list[Path] = []
@@ -116,7 +116,7 @@ class _Layout:
         return folders, pictures
 
     def below(self, folder: Path, around: tuple[str, ...]) -> Iterator[Path]:
-        """Yields the pictures at any depth; links to folders are followed."""
+        """Yields the images in a folder at any depth. Links to folders are followed."""
         around = (*around, os.path.realpath(folder))
         folders, pictures = self.entries(folder, around)
         yield from pictures
@@ -124,10 +124,10 @@ class _Layout:
             yield from self.below(inner, around)
 
     def split_folders(self, tops: list[Path]) -> dict[int, Path]:
-        """Returns the folder of each split if the sub-folders are splits; empty if they are classes.
+        """Returns the folder of each split by the split's number; {} if the sub-folders are classes.
 
-        A folder called train is a split if it has sub-folders or if another split is beside it; otherwise it is a
-        class.
+        A folder called train is a split if it has sub-folders or if the folder of another split is beside it.
+        Otherwise the folder is a class.
         """
         named = [top for top in tops if _split_named(top) is not None]
         if not named:
@@ -151,7 +151,7 @@ class _Layout:
         return dict(sorted(zip(numbers, named, strict=True)))
 
     def refuse_within(self, tops: list[Path]) -> None:
-        """Refuses splits one level too deep, as in PATH/data/train and PATH/CLASS/train."""
+        """Raises DataError if splits are one level too deep, as in PATH/data/train and PATH/CLASS/train."""
         found: dict[Path, list[str]] = {}
         for top in tops:
             inner = [
@@ -183,7 +183,7 @@ class _Layout:
     def labelled(
         self, folder: Path, tops: list[Path], loose: list[Path]
     ) -> tuple[tuple[str, ...], list[list[Picture]]]:
-        """Labels the pictures of a folder and divides them by their names."""
+        """Labels the images of a folder by sub-folder, and divides the images into splits by a hash of their names."""
         if tops:
             self.refuse_beside(folder, loose)
         placed: list[list[Picture]] = [[], [], []]
@@ -198,9 +198,9 @@ class _Layout:
         return tuple(top.name for top in tops or [folder]), placed
 
     def divided(self, of_split: dict[int, Path]) -> tuple[tuple[str, ...], list[list[Picture]]]:
-        """Labels the pictures of each split by the classes of the training folder.
+        """Labels the images of each split by the classes of the training folder.
 
-        A split without a folder is made of training pictures by their names.
+        If a split has no folder, a hash of the names selects the split's images among the training images.
         """
         placed: list[list[Picture]] = [[], [], []]
         classes: tuple[str, ...] = ()
@@ -220,7 +220,7 @@ class _Layout:
         return classes, placed
 
     def sentence(self, of_split: dict[int, Path]) -> str:
-        """Says which folders are the splits, and which split is made of training pictures."""
+        """Returns a sentence that names the folders of splits, and the splits that are made of training images."""
         named = [f"{SPLIT_NAMES[number]} in {shown(folder.name)}" for number, folder in of_split.items()]
         made = [
             f"{name} from training pictures"
@@ -231,13 +231,13 @@ class _Layout:
 
 
 def _split_named(folder: Path) -> int | None:
-    """Returns the number of the split that a folder's name means, if any."""
+    """Returns the number of the split that a folder's name stands for; None if the name does not match SPLIT."""
     found = SPLIT.fullmatch(folder.name)
     return found.lastindex - 1 if found and found.lastindex else None
 
 
 def _kind_left_out(entry: os.DirEntry, around: tuple[str, ...]) -> str:
-    """Returns the kind of a file or folder that is left out, empty for pictures and folders."""
+    """Returns the kind of a file or folder that is skipped; "" for images and other folders."""
     if entry.name.startswith("."):
         return "hidden"
     if entry.name.lower() in SYSTEM:
@@ -254,17 +254,17 @@ def _kind_left_out(entry: os.DirEntry, around: tuple[str, ...]) -> str:
 
 
 def key_of(name: str) -> bytes:
-    """Hashes a picture's name below the folder of its class, so that a relabelled picture stays in its split."""
-    # File systems spell accents in two ways.
+    """Hashes an image's path below the folder of its class. An image thus stays in its split if its class changes."""
+    # File systems encode accented letters in two ways.
     return hashlib.sha256(os.fsencode(unicodedata.normalize("NFC", name))).digest()
 
 
 def split_of(key: bytes) -> int:
-    """Assigns 0 (training), 1 (validation) or 2 (test) by the name alone, independently of other pictures."""
+    """Returns the split for a hash: 0 (training), 1 (validation) or 2 (test). Other images have no influence."""
     share = int.from_bytes(key[:8]) / 2**64
     return TEST if share < SHARE else VALIDATION if share < 2 * SHARE else TRAIN
 
 
 def shown(path: Path | str) -> str:
-    """A name on one line, without control characters."""
+    """Returns a name as one line without control characters."""
     return printable(" ".join(os.fsencode(path).decode(errors="replace").split()))

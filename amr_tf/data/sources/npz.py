@@ -1,4 +1,4 @@
-"""Files of `numpy.savez`: reads headers of arrays without their content, and arrays without Python objects."""
+"""Files of `numpy.savez`: reads the headers of arrays alone, and arrays that contain no Python objects."""
 
 import contextlib
 import math
@@ -17,7 +17,7 @@ _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.form
 
 
 class Header(NamedTuple):
-    """Shape and type of an array, with which its file begins."""
+    """Shape and type of an array, as stored at the beginning of the array's file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -33,7 +33,7 @@ class Header(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a file of arrays. Errors of the block are reported as damage of the file.
+    """Opens a file of arrays. An error in the block is reported as damage to the file.
 
     Raises:
         DataError: the file is missing, is not what `numpy.savez` writes, or is damaged.
@@ -55,7 +55,7 @@ def read_headers(archive: zipfile.ZipFile) -> dict[str, Header]:
     """Reads the header of each array, by the array's name.
 
     Raises:
-        ValueError: a header is damaged, or an array is not as long as its header says.
+        ValueError: a header is damaged, or the length of an array differs from its header.
     """
     headers = {}
     for member in archive.infolist():
@@ -75,8 +75,8 @@ def read_headers(archive: zipfile.ZipFile) -> dict[str, Header]:
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """Reads an array whose header was checked. Errors of damaged arrays can have any type."""
+    """Reads an array whose header was checked. A damaged array may raise an error of any type."""
     with archive.open(f"{name}.npy") as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
-        file.read(1)  # compares the checksum at the end
+        file.read(1)  # zipfile checks the checksum at the end of the file
     return array

@@ -1,6 +1,7 @@
 """Search for the source files of a data set before anything is written.
 
-TFDS alone retries for minutes without a network, and then names neither the missing files nor where to put them.
+Without this search and without a network, TFDS would retry for minutes, and its error would name neither the missing
+files nor the folder for them.
 """
 
 import http.client
@@ -21,7 +22,7 @@ PROBE_SECONDS = 6.0
 
 
 class Target(NamedTuple):
-    """A data set to prepare. One complete folder of `prepared` makes the preparation unnecessary."""
+    """A data set to prepare. If one of the folders `prepared` is complete, the preparation is unnecessary."""
 
     name: str
     prepared: Sequence[Path]
@@ -32,11 +33,12 @@ class Target(NamedTuple):
 def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], list[Archive]]:
     """Finds and checks every archive missing from the download cache. Nothing is written.
 
-    An archive is searched in raw_dir, else in TFDS's folder for manual downloads, else on the network. The result is
-    the checked files to import, and the archives to download, whose URLs answer.
+    If raw_dir is given, all these archives must be in raw_dir. Otherwise an archive is searched in TFDS's folder for
+    manual downloads and then on the network. Returns the checked files to import, and the archives to download, whose
+    URLs were reached.
 
     Raises:
-        DataError: a file is damaged or wrong, or files are missing and cannot be downloaded.
+        DataError: a file is not the official one, is missing in raw_dir, or cannot be downloaded.
     """
     found, missing = [], []
     for archive in wanted:
@@ -57,11 +59,11 @@ def gather(target: Target, wanted: Sequence[Archive]) -> tuple[list[Checked], li
 
 
 def probe(urls: Iterable[str], seconds: float = PROBE_SECONDS) -> dict[str, str]:
-    """Tries all URLs at once, for at most `seconds`: {url: why it cannot be reached}."""
+    """Requests all URLs concurrently, for at most `seconds`. Returns {url: reason} for the URLs without success."""
     outcomes: dict[str, str | None] = {url: f"no answer within {seconds:g} s" for url in urls}
 
     def ask(url: str) -> None:
-        # One byte: some servers refuse HEAD.
+        # Only one byte is requested. Some servers reject HEAD requests.
         request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})  # noqa: S310 (the URLs are TFDS's)
         try:
             with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310
@@ -71,7 +73,7 @@ def probe(urls: Iterable[str], seconds: float = PROBE_SECONDS) -> dict[str, str]
         except (OSError, http.client.HTTPException) as error:
             outcomes[url] = str(getattr(error, "reason", error))
 
-    # Daemons, since a name server that never answers cannot be interrupted.
+    # The threads are daemons, because waiting for a name server cannot be interrupted.
     threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in outcomes]
     deadline = time.monotonic() + seconds
     for thread in threads:
@@ -82,7 +84,7 @@ def probe(urls: Iterable[str], seconds: float = PROBE_SECONDS) -> dict[str, str]
 
 
 def _lack(reason: str, target: Target, missing: Sequence[Archive]) -> DataError:
-    """Makes an error with the reason, the remedy, and a line for each missing file."""
+    """Returns an error with the reason, the remedies, and a line for each missing file."""
     lines = [reason, "Simplest: copy the prepared data set from a machine that has it:"]
     for folder in target.prepared:
         lines.append(f"  rsync -a HOST:tensorflow_datasets/{'/'.join(folder.parts[-2:])}/ {folder}/")

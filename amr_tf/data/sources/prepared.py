@@ -1,7 +1,7 @@
-"""Data sets through TFDS, read into memory in the order of their official files.
+"""Data sets of TFDS, read into memory in the order of their official files.
 
-A prepared data_dir is read without a network. Otherwise TFDS's builder prepares the data set, from files at hand (see
-`preflight`) or from the network; TFDS checks the sha256 of all downloads.
+Data that are already prepared in data_dir are read without a network. Otherwise TFDS's builder prepares the data set
+from local files (see `preflight`) or downloads. TFDS checks the SHA-256 of all downloads.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from amr_tf.data.sources.archives import Archive
 from amr_tf.runtime import files
 from amr_tf.runtime.errors import DataError, one_line
 
-# TFDS's default of 10 retries doubles its pause up to 100 s; `preflight` found the network working just before.
+# TFDS's default is 10 retries with pauses of up to 100 s. Fewer suffice, because `preflight` has just reached the URLs.
 _DOWNLOAD_RETRIES = 3
 READ_BATCH = 1_000
 
 
 def check(spec: DatasetSpec, places: Places) -> None:
-    """Checks within seconds, and without TensorFlow, that `read` will have its files.
+    """Checks that `read` will find its files. The check takes seconds and does not import TensorFlow.
 
     Raises:
         DataError: see `preflight.gather`.
@@ -39,7 +39,7 @@ def check(spec: DatasetSpec, places: Places) -> None:
 
 
 def at_hand(spec: DatasetSpec, places: Places) -> bool:
-    """True if data_dir has the files that `read` needs: the prepared set or its archives."""
+    """Returns true if data_dir has the files that `read` needs: the prepared data set or all its archives."""
     if _prepared_builder(spec, places) is not None:
         return True
     manual = _downloads(places) / "manual"
@@ -47,7 +47,7 @@ def at_hand(spec: DatasetSpec, places: Places) -> bool:
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Reads a data set with official training and test splits; the former is divided by `hold_out`.
+    """Reads a data set with official training and test splits. `hold_out` divides the training split.
 
     Raises:
         DataError: see `opened`.
@@ -57,7 +57,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 
 def official(spec: DatasetSpec, places: Places) -> tuple[Examples, Examples]:
-    """Reads the official training and test split in the order of the official files, images as stored (MNIST: 28 x 28).
+    """Reads the official training and test split in the order of the official files. Images keep their original size.
 
     Raises:
         DataError: see `opened`.
@@ -67,10 +67,10 @@ def official(spec: DatasetSpec, places: Places) -> tuple[Examples, Examples]:
 
 
 def hold_out(examples: Examples, share: float) -> tuple[Examples, Examples]:
-    """Divides a training split in raw order as AMR's reference implementation does.
+    """Divides a training split, in the order of the official files, as AMR's reference implementation does.
 
-    `RandomState(0)` shuffles the examples; the last `share` of them, at least 1, is the validation split, the rest the
-    training split.
+    `RandomState(0)` shuffles the examples. The last examples, a fraction `share` and at least 1, are the validation
+    split. All other examples are the training split.
     """
     order = np.arange(len(examples.labels))
     np.random.RandomState(0).shuffle(order)
@@ -80,15 +80,15 @@ def hold_out(examples: Examples, share: float) -> tuple[Examples, Examples]:
 
 @contextlib.contextmanager
 def opened(spec: DatasetSpec, places: Places) -> Iterator[tfds.core.DatasetBuilder]:
-    """Returns a builder to read from; prepares the data set first if necessary.
+    """Yields a builder that reads prepared data. Prepares the data set first if necessary.
 
     Raises:
-        DataError: see `preflight.gather`; also when data_dir cannot be written, or the prepared set is damaged.
+        DataError: see `preflight.gather`; also if data_dir cannot be written, or the prepared data are damaged.
     """
     if _prepared_builder(spec, places) is None:
         _prepare(spec, places)
     cls = _prepared_builder(spec, places) or _builder_classes(spec)[-1]
-    # The remedy is the same for whatever TensorFlow, protobuf or TFDS raise.
+    # The remedy is the same for all errors of TensorFlow, protobuf and TFDS.
     try:
         yield cls(data_dir=places.data_dir)
     except Exception as error:
@@ -101,11 +101,11 @@ def opened(spec: DatasetSpec, places: Places) -> Iterator[tfds.core.DatasetBuild
 def stored(
     builder: tfds.core.DatasetBuilder, split: str, change: Callable | None = None, **keywords
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the examples of a split in stored order, READ_BATCH at a time, as columns by name.
+    """Yields the examples of a split in stored order, in batches of READ_BATCH: arrays by name of the feature.
 
-    `change` transforms the `tf.data.Dataset` of single examples, `keywords` are passed to `as_dataset`.
+    `change` transforms the `tf.data.Dataset` of single examples. `keywords` are passed to `as_dataset`.
     """
-    # Interleaved files would make positions depend on the number of files.
+    # With interleaved files, the order would depend on the number of files.
     reading = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1, skip_prefetch=True)
     examples = builder.as_dataset(split=split, read_config=reading, **keywords)
     if change:
@@ -118,9 +118,10 @@ def _builder_classes(spec: DatasetSpec) -> list[type[tfds.core.DatasetBuilder]]:
 
 
 def _prepared_builder(spec: DatasetSpec, places: Places) -> type[tfds.core.DatasetBuilder] | None:
-    """The first builder that has its data in data_dir, or None.
+    """Returns the first builder with prepared data in data_dir, or None.
 
-    An unfinished copy leaves a folder without dataset_info.json; a killed preparation leaves a folder of another name.
+    Prepared data have a dataset_info.json. An unfinished copy lacks this file, and an unfinished preparation has a
+    folder with another name.
 
     Raises:
         DataError: data_dir cannot be read.
@@ -143,12 +144,12 @@ def _downloads(places: Places) -> Path:
 
 
 def _gather(spec: DatasetSpec, places: Places) -> tuple[list[archives.Checked], list[Archive], Path | None]:
-    """Finds the source files: those to import, those to download, and the folder of an archive that is read in place.
+    """Returns the files to import, the archives to download, and the folder of an archive that is read in place.
 
-    A builder class with `find_archive` reads an archive in place, unknown to TFDS.
+    A builder class with a method `find_archive` reads an archive in place, without TFDS's download cache.
     """
     raw_dir = files.user_path(places.raw_dir, "--raw_dir=") if places.raw_dir else None
-    # os.path.isdir takes any text for a name: too long, or where access is denied.
+    # os.path.isdir does not raise an error, even if the name is too long or access is denied.
     if raw_dir and not (os.path.isdir(raw_dir) and os.access(raw_dir, os.X_OK)):
         raise DataError(
             f"raw_dir is not a readable folder. Received: {places.raw_dir}. Give the folder that contains the archives"
@@ -168,7 +169,7 @@ def _prepare(spec: DatasetSpec, places: Places) -> None:
     print(f"Preparing {spec.name} in {places.data_dir} (once{download})", flush=True)
     try:
         _downloads(places).mkdir(parents=True, exist_ok=True)
-        # TFDS reuses what is unpacked under an archive's file name: another set's file, or half a file of a killed run.
+        # TFDS reuses an unpacked file with an archive's name, even of another data set or incomplete after a kill.
         workspace = tempfile.TemporaryDirectory(prefix="unpacked-", dir=_downloads(places))
     except OSError as error:
         raise DataError(
@@ -177,11 +178,11 @@ def _prepare(spec: DatasetSpec, places: Places) -> None:
     with workspace as folder:
         try:
             archives.store(found)
-            # Manual downloads were imported above, hence an empty folder will do.
+            # Manual downloads were imported above, hence an empty folder suffices.
             _build(_builder_classes(spec)[-1](data_dir=places.data_dir), folder, str(manual_dir or folder))
-        # Disk, network, archive readers and TFDS each raise their own errors.
+        # Disk, network, archive readers and TFDS raise errors of many types.
         except Exception as error:
-            # Another process may have prepared the same set meanwhile.
+            # Another process may have prepared the same data set in the meantime.
             if _prepared_builder(spec, places) is None:
                 hint = ". Files fetched by other means are imported with --raw_dir" if missing else ""
                 raise DataError(
@@ -190,7 +191,7 @@ def _prepare(spec: DatasetSpec, places: Places) -> None:
 
 
 def _archives(spec: DatasetSpec, places: Places) -> list[Archive]:
-    """The official files of the builder that gets prepared."""
+    """Returns the official files of the builder that prepares the data."""
     classes = _builder_classes(spec)
     cache = _downloads(places) / classes[0].name
     return [
@@ -220,9 +221,9 @@ def _build(builder: tfds.core.DatasetBuilder, extract_dir: str, manual_dir: str)
 
 
 def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> Examples:
-    """Reads a split in raw order.
+    """Reads a split in the order of the official files.
 
-    TFDS stores examples in the order of a hash of their number, salted with the name of the split.
+    TFDS stores examples in the order of a hash, computed from the number of the example and the name of the split.
     """
     parts = list(stored(builder, split))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

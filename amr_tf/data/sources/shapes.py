@@ -1,7 +1,7 @@
-"""Coloured shapes with four attributes, drawn for supervised mixing. NumPy only.
+"""Coloured shapes with four attributes, generated for supervised mixing. Only NumPy is needed.
 
 An attribute is 0 or 1: diamond or square, small or large, outlined or filled, red or blue. Position, exact size, tone
-and the grey of the background vary as well, hence no two images are equal.
+and the grey of the background vary randomly, so that no two images are equal.
 """
 
 import numpy as np
@@ -11,23 +11,23 @@ from amr_tf.data.sources import Examples, labels_of
 
 WIDTH = 32
 SIZES = (20_000, 2_000, 2_000)
-# Sides of small and of large shapes, in pixels. A diamond is a square on its corner.
+# Ranges of the side of small and of large shapes, in pixels. A diamond is a square that is rotated by 45 degrees.
 SIDES = ((10.0, 12.0), (16.5, 18.5))
-REACH = 2.5  # largest distance in pixels of a shape's centre from the image's, in each direction
-OUTLINE = 3.0  # pixels
+REACH = 2.5  # largest distance in pixels between the centres of shape and image, in each direction
+OUTLINE = 3.0  # width in pixels
 COLOURS = np.array([[225, 60, 50], [50, 80, 225]], np.float32)
-TONE = 0.2  # relative range of colours
-GREYS = (0, 40)  # of the background
+TONE = 0.2  # largest relative change of a colour channel
+GREYS = (0, 40)  # range of the background
 
 _SEED = 20190307
-# Images drawn at a time: bounds the float copies to about 40 MB.
+# Number of images rendered at a time, which limits float copies to about 40 MB.
 _CHUNK = 1_000
 
 
 def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]]:
-    """Draws uint8 [N, 32, 32, 3], labels and attributes [N, 4] of 20,000 / 2,000 / 2,000 examples.
+    """Generates 20,000 / 2,000 / 2,000 examples: images uint8 [N, 32, 32, 3], labels, and attributes [N, 4].
 
-    All 16 combinations of attributes are equally likely; the label is the number of the combination.
+    All 16 combinations of attributes are equally likely. The label is the number of the combination.
     """
     parts = []
     for number, size in enumerate(SIZES):
@@ -38,7 +38,7 @@ def read(spec: DatasetSpec, places: Places) -> tuple[DatasetSpec, list[Examples]
 
 
 def render(attributes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws a shape uint8 [32, 32, 3] for each row of attributes uint8 [N, 4], 0 or 1: square, large, filled, blue."""
+    """Renders images uint8 [N, 32, 32, 3] for attributes uint8 [N, 4], 0 or 1: square, large, filled, blue."""
     square, large, filled, blue = attributes.astype(bool).T
     low, high = np.array(SIDES, np.float32)[large.astype(int)].T
     side = low + (high - low) * rng.random(len(attributes), np.float32)
@@ -56,12 +56,15 @@ def render(attributes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def cover(square: np.ndarray, filled: np.ndarray, side: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Covered share of each pixel, float32 [N, 32, 32]; it falls from 1 to 0 over a pixel at the edges."""
+    """Returns the fraction of each pixel that a shape covers, float32 [N, 32, 32].
+
+    At an edge, the fraction falls linearly from 1 to 0 over one pixel.
+    """
     place = np.arange(WIDTH, dtype=np.float32) + 0.5 - WIDTH / 2
     x = np.abs(place[None, None, :] - centre[:, 0, None, None])
     y = np.abs(place[None, :, None] - centre[:, 1, None, None])
     square, filled, side = (value[:, None, None] for value in (square, filled, side))
     outside = np.where(square, np.maximum(x, y), (x + y) / np.float32(np.sqrt(2))) - side / 2
-    # An outline is inside the shape's edge.
+    # An outline is drawn inside the shape's edge.
     edge = np.where(filled, outside, np.maximum(outside, -outside - np.float32(OUTLINE)))
     return np.clip(0.5 - edge, 0, 1)

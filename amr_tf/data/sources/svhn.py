@@ -8,9 +8,10 @@ _OFFICIAL: Any = tfds.builder_cls("svhn_cropped")
 
 
 class SvhnTrainTest(_OFFICIAL, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
-    """TFDS's svhn_cropped with the splits train and test alone.
+    """TFDS's svhn_cropped with only the splits train and test.
 
-    A separate name distinguishes it from the full set in a shared data_dir; downloads are shared.
+    The separate name distinguishes this data set from the full svhn_cropped in a shared data_dir. Both use the same
+    downloads.
     """
 
     name: ClassVar = "svhn_cropped_train_test"
@@ -25,6 +26,6 @@ class SvhnTrainTest(_OFFICIAL, skip_registration=True):  # type: ignore[call-arg
 
     def _make_download_manager(self, **kwargs):
         manager = super()._make_download_manager(**kwargs)
-        # The folder of the download cache follows from this name only (tensorflow-datasets 4.9).
+        # This name determines the folder of the download cache, and nothing else (tensorflow-datasets 4.9).
         manager._dataset_name = _OFFICIAL.name
         return manager

@@ -1,6 +1,6 @@
 """TFDS builder of UT Zappos50K (Yu and Grauman, 2014, https://vision.cs.utexas.edu/projects/finegrained/utzap50k/).
 
-TFDS lacks the data set; the builder reads the official zip file.
+TFDS does not include the data set. This builder reads the official zip file.
 """
 
 import os
@@ -15,7 +15,7 @@ from amr_tf.data.sources.preflight import Target
 from amr_tf.runtime.errors import DataError, one_line, printable
 
 URL = "https://vision.cs.utexas.edu/projects/finegrained/utzap50k/"
-# Pictures of 136 x 136, and of 136 x 102 that `cut.on_white` makes square.
+# The first file contains images of 136 x 136, the second images of 136 x 102, which `cut.on_white` makes square.
 FILES = ("ut-zap50k-images-square.zip", "ut-zap50k-images.zip")
 CLASSES = tuple(
     f"{category}/{kind}"
@@ -30,11 +30,11 @@ CLASSES = tuple(
     }.items()
     for kind in kinds
 )  # fmt: skip
-MAX_PICTURE_BYTES = 1 << 20  # ten times the largest picture
+MAX_PICTURE_BYTES = 1 << 20  # ten times the size of the largest image
 
 
 class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
-    """50,025 catalogue pictures of shoes on white in 21 categories, as one split: there are no official ones."""
+    """50,025 catalogue images of shoes on white in 21 categories, in one split. There are no official splits."""
 
     name: ClassVar = "ut_zappos50k"
     VERSION = tfds.core.Version("1.0.0")
@@ -42,10 +42,12 @@ class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
 
     @staticmethod
     def find_archive(target: Target) -> Path:
-        """Finds the zip file in raw_dir if given, else in the folder for manual downloads; checks its list of contents.
+        """Finds the zip file and checks its list of contents.
+
+        The file is searched in raw_dir or, without raw_dir, in the folder for manual downloads.
 
         Raises:
-            DataError: the file is missing or is not a zip of Zappos' pictures. The message is one line.
+            DataError: the file is missing or is not a zip file of Zappos images. The message is one line.
         """
         folder = target.raw_dir or target.manual_dir
         path = _in_folder(folder)
@@ -79,7 +81,7 @@ class UtZappos50k(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
     def _generate_examples(self, path):
         with zipfile.ZipFile(path) as archive:
             for member, name, label in _pictures(archive, path):
-                # Reading a member to its end compares its CRC.
+                # zipfile checks the CRC of a member that is read to its end.
                 yield name, {"image": archive.read(member), "label": label, "name": name}
 
 
@@ -88,7 +90,7 @@ def _in_folder(folder: Path) -> Path | None:
 
 
 def _pictures(archive: zipfile.ZipFile, path: Path) -> list[tuple[zipfile.ZipInfo, str, int]]:
-    """(member, name below the top folder, label) of every picture, TOP/category/kind/brand/number.jpg."""
+    """Returns (member, name below the top folder, label) of every image TOP/category/kind/brand/number.jpg."""
     found = []
     for member in archive.infolist():
         _, *parts = PurePosixPath(member.filename).parts or ("",)
