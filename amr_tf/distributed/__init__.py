@@ -1,1 +1,1 @@
-"""Several devices and several machines: the strategy, the cluster and what its workers agree on."""
+"""Training on several devices or machines: distribution strategy, workers, and communication of workers."""

@@ -1,4 +1,4 @@
-"""The workers of `--strategy=multiworker`, as TF_CONFIG or Slurm describes them."""
+"""Workers of `--strategy=multiworker`, read from TF_CONFIG or from the variables of Slurm."""
 
 import contextlib
 import json
@@ -12,27 +12,27 @@ from amr_tf.config import Config, ConfigError
 
 VARIABLE = "TF_CONFIG"
 SLURM = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE")
-PAUSE, PATIENCE = 0.2, 5.0  # seconds between two attempts to reach a worker, and the time limit of each
-JOBS = ("chief", "worker")  # in TensorFlow's order
+PAUSE, PATIENCE = 0.2, 5.0  # seconds between two attempts to reach a worker, and the timeout of an attempt
+JOBS = ("chief", "worker")  # names of jobs, in TensorFlow's order
 EXAMPLE = '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"type": "worker", "index": 0}}'
 ADDRESS = re.compile(r"(\[[\da-f:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*):\d{1,5}", re.ASCII | re.IGNORECASE)
 
 
 class Task(NamedTuple):
-    """One of the workers of a run."""
+    """One worker of a run. `index` is the number of this worker, and `workers` is the number of all workers."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index
     workers: int
-    addresses: tuple[str, ...] = ()  # host:port of all workers; empty under Slurm until `strategy` finds them
+    addresses: tuple[str, ...] = ()  # host:port of all workers; with Slurm, `strategy.slurm_task` sets them
 
     @property
     def address(self) -> str:
-        """This worker's address."""
+        """The address of this worker."""
         return self.addresses[self.index]
 
     @property
     def is_chief(self) -> bool:
-        """True for the first worker, which alone writes to the run folder and prints."""
+        """True for the first worker. Only this worker writes to the run folder and prints progress."""
         return self.index == 0
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ ALONE = Task(0, 1)
 
 
 def this_task(config: Config) -> Task:
-    """Returns this process's place among the workers of the run; `ALONE` unless `--strategy=multiworker`.
+    """Returns the `Task` of this process. Without `--strategy=multiworker`, returns `ALONE`.
 
     Raises:
         ConfigError: TF_CONFIG or Slurm's variables are missing or invalid.
@@ -68,7 +68,8 @@ def is_slurm() -> bool:
 def wait_for_peers(task: Task) -> None:
     """Waits until every worker listens at its address, and prints which worker is missing.
 
-    TensorFlow waits without handling signals, names no worker, and may share a port with another process.
+    TensorFlow also waits for workers. However, TensorFlow does not handle signals while waiting, does not name the
+    missing worker, and may share a port with another process.
 
     Raises:
         ConfigError: this worker cannot listen at its port.
@@ -96,7 +97,7 @@ def wait_for_peers(task: Task) -> None:
 
 def _listens(address: str) -> bool:
     host = address.rpartition(":")[0].strip("[]")
-    with contextlib.suppress(OSError):  # also while the host's name is not known yet
+    with contextlib.suppress(OSError):  # for example, the name of the host cannot be resolved yet
         socket.create_connection((host, _port(address)), timeout=PATIENCE).close()
         return True
     return False

@@ -1,4 +1,4 @@
-"""Collective operations between the workers of a run, and what happens when a worker is lost."""
+"""Collective operations between the workers of a run, and handling of lost workers."""
 
 import contextlib
 import hashlib
@@ -27,15 +27,15 @@ LOSSES = (
 class Coordinator:
     """Collective operations between the workers of a run. With one worker every operation is local.
 
-    All workers call the same methods in the same order, between steps: each collective call waits for all of them.
-    The chief, the first worker, alone writes to the run folder.
+    All workers must call the same methods in the same order, between training steps, because each collective operation
+    waits for all workers. The chief is the first worker. Only the chief writes to the run folder.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None, task: cluster.Task = cluster.ALONE):
         self.strategy, self.task = strategy, task
 
     def all_gather(self, value: int) -> list[int]:
-        """Returns the values, in [0, 2^63), of all workers by worker index."""
+        """Returns the values of all workers, ordered by worker index. Values must be in [0, 2^63)."""
         if self.strategy is None or self.task.workers == 1:
             return [int(value)]
         mine = tf.one_hot(self.task.index, self.task.workers, tf.constant(value, tf.int64), dtype=tf.int64)
@@ -54,18 +54,21 @@ class Coordinator:
         return len(set(self.all_gather(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])))) == 1
 
     def on_chief(self, function: Callable[[], T]) -> T | None:
-        """Returns the function's result on the chief, and None on the other workers, without waiting."""
+        """Calls a function on the chief only. Other workers do not wait for the chief, and get the result None."""
         return function() if self.task.is_chief else None
 
     def chief_first(self, function: Callable[[], T]) -> T:
-        """Calls a function on every worker, on the chief first: the others find what it has prepared."""
+        """Calls a function on the chief, then on the other workers, which can use files that the chief has prepared."""
         result = self.on_chief(function)
         self.barrier()
         return result if self.task.is_chief else function()  # type: ignore[return-value]
 
     @contextlib.contextmanager
     def new_folder(self, path: pathlib.Path) -> Iterator[pathlib.Path]:
-        """Makes a folder to fill. The chief's takes the name `path` when it is complete, the others are deleted."""
+        """Creates a temporary folder for the files that the caller writes.
+
+        On exit, the folder of the chief is renamed to `path`, and the folders of the other workers are deleted.
+        """
         if self.task.is_chief:
             with files.atomic_folder(path) as folder:
                 yield folder
@@ -81,16 +84,17 @@ class Coordinator:
     def handle_lost_workers(
         self, saved_step: Callable[[], int], interruption: Interruption
     ) -> Iterator[None]:
-        """Reports a lost worker on one line, with the step from which the run resumes.
+        """Replaces TensorFlow's errors about a lost worker by an error of one line.
+
+        The error names the step from which the run resumes.
 
         Args:
-            saved_step: returns the step of the newest checkpoint, 0 without one.
-            interruption: of the run.
+            saved_step: function that returns the step of the newest checkpoint, or 0 if there is no checkpoint.
+            interruption: the handler of signals to this worker.
 
         Raises:
-            LostWorkerError: in place of TensorFlow's error.
-            Interrupted: in place of LostWorkerError, if this worker received a signal and others left before all agreed
-                to stop.
+            LostWorkerError: another worker was lost.
+            Interrupted: another worker was lost after this worker had received a signal to stop.
         """
         try:
             yield

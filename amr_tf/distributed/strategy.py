@@ -1,4 +1,4 @@
-"""The devices of `--strategy`: where a step runs, and how a batch is shared among them."""
+"""Distribution strategies for `--strategy`: the devices that run a training step."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from amr_tf.config import Config, ConfigError
 from amr_tf.distributed import cluster
 from amr_tf.runtime.errors import one_line
 
-# Slurm's workers listen at ports from the first one on, which depend on the job, below the ephemeral ports.
+# Slurm's workers listen at ports that depend on the job. The ports start at FIRST_PORT, below the ephemeral ports.
 FIRST_PORT, PORTS, TASKS_PER_NODE = 12_000, 312 * 64, 64
 
 SINGLE = {
@@ -21,14 +21,14 @@ SINGLE = {
 def make_strategy(config: Config) -> tf.distribute.Strategy:
     """Returns the distribution strategy of a run on this machine.
 
-    The first call of a process precedes any other use of TensorFlow's devices, which fixes their number.
+    The first use of TensorFlow's devices in a process fixes their number. Therefore, call this function first.
 
     Raises:
-        ConfigError: these devices cannot run the settings, or TensorFlow's devices have been used before.
+        ConfigError: the devices do not support the settings, or TensorFlow's devices were already used.
     """
     if config.strategy == "multiworker":
         return _multiworker(config, cluster.this_task(config))
-    os.environ.pop(cluster.VARIABLE, None)  # of another job; MirroredStrategy would wait for its workers
+    os.environ.pop(cluster.VARIABLE, None)  # MirroredStrategy would wait for the workers of another job
     _split_cpu(config.cpu_devices)
     gpus = tf.config.list_logical_devices("GPU")
     if config.strategy == "none" or (config.strategy == "auto" and len(gpus) < 2):
@@ -46,17 +46,17 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
-    """Returns the process's only strategy over these devices.
+    """Returns a strategy over these devices. Repeated calls return the same strategy.
 
-    A second one would number its reductions from the start again, and TensorFlow 2.21 would mistake them for those of
-    the first ("Shape mismatch in the collective instance").
+    A second strategy would use the same numbers for its reductions as the first strategy, and TensorFlow 2.21 would
+    confuse the reductions of both ("Shape mismatch in the collective instance").
     """
     tf.get_logger().setLevel("ERROR")
     return tf.distribute.MirroredStrategy(devices)
 
 
 def _multiworker(config: Config, task: cluster.Task) -> tf.distribute.Strategy:
-    """Connects the workers of the run, after all of them have started."""
+    """Waits until all workers of the run have started, connects the workers, and returns the strategy."""
     gpus = len(tf.config.list_physical_devices("GPU"))
     check_share(config, task.workers * max(1, gpus))
     if cluster.is_slurm():
@@ -78,15 +78,15 @@ def _multiworker(config: Config, task: cluster.Task) -> tf.distribute.Strategy:
 
 
 def slurm_task(task: cluster.Task) -> cluster.Task:
-    """Returns the task with the addresses of all workers of its step. Slurm decides which GPUs each worker sees.
+    """Returns `task` with the addresses of all workers of the Slurm step. Slurm selects the GPUs of each worker.
 
     Raises:
-        ConfigError: Slurm's variables contradict each other, or its tasks are not in the order of their hosts' names.
+        ConfigError: Slurm's variables contradict each other, or the tasks are not in alphabetical order of host names.
     """
     job = os.environ.get("SLURM_JOB_ID", "")
     port = FIRST_PORT + TASKS_PER_NODE * (int(job) if job.isdecimal() else 0) % PORTS
     try:
-        # The resolver counts tasks by GPUs and fails without any, so it gets one GPU for each task.
+        # The resolver computes the number of tasks from the GPUs, so the arguments declare one GPU for each task.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=TASKS_PER_NODE, gpus_per_task=1, auto_set_gpu=False
         )
@@ -105,7 +105,7 @@ def slurm_task(task: cluster.Task) -> cluster.Task:
 
 
 def check_share(config: Config, replicas: int) -> None:
-    """Refuses a batch that does not divide evenly among the replicas, or gives a replica fewer than k examples."""
+    """Raises ConfigError if replicas would get parts of a batch with different sizes, or fewer than k examples."""
     share, rest = divmod(config.batch_size, replicas)
     if rest or config.k > share:
         raise ConfigError(

@@ -1,1 +1,1 @@
-"""Training methods, a file each: Keras models that declare their losses."""
+"""Training methods. Each method is a Keras model that declares its losses."""

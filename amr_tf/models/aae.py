@@ -1,4 +1,4 @@
-"""Adversarial autoencoder (Makhzani et al., 2015): a discriminator compares codes with draws of a prior."""
+"""Adversarial autoencoder (Makhzani et al., 2015): a discriminator distinguishes codes from samples of a prior."""
 
 import dataclasses
 import operator
@@ -14,7 +14,7 @@ from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.discriminator import Discriminator
 from amr_tf.networks.layers import Seeds, serializable
 
-UNITS = (100, 100)  # of the discriminator's hidden layers
+UNITS = (100, 100)  # units of the discriminator's hidden layers
 SLOPE = 0.2
 CODE = operator.attrgetter("h")
 
@@ -25,9 +25,10 @@ def prior(made: ForwardPass) -> tf.Tensor:
 
 @serializable
 class AAE(Adversarial):
-    """Adversarial autoencoder (`--model=aae`) with the prior N(0, 1) and the discriminator of ACAI's authors.
+    """Adversarial autoencoder (`--model=aae`) with the prior N(0, 1).
 
-    The discriminator is a perceptron with two hidden layers on the flattened code, whatever the architecture.
+    For every `--arch`, the discriminator is a perceptron with two hidden layers on the flattened code. The authors of
+    ACAI used the same discriminator.
 
     Example:
         >>> import numpy as np
@@ -62,12 +63,12 @@ class AAE(Adversarial):
         return self.discriminator(self.encode(x), training=False)
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Adds draws of the prior, as many as codes, to `extras`."""
+        """Adds samples of the prior to `extras`: one sample for each code."""
         forward = super().forward(x, y)
         return dataclasses.replace(forward, extras={"prior": self.draw_prior(forward.h)})
 
     def draw_prior(self, h: tf.Tensor) -> tf.Tensor:
-        """Draws of N(0, 1) in the shape of codes [B, ...]."""
+        """Returns samples of N(0, 1) in the shape of the codes [B, ...]."""
         return tf.random.stateless_normal(tf.shape(h), self.seeds())
 
 

@@ -1,4 +1,7 @@
-"""ACAI (Berthelot et al., 2019): the discriminator estimates the mixing coefficient, the generator reduces it to 0."""
+"""ACAI (Berthelot et al., 2019).
+
+The discriminator estimates the mixing coefficient of an image, and the generator minimises this estimate.
+"""
 
 import tensorflow as tf
 
@@ -8,8 +11,8 @@ from amr_tf.models.amr import PAPER
 from amr_tf.models.autoencoder import ForwardPass, Loss
 from amr_tf.networks.layers import serializable
 
-ADVERSARIAL_WEIGHT = 0.5  # of the generator's adversarial loss
-GAMMA = 0.2  # share of the image in the blend that the discriminator must score 0
+ADVERSARIAL_WEIGHT = 0.5  # weight of the generator's adversarial loss
+GAMMA = 0.2  # weight of the image in `blend`; the discriminator must score the blend 0
 UNMIXED = Loss("gan_mix", "l(D(x_m), 0)", "Decoded mixes x_m = g(h_m) should look unmixed.", MIX, 0.0)
 
 
@@ -44,7 +47,7 @@ class ACAI(Adversarial):
     generator_passes = 1
 
     def default_mixer(self) -> Mixer:
-        """Makes the published mixer: example i is mixed with example B - 1 - i, alpha in [0, 1/2]."""
+        """Returns the published mixer: example i is mixed with example B - 1 - i, with alpha in [0, 1/2]."""
         return ReversedMixup()
 
     def loss_weights(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The two-player training step: forward pass, order of updates, gradients. Sub-classes declare the losses."""
+"""Training step of methods with a discriminator. Sub-classes declare the losses."""
 
 import dataclasses
 import operator
@@ -13,30 +13,32 @@ from amr_tf.models.autoencoder import Autoencoder, ForwardPass, Loss
 from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.layers import Seeds
 
-# Sources of the images that a discriminator scores, as functions of a forward pass.
+# Functions from a forward pass to the images that a discriminator scores.
 REAL, RECON, MIX = (operator.attrgetter(name) for name in ("x", "recon", "mix"))
 
 
 class Adversarial(Autoencoder):
-    """An autoencoder with a discriminator (AMR, Eq. 2 and 3; rows 1 to 4 of BUILD_NOTES.md).
+    """Autoencoder with a discriminator (AMR, Eq. 2 and 3; rows 1 to 4 of the table "Fidelity" in BUILD_NOTES.md).
 
-    A step is one forward pass; an update of the generator, on every `update_g_every`-th step of an epoch; an update
-    of the discriminator, on the images of that forward pass; and an update of the probe.
+    A training step starts with one forward pass. Every `update_g_every`-th step of an epoch updates the generator,
+    which consists of encoder and decoder. Then the discriminator is updated on the images of the same forward pass.
+    The last update is the update of the probe.
 
-    A sub-class declares `generator_terms` and `discriminator_terms`. Terms that are not losses of scores are computed
-    in `generator_losses` and `discriminator_losses`. `loss_weights` has the factors of the generator's terms.
+    A sub-class declares `generator_terms` and `discriminator_terms`. Terms that are losses of discriminator scores
+    need no other code. Other terms are computed in `generator_losses` and `discriminator_losses`. `loss_weights`
+    returns the factors of the generator's terms.
 
     Attributes:
         discriminator_terms: losses whose unweighted sum the discriminator minimises.
-        consistency_terms: losses of the generator with the factor beta; not computed if beta is 0.
-        generator_passes: passes of the discriminator in the generator's phase.
+        consistency_terms: losses of the generator with the factor beta. They are not computed if beta is 0.
+        generator_passes: number of discriminator passes in an update of the generator.
     """
 
     discriminator_terms: tuple[Loss, ...] = ()
     consistency_terms: tuple[Loss, ...] = (
         Loss("consistency", "rec(f(x_m), h_m)", "A mix keeps its code, before beta (Eq. 3)."),
     )
-    # Each pass takes a power step, also on steps without an update.
+    # Each pass includes a power step of spectral norm. The power steps also run if the generator is not updated.
     generator_passes: ClassVar[int] = 0
     has_discriminator = True
     own_discriminator = True
@@ -49,7 +51,10 @@ class Adversarial(Autoencoder):
         self.consistency_loss = registry.load(registry.RECON_LOSSES, self.config.consistency_loss)
 
     def score(self, x: tf.Tensor) -> tf.Tensor:
-        """Images [B, H, W, C] in [-1, 1] -> scores float32 [B], without power steps; `score_meaning` explains them."""
+        """Scores images [B, H, W, C] in [-1, 1] -> float32 [B]. `score_meaning` explains the scores.
+
+        Layers of spectral norm with `steps_in_eval`, as in `--arch=amr`, take a power step, which changes u.
+        """
         return self.discriminator(x, training=False)
 
     @property
@@ -80,9 +85,10 @@ class Adversarial(Autoencoder):
         )
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """Returns reconstruction loss, losses of the scores and, if beta is not 0, consistency loss |f(x_mix) - h_mix|.
+        """Returns the reconstruction loss, the losses of scores and, if beta is not 0, the consistency loss.
 
-        Gradient flows into both sides of the consistency loss, as in the reference implementation.
+        The consistency loss compares f(x_mix) with h_mix. Gradients flow into both arguments, as in the reference
+        implementation.
         """
         terms = super().generator_losses(forward)
         if self.config.beta:
@@ -94,11 +100,11 @@ class Adversarial(Autoencoder):
         return super().loss_weights() | {term.name: self.config.beta for term in self.consistency_terms}
 
     def discriminator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """Returns the values of `discriminator_terms` by name, [B] each."""
+        """Returns the losses of the discriminator by name, [B] each."""
         return self._scored(self.discriminator_terms, forward)
 
     def _scored(self, terms: tuple[Loss, ...], forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """Computes the losses of scores. Each batch of images is a separate pass of the discriminator."""
+        """Returns the losses of scores by name. The discriminator scores each batch of images in a separate pass."""
         scored = [term for term in terms if term.images]
         scores = self.discriminator([term.images(forward) for term in scored], training=True)
         return {
@@ -120,7 +126,7 @@ class Adversarial(Autoencoder):
         return self.get_metrics_result()
 
     def discriminator_step(self, forward: ForwardPass) -> None:
-        """Updates the discriminator once. The tape starts at the images, so nothing reaches the generator."""
+        """Updates the discriminator once. The tape starts at the images, so no gradient reaches the generator."""
         with tf.GradientTape() as tape:
             terms = self.discriminator_losses(forward)
             disc_loss = tf.add_n(list(terms.values()))
@@ -130,7 +136,7 @@ class Adversarial(Autoencoder):
         self.track(terms | {"disc_loss": disc_loss})
 
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
-        """Takes one step, as Keras does. With `return_dict=True`, losses that this step did not compute are absent."""
+        """Runs one training step, as Keras does. With `return_dict=True`, losses that were not computed are omitted."""
         due = bool(self.generator_is_due())
         logs = super().train_on_batch(x, y, **kwargs)
         if due or not kwargs.get("return_dict"):
@@ -140,7 +146,7 @@ class Adversarial(Autoencoder):
         return {name: value for name, value in logs.items() if name not in missing}
 
     def generator_is_due(self) -> tf.Tensor:
-        """Returns a bool []: true if the next step updates the generator. The count restarts with each epoch."""
+        """Returns a scalar bool: true if the next step updates the generator. Steps are counted within the epoch."""
         step = self.distribute_strategy.experimental_local_results(self.step.value)[0]
         if self.epoch_origin:
             step = step - self.epoch_origin
@@ -148,9 +154,9 @@ class Adversarial(Autoencoder):
         return in_epoch % self.config.update_g_every == 0
 
     def replicated_train_step(self, data: Any) -> None:
-        """Takes one training step on every replica, with or without an update of the generator.
+        """Runs one training step on every replica, with or without an update of the generator.
 
-        The choice is made outside the replicas: an optimizer's `apply` inside a `tf.cond` of a replica fails.
+        `tf.cond` is called outside the replicas, because an optimizer's `apply` fails in a `tf.cond` of a replica.
         """
 
         def run(update_generator: bool) -> None:

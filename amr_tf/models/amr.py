@@ -1,4 +1,4 @@
-"""AE+GAN and Adversarial Mixup Resynthesis (paper Eq. 2 and 3)."""
+"""AE+GAN and Adversarial Mixup Resynthesis (Eq. 2 and 3 of the paper)."""
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ DISC_MIX = Loss("disc_mix", "l(D(x_m), 0)", "Decoded mixes (Eq. 3).", MIX, 0.0)
 
 @serializable
 class AEGAN(Adversarial):
-    """AE+GAN (Eq. 2, `--model=aegan`), the baseline without mixing: a discriminator scores reconstructions.
+    """AE+GAN (Eq. 2, `--model=aegan`), the baseline without mixing. A discriminator scores images and reconstructions.
 
     Example:
         >>> model = AEGAN((32, 32, 1), num_classes=10, depth=4, latent=8)
@@ -33,14 +33,16 @@ class AEGAN(Adversarial):
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
         terms = super().generator_losses(forward)
-        # The reference implementation also scores mixes, without using the scores: only u and v change.
+        # The reference implementation also scores mixes and ignores the scores. That pass changes only u and v.
         self.discriminator.power_steps(1)
         return terms
 
 
 @serializable
 class AMR(Adversarial):
-    """AMR (Eq. 3, `--model=amr`): a discriminator also scores decoded mixes. With beta > 0 a mix must keep its code.
+    """AMR (Eq. 3, `--model=amr`). The discriminator also scores decoded mixes.
+
+    If beta > 0, a consistency loss compares the code of each decoded mix with the mixed code.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,7 @@
-"""AMR with supervised mixing (paper 2.2, Figure 6): a network chooses feature maps for requested attributes."""
+"""AMR with supervised mixing (section 2.2 and Figure 6 of the paper).
+
+For requested attributes, a network chooses from which of two parents a mix gets each feature map.
+"""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -16,28 +19,33 @@ from amr_tf.networks.layers import Seeds, he_normal, serializable
 
 
 class SupervisedMix(NamedTuple):
-    """Mixes with requested attributes, one for each example of a batch."""
+    """A batch of mixes with requested attributes. There is one mix for each example."""
 
-    attributes: tf.Tensor  # y of the examples themselves [B, A]
-    weight: tf.Tensor  # of each example in the losses that need labels [B]
-    requested: tf.Tensor  # y~ of the mixes [B, A]
-    mask: tf.Tensor  # m, the share of the first parent in each feature map [B, C]
+    attributes: tf.Tensor  # y, the attributes of the examples [B, A]
+    weight: tf.Tensor  # weight of each example in losses that need labels [B]
+    requested: tf.Tensor  # y~, the requested attributes of the mixes [B, A]
+    mask: tf.Tensor  # m, the weight of the first parent in each feature map [B, C]
     h_mix: tf.Tensor  # h_s = m h1 + (1 - m) h2 [B, ...]
     mix: tf.Tensor  # x_s = g(h_s) [B, H, W, C]
 
 
 @serializable
 class SupervisedAMR(AMR):
-    """AMR and mixes with requested attributes (`--model=amr_supervised`).
+    """AMR with additional mixes for requested attributes (`--model=amr_supervised`).
 
-    The requested attributes of a mix are y~ = alpha y1 + (1 - alpha) y2, alpha ~ Bern(1/2) for each attribute.
-    `class_mixer` maps y~ to Bernoulli parameters, and a mask m is drawn: h_s = m h1 + (1 - m) h2. The losses of the mix
-    are its score, the consistency of its code (beta) and the error of y~ in a head of the discriminator that learns
-    attributes from real images only. The class mixer is trained with encoder and decoder. The losses of Eq. 3 are
-    added, on mixup mixes, as in the reference implementation.
+    Two parents have the codes h1, h2 and the attributes y1, y2. The requested attributes of their mix are
+    y~ = alpha y1 + (1 - alpha) y2, with alpha ~ Bern(1/2) for each attribute. `class_mixer` maps y~ to one Bernoulli
+    parameter for each feature map. A mask m is sampled from these parameters, and the mixed code is
+    h_s = m h1 + (1 - m) h2.
 
-    In training, y is a dict: `label` int [B], `attributes` float32 [B, A] and `weight` float32 [B], which is 0 for
-    examples whose labels may not be used, and has mean 1. Labels int [B] are also accepted, as one-hot attributes.
+    The losses of a supervised mix are the adversarial loss, the consistency loss (factor beta), the cross-entropy
+    between y~ and the predicted attributes, and a loss that balances the mask. The discriminator has a second head
+    that predicts attributes. This head is trained on real images only. `class_mixer` is trained with encoder and
+    decoder. As in the reference implementation, the losses of Eq. 3 on mixup mixes are added.
+
+    In training, `y` is a dict of `label` int [B], `attributes` float32 [B, A] and `weight` float32 [B]. The weight is 0
+    for examples whose labels must not be used. The mean weight over the data set is 1. `y` may also be labels int [B],
+    which are converted to one-hot attributes.
 
     Example:
         >>> model = SupervisedAMR((32, 32, 1), num_classes=10, num_attributes=4, depth=4, latent=8)
@@ -84,23 +92,24 @@ class SupervisedAMR(AMR):
 
     @property
     def generator_variables(self) -> list:
-        """Encoder, decoder and class mixer."""
+        """Trainable variables of encoder, decoder and class mixer."""
         return super().generator_variables + self.class_mixer.trainable_variables
 
     def mask_parameters(self, requested: tf.Tensor) -> tf.Tensor:
-        """p of each feature map for attributes [B, A]: float32 [B, C] in [0, 1]."""
+        """Returns the Bernoulli parameter of each feature map: attributes [B, A] -> float32 [B, C] in [0, 1]."""
         return tf.sigmoid(self._mask_logits(requested))
 
     def _mask_logits(self, requested: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.class_mixer(requested), tf.float32)
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Adds a `SupervisedMix` to `extras` where labels or attributes are given.
+        """Adds a `SupervisedMix` to `extras` if labels or attributes are given.
 
-        Its second parent is that of the unsupervised mix, except for examples without labels, which have weight 0.
+        The first parent of each supervised mix is the example itself. The second parents are the second parents of the
+        unsupervised mixes, reordered so that labelled examples are mixed with labelled examples.
 
         Raises:
-            ValueError: labels alone, where attributes are more than the labels.
+            ValueError: `y` contains only labels, but the attributes of this model are not one-hot labels.
         """
         forward = super().forward(x, y)
         if y is None:
@@ -119,7 +128,7 @@ class SupervisedAMR(AMR):
         return dataclasses.replace(forward, extras={"supervised": made})
 
     def _attributes_and_weight(self, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns attributes [B, A] and weights [B] from the y of a step."""
+        """Returns attributes [B, A] and weights [B] from the `y` of a batch."""
         if isinstance(y, dict):
             return y["attributes"], y["weight"]
         if self.attributes != self.classes:
@@ -166,7 +175,7 @@ class SupervisedAMR(AMR):
         return super().labels(y["label"] if isinstance(y, dict) else y)
 
     def check_batch(self, x: Any, y: Any, weights: Any, training: bool) -> None:
-        """Also refuses training without labels."""
+        """Checks a batch as the base class does, and raises ValueError for training without labels."""
         super().check_batch(x, y["label"] if isinstance(y, dict) else y, weights, training)
         if training and y is None:
             raise ValueError(
@@ -175,10 +184,10 @@ class SupervisedAMR(AMR):
 
 
 def _class_mixer(attributes: int, feature_maps: int, seeds: Seeds) -> keras.Model:
-    """Attributes [B, A], 0 or 1 -> logits [B, C] of the Bernoulli parameters (paper 2.2).
+    """Returns a network that maps binary attributes [B, A] to logits [B, C] of Bernoulli parameters (section 2.2).
 
-    The reference implementation has a relu after the last layer, too, which its own comment calls a bug: no parameter
-    could be below 1/2.
+    The reference implementation also applies a relu after the last layer, and a code comment there calls the relu a
+    bug. With this relu, no Bernoulli parameter could be below 1/2.
     """
     stack = [
         keras.layers.Dense(feature_maps, activation=activation, kernel_initializer=he_normal(seeds.next()))

@@ -1,4 +1,4 @@
-"""Autoencoder: encoder, decoder and online linear probe, and the training step of a model with one player."""
+"""Autoencoder with an online linear probe, and the training step of methods without a discriminator."""
 
 from typing import Any, ClassVar
 
@@ -21,23 +21,25 @@ from amr_tf.optimizers import make_adam
 class Autoencoder(KerasContracts):
     """Autoencoder with an online linear probe (`--model=ae`). The probe's gradient does not reach the encoder.
 
-    Sub-models: `encoder`, `decoder`, `probe`. Weights are called kernel, bias, gamma, beta, u.
+    The networks are the Keras models `encoder`, `decoder` and `probe`. Layer weights are named kernel, bias, gamma and
+    beta, as in Keras, and u in layers with spectral norm.
 
-    Each training method (AMR, ACAI, ...) is a sub-class that declares its losses and the attributes below.
+    Each training method (AMR, ACAI, ...) is a sub-class. The sub-class declares the losses and the attributes below.
 
     Args:
         image_shape: (H, W, C).
-        num_classes: number of labels; leave it out for images without labels.
-        num_attributes: number of attributes, each 0 or 1. None if examples have labels only: labels are then one-hot
-            attributes.
-        networks: your own encoder, decoder and discriminator instead of those of `arch`, `latent` and `depth`.
+        num_classes: number of classes. Omit this argument if the images have no labels.
+        num_attributes: number of binary attributes. If it is None, one-hot labels are used as attributes.
+        networks: user-supplied encoder, decoder and discriminator. They replace the networks that `arch`, `latent` and
+            `depth` define.
         name: name of the Keras model.
-        settings: the fields of `Config`, which are the flags, such as `mixer="mixup"`, `k=3`, `depth=16` and
-            `lambda_=10`. The default of a setting is the published value for this method and `dataset`. Settings of
-            data, epochs and devices are used by runs only.
+        settings: fields of `Config`, such as `mixer="mixup"`, `k=3`, `depth=16` and `lambda_=10`. Each field is also a
+            command-line flag. The default of a setting is the published value for this method and `dataset`. Settings
+            of data, epochs and devices are used only by training runs (`amr_tf.train`).
 
     Raises:
-        ConfigError: a setting that is unknown, invalid or does not fit the others, or networks whose shapes do not fit.
+        ConfigError: a setting is unknown, invalid or inconsistent with another setting, or the shapes of the networks
+            are inconsistent.
 
     Example:
         >>> import numpy as np
@@ -46,15 +48,15 @@ class Autoencoder(KerasContracts):
         TensorShape([2, 4, 4, 8])
 
     Attributes:
-        description: noun phrase for model cards and help.
+        description: noun phrase that describes the method in model cards and help texts.
         paper: citation with a link.
-        has_discriminator: true for methods with a second player.
-        own_discriminator: true if `networks` contains the discriminator.
+        has_discriminator: true if the method trains a discriminator.
+        own_discriminator: true if user-supplied `networks` must include the discriminator.
         mixes: true if training mixes codes.
         needs_attributes: true if training examples have attributes besides labels.
         score_meaning: meaning of the discriminator's score.
-        torch_epsilon: whether Adam adds epsilon as PyTorch does.
-        encoded_parts: outputs of the encoder for each number of a code.
+        torch_epsilon: true if Adam adds epsilon as PyTorch does, false if as TensorFlow 1 does.
+        encoded_parts: number of encoder outputs for each element of a code.
         generator_terms: losses that encoder and decoder minimise.
     """
 
@@ -92,7 +94,8 @@ class Autoencoder(KerasContracts):
             self.mixer = self.default_mixer()
             self.recon_loss = registry.load(registry.RECON_LOSSES, config.recon_loss)
             self.step = self.add_weight(name="step", dtype="int64", trainable=False, initializer="zeros")
-            # With float16, the first steps of an epoch may have no gradient. Their norm of 0 is not a divergence.
+            # With float16, the gradients of an epoch's first steps may overflow, so that no norm is recorded yet.
+            # `Mean` then returns 0. `MeanOrNaN` would return NaN, which counts as divergence.
             self.trackers = {
                 name: (keras.metrics.Mean if name.endswith("_norm") else MeanOrNaN)(name=name)
                 for name in self._tracked_names()
@@ -116,7 +119,7 @@ class Autoencoder(KerasContracts):
         self._build_players(arch, sizes, seeds)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor with all settings resolved. A custom mixer is not included."""
+        """Returns the arguments of the constructor, with defaults filled in. A custom mixer is not included."""
         own = self._own_networks
         return {
             "image_shape": list(self.image_shape),
@@ -132,11 +135,11 @@ class Autoencoder(KerasContracts):
         return cls(**config | {"networks": revived(config["networks"])})
 
     def _build_players(self, arch: Architecture, sizes: Sizes, seeds: Seeds) -> None:
-        """Makes the networks besides encoder, decoder and probe."""
+        """Builds additional networks, such as a discriminator. The base class builds no other network."""
 
     @property
     def active_generator_terms(self) -> tuple[Loss, ...]:
-        """The losses of encoder and decoder that the run's settings use."""
+        """The losses of encoder and decoder that the current settings enable."""
         return self.generator_terms
 
     def _tracked_names(self) -> tuple[str, ...]:
@@ -146,28 +149,28 @@ class Autoencoder(KerasContracts):
 
     @property
     def mixer(self) -> Mixer:
-        """Object that draws parents and weights of mixes, with the `sample` of `mixing.Mixer`.
+        """Object whose `sample` method chooses the parents and weights of mixes, as in `mixing.Mixer`.
 
-        A compiled step calls `sample` when it is traced. Later changes to a mixer take effect only if the changed
-        values are `tf.Variable`s, if the model runs with `run_eagerly = True`, or if `reset_step()` is called after the
-        change. Assigning another mixer resets the step; assigning the same object again does not. A `.keras` file does
-        not contain the mixer.
+        TensorFlow calls `sample` only when it traces a compiled step. Later changes to a mixer take effect only if the
+        changed values are `tf.Variable`s, if the model runs with `run_eagerly = True`, or if `reset_step()` is called
+        after the change. Assigning another mixer resets the step, but assigning the same object again does not. A
+        `.keras` file does not contain the mixer.
         """
         return self._mixer
 
     @mixer.setter
     def mixer(self, mixer: Mixer) -> None:
         self._mixer = mixer
-        self.reset_step()  # a compiled step keeps the mixer that it was traced with
+        self.reset_step()  # a compiled step uses the mixer with which it was traced
 
     def default_mixer(self) -> Mixer:
-        """Makes the mixer of `--mixer` and `--k`."""
+        """Returns a new mixer with the settings `--mixer` and `--k`."""
         mixer = registry.load(registry.MIXERS, self.config.mixer)
         settings = {name: getattr(self.config, name) for name in getattr(mixer, "settings", ())}
         return mixer(self.config.k, **settings)
 
     def make_optimizer(self, player: str) -> keras.optimizers.Optimizer:
-        """Makes an optimizer for one player with the learning rate shared by all players."""
+        """Returns a new Adam optimizer for one player. The learning rate is the same for all players."""
         return make_adam(self.config, self.torch_epsilon, self.step, self.total_steps)
 
     @property
@@ -176,12 +179,12 @@ class Autoencoder(KerasContracts):
 
     @property
     def networks(self) -> dict[str, keras.Model]:
-        """All networks by name, as in an export."""
+        """All networks of the model, by name."""
         return {"encoder": self.encoder, "decoder": self.decoder, "probe": self.probe}
 
     @property
     def generator_variables(self) -> list:
-        """Variables that the generator's loss trains: encoder and decoder."""
+        """Trainable variables of encoder and decoder, which the generator's loss updates."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
     @property
@@ -192,19 +195,19 @@ class Autoencoder(KerasContracts):
         return self.decode(self.encode(x, training), training)
 
     def encode(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Images [B, H, W, C], whole numbers in 0 .. 255 or floats in [-1, 1] -> codes float32 [B, ...]."""
+        """Encodes images [B, H, W, C], integers in 0 .. 255 or floats in [-1, 1] -> codes float32 [B, ...]."""
         return tf.cast(self.encoder(to_images(x, self.image_shape), training=training), tf.float32)
 
     def decode(self, h: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Codes [B, ...] -> images float32 [B, H, W, C]."""
+        """Decodes codes [B, ...] -> images float32 [B, H, W, C]."""
         return tf.cast(self.decoder(h, training=training), tf.float32)
 
     def classify(self, h: tf.Tensor) -> tf.Tensor:
-        """Codes [B, ...] -> logits float32 [B, classes] of the probe."""
+        """Computes the logits of the probe: codes [B, ...] -> float32 [B, classes]."""
         return tf.cast(self.probe(h), tf.float32)
 
     def decoding_network(self) -> keras.Model:
-        """Returns the network of `decode` for an export: codes -> images, made of Keras's own layers."""
+        """Returns a Keras model for exports that computes `decode`, without layer classes of this package."""
         return self.decoder
 
     def classifying_network(self) -> keras.Model:
@@ -212,15 +215,15 @@ class Autoencoder(KerasContracts):
         return self.probe
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        """g(f(x)): images [B, H, W, C] -> images [B, H, W, C]."""
+        """Encodes and decodes images [B, H, W, C] -> reconstructions float32 [B, H, W, C]."""
         return self.decode(self.encode(x))
 
     def interpolate(self, x1: tf.Tensor, x2: tf.Tensor, steps: int) -> tf.Tensor:
-        """Decodes codes on the mixer's path from the code of x1 to that of x2, both ends included.
+        """Decodes codes on a path from the code of x1 to the code of x2. The path is defined by the mixer.
 
         Args:
             x1, x2: images [B, H, W, C].
-            steps: points on the path, at least 2.
+            steps: number of points on the path, including both ends; at least 2.
 
         Returns:
             Images [B, steps, H, W, C].
@@ -236,27 +239,27 @@ class Autoencoder(KerasContracts):
 
         Args:
             x: images [B, H, W, C] in [-1, 1].
-            y: labels, or labels and attributes: read by methods that need attributes.
+            y: labels, or a dict with labels and attributes. Only methods that need attributes use `y`.
         """
         h = self.encode(x, training=True)
         return ForwardPass(x, h, self.decode(h, training=True))
 
     def seeds(self) -> tf.Tensor:
-        """This step's random seed, int64 [2]: a function of run seed, step and replica, without state."""
+        """Returns the random seed of this step, int64 [2], computed from the run's seed, the step and the replica."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step.value])
         return tf.random.fold_in(seed, replica)
 
     def generator_losses(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """Returns the values of `generator_terms` by name, [B] each, without `loss_weights`."""
+        """Returns the losses of encoder and decoder by name, [B] each, before multiplication with `loss_weights`."""
         return {"recon": self.recon_loss(forward.x, forward.recon)}
 
     def loss_weights(self) -> dict[str, float]:
-        """Returns the factors of the generator's losses in `gen_loss`; the default is 1."""
+        """Returns the factors of the generator's losses in `gen_loss` by name. The factor of a missing name is 1."""
         return {"recon": self.config.lambda_}
 
     def generator_step(self, x: tf.Tensor, y: Any) -> ForwardPass:
-        """Updates encoder and decoder once; returns the forward pass made before the update."""
+        """Updates encoder and decoder once. Returns the forward pass that was computed before the update."""
         with tf.GradientTape() as tape:
             forward = self.forward(x, y)
             terms = self.generator_losses(forward)
@@ -268,16 +271,19 @@ class Autoencoder(KerasContracts):
         return forward
 
     def unpack(self, data: Any) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
-        """Splits the data of a step into float32 images, labels or None, and weights of the examples or None."""
+        """Splits a batch into float32 images, labels and example weights. Missing labels or weights are None."""
         x, y, weights = unpacked(data)
         return to_images(x, self.image_shape), y, weights
 
     def labels(self, y: Any) -> tf.Tensor | None:
-        """Returns the labels int64 [B] for the probe from the y of a step, or None."""
+        """Returns the labels for the probe, int64 [B], from the `y` of a batch, or None if `y` is None."""
         return None if y is None else to_labels(y)
 
     def probe_step(self, h: tf.Tensor, y: Any) -> None:
-        """Updates the probe once on codes [B, ...] and labels, if there are labels. The tape starts at the codes."""
+        """Updates the probe once on codes [B, ...] and labels. Without labels, the probe is not updated.
+
+        The gradient tape does not record the encoder, so no gradient reaches the encoder.
+        """
         y = self.labels(y)
         if y is None:
             return
@@ -291,15 +297,19 @@ class Autoencoder(KerasContracts):
         self.accuracy.update_state(y, logits)
 
     def global_mean(self, loss: tf.Tensor) -> tf.Tensor:
-        """Returns the mean of [B] divided by the number of replicas: the optimizers sum it over the replicas."""
+        """Returns the mean of a loss [B], divided by the number of replicas.
+
+        `minimise` sums the gradients of all replicas, and the sum is then the gradient of the global mean.
+        """
         return tf.reduce_mean(loss) / tf.distribute.get_strategy().num_replicas_in_sync
 
     def minimise(
         self, name: str, total: tf.Tensor, tape: tf.GradientTape, optimizer: Any, variables: list
     ) -> None:
-        """Computes the gradient, sums it over the replicas and updates; tracks the global norm of the sum as `name`.
+        """Computes gradients, sums them over the replicas and updates the variables.
 
-        With float16, a step whose scaled gradient overflows updates nothing and has no norm.
+        The global norm of the summed gradients is tracked as `name`. With float16, if a scaled gradient overflows, no
+        variable is updated and no norm is tracked.
         """
         with tape:
             scaled = optimizer.scale_loss(total)
@@ -317,7 +327,7 @@ class Autoencoder(KerasContracts):
         optimizer.apply(gradients, variables)
 
     def track(self, values_by_name: dict[str, tf.Tensor], weights: tf.Tensor | None = None) -> None:
-        """Adds values, [B] or a scalar, to the epoch's means, with the weights [B] of the examples."""
+        """Adds values, [B] or scalar, to the means of the epoch, with optional weights in the shape of the values."""
         for name, values in values_by_name.items():
             self.trackers[name].update_state(values, weights)
 
@@ -329,10 +339,10 @@ class Autoencoder(KerasContracts):
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> None:
-        """Measures reconstruction and probe without an update."""
+        """Updates the means of reconstruction and probe on a batch, without training."""
         x, y, weights = self.unpack(data)
-        # Two halves run concurrently, since an operation has half of the cores on a CPU (`startup`). Neither may be
-        # empty.
+        # On a CPU, an operation uses half of the cores (see `startup`), so the two halves of the batch run
+        # concurrently. Neither half may be empty.
         half = (x.shape[0] or 0) // 2
         codes = [self.encode(part) for part in ((x[:half], x[half:]) if half else (x,))]
         h, recon = tf.concat(codes, axis=0), tf.concat([self.decode(code) for code in codes], axis=0)

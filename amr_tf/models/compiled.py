@@ -1,4 +1,4 @@
-"""Compilation of a step on one batch, and of a loop that takes any number of them."""
+"""Compilation of a step on one batch, and of a loop over several batches."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +7,10 @@ import tensorflow as tf
 
 
 def compile_step(step: Callable, eager: bool, jit_compile: bool) -> Callable:
-    """Compiles `step`, a function of one batch that is run outside the replicas, with XLA if `jit_compile`."""
+    """Compiles `step`, a function of one batch that is called in cross-replica context.
+
+    If `eager`, `step` is not compiled. If `jit_compile`, XLA is used.
+    """
     step = tf.autograph.experimental.do_not_convert(step)
     if eager:
         return step
@@ -18,16 +21,16 @@ def compile_step(step: Callable, eager: bool, jit_compile: bool) -> Callable:
 
 
 def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable, eager: bool) -> Callable:
-    """Compiles a function of an iterator and a number of steps that takes so many batches and returns `logs()`.
+    """Compiles a function (iterator, steps) that runs `step` on that number of batches and returns `logs()`.
 
-    It stops after a step if `should_continue()` is false. Keras's own loop of several steps fails with more
-    than one replica. XLA compiles the step only, because it cannot compile an iterator.
+    The loop ends early if `should_continue()` is false after a step. Keras's loop over several steps is not used,
+    because it fails with more than one replica. XLA compiles only the step, because XLA cannot compile an iterator.
 
     Args:
-        step: batch -> anything, as `compile_step` returns it.
-        should_continue: () -> bool tensor.
-        logs: () -> the result of a call.
-        eager: run everything as Python.
+        step: function of one batch, as `compile_step` returns it. The result is ignored.
+        should_continue: function without arguments that returns a bool tensor.
+        logs: function without arguments that computes the result of a call.
+        eager: if true, run the loop as Python.
     """
 
     def several(iterator: Iterator, steps: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -41,7 +44,7 @@ def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable
     compiled = several if eager else tf.function(several, reduce_retracing=True)
 
     def run(iterator: Iterator, steps: int = 1) -> dict[str, tf.Tensor]:
-        # A graph can only take batches from an iterator of TensorFlow's; Keras's `train_on_batch` has one of Python's.
+        # A graph can read batches only from TensorFlow's iterators. Keras's `train_on_batch` passes a Python iterator.
         if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
             return compiled(iterator, tf.constant(steps))
         for _ in range(steps):
@@ -52,14 +55,15 @@ def compile_train_loop(step: Callable, should_continue: Callable, logs: Callable
 
 
 def take(run: Callable, iterator: Iterator, most: int, due: int | None) -> Any:
-    """Takes up to `most` batches of an iterator that may end earlier; returns the result of the last call of `run`.
+    """Calls `run` on up to `most` batches of an iterator, which may contain fewer. Returns the last result of `run`.
 
     Args:
-        run: (iterator, steps) -> anything, as `compile_train_loop` returns it.
-        due: number of batches to take in one call, instead of up to `most`; None if it is not known in advance.
+        run: function (iterator, steps), as `compile_train_loop` returns it.
+        due: number of batches for a single call of `run`, instead of up to `most` calls with one batch each. None if
+            the number of remaining batches is not known.
 
     Raises:
-        StopIteration, tf.errors.OutOfRangeError: no batch was left.
+        StopIteration, tf.errors.OutOfRangeError: the iterator contains no more batches.
     """
     if due is not None:
         return run(iterator, due)

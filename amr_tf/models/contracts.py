@@ -1,4 +1,4 @@
-"""Keras's contract for models: `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model`.
+"""Keras's interface of models: `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model`.
 
 Sub-classes add the players, a training step and an evaluation step.
 """
@@ -14,7 +14,7 @@ from amr_tf import optimizers
 from amr_tf.models import inputs
 from amr_tf.models.stepping import EpochCounts, Stepping
 
-KERAS_BATCH = 32  # examples of a batch where none is given
+KERAS_BATCH = 32  # Keras's default batch size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,15 +28,19 @@ class Compiled:
 
 
 class KerasContracts(Stepping):
-    """A Keras model with several players, each with a separate optimizer."""
+    """A Keras model with several players.
+
+    A player is a group of variables with a separate loss and a separate optimizer. The players are the generator
+    (encoder and decoder), the probe and, in adversarial methods, the discriminator.
+    """
 
     @property
     def players(self) -> dict[str, list]:
-        """Variables of each player by name."""
+        """Trainable variables of each player, by the name of the player."""
         raise NotImplementedError
 
     def make_optimizer(self, player: str) -> keras.optimizers.Optimizer:
-        """Makes an optimizer for a player with the method's published settings."""
+        """Returns a new optimizer for a player, with the method's published settings."""
         raise NotImplementedError
 
     def compile(
@@ -50,18 +54,20 @@ class KerasContracts(Stepping):
         steps_per_execution: int | None = None,
         jit_compile: bool | str = "auto",
     ) -> None:
-        """Makes and builds an optimizer for each player: generator, probe, and discriminator where there is one.
+        """Creates and builds an optimizer for each player: generator, probe and, if there is one, discriminator.
 
         Args:
-            optimizer: None for the method's published Adam with the settings of the constructor (`learning_rate`,
-                `adam_beta1`, `weight_decay`, `schedule`, ...); a name or an optimizer of Keras, of which every player
-                gets a copy; or a dict of these by player, where None or a missing player means the published Adam.
-            run_eagerly: run steps as Python, to debug them.
-            steps_per_execution: training steps that each call of the compiled function runs; 1 by default.
-            jit_compile: compile the step with XLA; "auto" takes the setting of the constructor.
+            optimizer: None, an optimizer of Keras, the name of an optimizer, or a dict of such values by player. None
+                or a player that is missing in the dict means the method's published Adam, with the settings of the
+                constructor (`learning_rate`, `adam_beta1`, `weight_decay`, `schedule`, ...). If one optimizer is given
+                for all players, each player gets a copy.
+            run_eagerly: if true, run steps as Python, to debug them.
+            steps_per_execution: number of training steps in each call of the compiled function. The default is the
+                setting of the constructor, or 1.
+            jit_compile: if true, compile the step with XLA. "auto" means the setting of the constructor.
 
         Raises:
-            ValueError: an argument that this model does not take, such as `loss`.
+            ValueError: an argument is invalid or not supported, such as `loss`.
 
         Example:
             >>> from amr_tf.models.amr import AMR
@@ -99,7 +105,7 @@ class KerasContracts(Stepping):
                 made = self.make_optimizer(player) if one is None else optimizers.copied(one)
                 if self.config.mixed_precision == "float16":
                     made = optimizers.scaled(made)
-                made.build(variables)  # at once, so that a checkpoint can be restored
+                made.build(variables)  # creates the state, so that a checkpoint can be restored
                 setattr(self, f"{player}_optimizer", made)
         super().compile(
             optimizer=self.generator_optimizer,
@@ -129,20 +135,21 @@ class KerasContracts(Stepping):
     ) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does, with these differences.
 
-        The logs contain the losses of the method, and `loss` and `val_loss`: the reconstruction losses of training and
-        validation, which callbacks such as `EarlyStopping()` watch. Without labels the
-        model has no probe. `update_g_every` and `schedule` count epochs as in a run.
+        The logs contain the losses of the method. They also contain `loss` and `val_loss`, the reconstruction losses of
+        training and validation. Callbacks such as `EarlyStopping()` monitor `val_loss`. Without labels, the probe is
+        not trained. `update_g_every` and `schedule` work as in a training run (`amr_tf.train`).
 
         Args:
-            x: images [N, H, W, C], whole numbers in 0 .. 255 or floats in [-1, 1], or batches of (images, labels), such
-                as a `tf.data.Dataset`.
+            x: images [N, H, W, C], integers in 0 .. 255 or floats in [-1, 1]; or batches of (images, labels), such as a
+                `tf.data.Dataset`.
             y: labels [N] in 0 .. num_classes - 1, or None.
-            batch_size: images of a step, for arrays; the `batch_size` of the constructor, 64 by default.
-            epochs, verbose, callbacks, others: as `keras.Model.fit` takes them.
+            batch_size: number of images per step if `x` is an array. The default is the setting `batch_size` of the
+                constructor, which is 64 by default.
+            epochs, verbose, callbacks, others: arguments of `keras.Model.fit`.
 
         Raises:
-            ValueError: images of another shape or far outside of [-1, 1], labels that are out of range, or
-                `sample_weight` or `class_weight`.
+            ValueError: the images have a wrong shape or are far out of range, the labels are out of range, or
+                `sample_weight` or `class_weight` is given.
 
         Example:
             >>> import numpy as np
@@ -168,7 +175,7 @@ class KerasContracts(Stepping):
             size = others.get("validation_batch_size") or batch_size
             others["validation_batch_size"] = self._shared_batch_size(val_x, size)
         if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
-            others.setdefault("shuffle", False)  # Keras would warn that it cannot
+            others.setdefault("shuffle", False)  # Keras would warn that it cannot shuffle them
         callbacks = self._with_counts(callbacks, EpochCounts(epochs, others.get("initial_epoch", 0)))
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **others)
 
@@ -181,12 +188,12 @@ class KerasContracts(Stepping):
         return_dict: bool = False,
         **others: Any,
     ) -> Any:
-        """Returns the means over a data set as `keras.Model.evaluate` does: first `loss`, the reconstruction loss.
+        """Returns means over a data set, as `keras.Model.evaluate` does. The first is `loss`, the reconstruction loss.
 
-        Reconstruction and probe are measured; nothing is mixed. `sample_weight` gives the weights of the examples.
+        Reconstruction and probe are evaluated, but not mixes. `sample_weight` contains the weights of the examples.
 
         Raises:
-            ValueError: as of `fit`.
+            ValueError: images or labels are invalid, as in `fit`.
         """
         self._check_arrays(x, y)
         size = self._shared_batch_size(x, batch_size)
@@ -194,7 +201,7 @@ class KerasContracts(Stepping):
         return logs if return_dict else list(logs.values())
 
     def predict(self, x: Any, batch_size: int | None = None, *arguments: Any, **others: Any) -> Any:
-        """Returns reconstructions float32 [N, H, W, C] in batches, as `keras.Model.predict` does."""
+        """Computes reconstructions, float32 [N, H, W, C], batch by batch, as `keras.Model.predict` does."""
         self._check_arrays(x, None)
         return super().predict(x, self._shared_batch_size(x, batch_size), *arguments, **others)
 
@@ -202,7 +209,7 @@ class KerasContracts(Stepping):
         return self.call(inputs.unpacked(data)[0])
 
     def _training_data(self, x: Any, y: Any, batch_size: int | None) -> tuple[Any, Any]:
-        """Checks images and labels; drops the last batch if it has fewer examples than replicas."""
+        """Checks images and labels. Drops the last batch if there are fewer examples in this batch than replicas."""
         self._check_arrays(x, y, training=True)
         size = batch_size or KERAS_BATCH
         if isinstance(x, np.ndarray) and self._leaves_too_few(x, size):
@@ -210,7 +217,7 @@ class KerasContracts(Stepping):
         return x, y
 
     def _with_counts(self, callbacks: Any, counts: EpochCounts) -> Any:
-        """Appends a callback to those of `fit`, so that it sees the changes of the others."""
+        """Appends `counts` to the callbacks of `fit`. The last callback sees the changes of all other callbacks."""
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             return [*tf.nest.flatten([] if callbacks is None else callbacks), counts]
         counts.set_model(self)
@@ -224,27 +231,28 @@ class KerasContracts(Stepping):
             self.check_batch(x, y, None, training)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Does nothing, since the constructor builds the model.
+        """Does nothing, because the constructor builds the model.
 
-        Keras 3.15 takes a batch for it under a strategy, and fails if its shares differ in length.
+        With a distribution strategy, Keras 3.15 would read a batch here, and would fail if the replicas' parts of the
+        batch differ in length.
         """
 
     def _leaves_too_few(self, x: Any, batch_size: int) -> bool:
-        """Returns true if a replica gets no example of an array's last batch.
+        """Returns true if a replica would get no example of an array's last batch.
 
-        oneDNN's convolution returns a wrong shape for an empty share (TensorFlow 2.21).
+        For an empty batch, oneDNN's convolution returns a wrong shape (TensorFlow 2.21).
         """
         return 0 < len(x) % batch_size < self.distribute_strategy.num_replicas_in_sync
 
     def _shared_batch_size(self, x: Any, batch_size: int | None) -> int | None:
-        """Returns a batch size for evaluation with which every replica gets examples. It changes no result."""
+        """Returns the largest batch size up to `batch_size` with which no replica gets an empty part of a batch."""
         if not isinstance(x, np.ndarray):
             return batch_size
         smaller = range(batch_size or KERAS_BATCH, 0, -1)
         return next((size for size in smaller if not self._leaves_too_few(x, size)), batch_size)
 
     def _state(self) -> list:
-        """Variables that no layer saves: the step, and seeds of layers such as Dropout in custom networks."""
+        """Returns variables that no layer saves: the step, and seeds of layers such as Dropout in custom networks."""
         return [self.step, *(v for v in self.variables if v.name == "seed_generator_state")]
 
     def save_own_variables(self, store: Any) -> None:
@@ -256,7 +264,10 @@ class KerasContracts(Stepping):
             variable.assign(store[str(number)])
 
     def _share_learning_rate(self) -> None:
-        """Shares the learning rate of `optimizer` with all players, so that Keras's callbacks change all of them."""
+        """Copies the learning rate of `optimizer` to the optimizers of all players.
+
+        Keras's callbacks change the learning rate of `optimizer` only, which is the generator's optimizer.
+        """
         made = [getattr(self, f"{player}_optimizer") for player in self.players]
         if self._shares_rate and all(isinstance(one._learning_rate, keras.Variable) for one in made):
             rate = float(self.optimizer.learning_rate.numpy())

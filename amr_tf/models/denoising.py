@@ -1,4 +1,4 @@
-"""Denoising autoencoder (Vincent et al., 2008) as ACAI's authors compared it: images with noise are made clean."""
+"""Denoising autoencoder (Vincent et al., 2008), a baseline in the ACAI paper."""
 
 import dataclasses
 from typing import Any
@@ -11,9 +11,10 @@ from amr_tf.networks.layers import serializable
 
 @serializable
 class DenoisingAutoencoder(Autoencoder):
-    """rec(x, g(f(x + n))), n ~ N(0, input_noise^2) for every pixel (`--model=denoising`).
+    """Denoising autoencoder (`--model=denoising`), which minimises rec(x, g(f(x + n))).
 
-    The noisy images are not clipped. Probe, pictures and metrics see the codes of clean images.
+    The noise of every pixel is n ~ N(0, input_noise^2). The noisy images are not clipped. Probe, example images and
+    metrics use the codes of images without noise.
 
     Example:
         >>> import numpy as np
@@ -30,7 +31,7 @@ class DenoisingAutoencoder(Autoencoder):
     )
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Reconstructs x from x + n; `h` is the code of x itself."""
+        """Reconstructs x from x + n. `h` is the code of x, without noise."""
         noise = self.config.input_noise * tf.random.stateless_normal(tf.shape(x), self.seeds())
         noisy = super().forward(x + noise)
         return dataclasses.replace(noisy, x=x, h=self.encode(x))

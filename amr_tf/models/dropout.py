@@ -1,4 +1,4 @@
-"""Autoencoder with dropout on the code, which ACAI's authors compared with ACAI."""
+"""Autoencoder with dropout on the code, a baseline in the ACAI paper."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from amr_tf.networks.layers import serializable
 
 @serializable
 class DropoutAutoencoder(Autoencoder):
-    """rec(x, g(drop(h))): numbers of a code are kept with `keep_probability`, and divided by it (`--model=dropout`).
+    """Autoencoder with dropout on the code (`--model=dropout`), which minimises rec(x, g(drop(h))).
 
-    Only the reconstructions of training steps have dropout.
+    Dropout sets elements of a code to 0 with the probability 1 - `keep_probability`, and divides the other elements by
+    `keep_probability`. Only the reconstructions of training steps use dropout.
 
     Example:
         >>> import numpy as np
@@ -29,7 +30,7 @@ class DropoutAutoencoder(Autoencoder):
     )
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Reconstructs x from its code with dropout; `h` is the whole code."""
+        """Reconstructs x from the code with dropout. `h` is the code without dropout."""
         h = self.encode(x, training=True)
         keep = self.config.keep_probability
         kept = tf.random.stateless_uniform(tf.shape(h), self.seeds()) < keep

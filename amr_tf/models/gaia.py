@@ -1,4 +1,4 @@
-"""GAIA (Sainburg et al., 2018): the discriminator is an autoencoder, and its error on an image is the score."""
+"""GAIA (Sainburg et al., 2018): the discriminator is an autoencoder, and a score is a reconstruction error."""
 
 from typing import Any
 
@@ -13,26 +13,27 @@ from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.layers import Seeds, serializable
 from amr_tf.optimizers import make_adam
 
-LARGEST_SHARE = 0.9  # of the errors of decoded images in the discriminator's loss
-LARGEST_LOSS = 1.0  # either player's loss is clipped to [-1, 1]
+LARGEST_SHARE = 0.9  # upper limit of c, the weight of (a + m) / 2 in the discriminator's loss
+LARGEST_LOSS = 1.0  # losses of generator and discriminator are clipped to [-1, 1]
 
 
 @serializable
 class GAIA(Adversarial):
     """Generative Adversarial Interpolative Autoencoding (`--model=gaia`).
 
-    The discriminator D is a second autoencoder of the same architecture. With L1 on [0, 1] and the logistic function s
-    with the slope S::
+    The discriminator D is a second autoencoder of the same architecture. L1 is the distance of images scaled to [0, 1],
+    s is the logistic function, S is `balance_slope` and eta is `structure_weight`::
 
         r = L1(x, D(x)), a = L1(x, D(x^)), m = L1(x_m, D(x_m))
         D minimises r - c (a + m) / 2, c = min(s(S (m / 2 - r)), 0.9)
         f and g minimise w m + (1 - w) a + eta dist(x, h), w = s(S (m - a))
 
-    The learning rate is divided on every step: D has the share s(S (r - (a + m) / 2)), f and g have the rest. Pixels
-    are not compared: `recon` is logged, and is in no loss unless lambda is above 0, which is an extension.
+    Every step splits the learning rate: the fraction for D is s(S (r - (a + m) / 2)), and f and g use the rest. The
+    pixel-wise reconstruction loss `recon` is logged but not minimised. As an extension of the paper, lambda > 0 adds
+    lambda `recon` to the loss of f and g.
 
-    r, a and m are means over the batch of all replicas; dist is a mean over the pairs of each replica. Optimizers that
-    are passed to `compile` keep their own learning rates.
+    r, a and m are means over the batch of all replicas. dist compares only pairs of examples on the same replica. The
+    learning rates of optimizers that are passed to `compile` are not split.
 
     Example:
         >>> import numpy as np
@@ -66,7 +67,7 @@ class GAIA(Adversarial):
         )
 
     def default_mixer(self) -> Mixer:
-        """Makes GAIA's pairs with weights of N(0.5, 0.25^2), as published."""
+        """Returns GAIA's published mixer: pairs of examples with weights sampled from N(0.5, 0.25^2)."""
         return GaussianPairs()
 
     def make_optimizer(self, player: str) -> keras.optimizers.Optimizer:
@@ -83,11 +84,11 @@ class GAIA(Adversarial):
         return self._error(x, x, training=False)
 
     def _error(self, target: tf.Tensor, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """|target - D(x)| on [0, 1]: images [B, H, W, C] in [-1, 1] -> float32 [B]."""
+        """Returns L1(target, D(x)) for pixels scaled to [0, 1]: images [B, H, W, C] in [-1, 1] -> float32 [B]."""
         return losses.l1(target, tf.cast(self.discriminator(x, training=training), tf.float32)) / 2
 
     def train_step(self, data: Any, update_generator: bool = True) -> dict[str, tf.Tensor]:
-        """Updates both players from one forward pass with the weights before the step."""
+        """Updates generator and discriminator with gradients of the same forward pass, and then updates the probe."""
         x, y, _ = self.unpack(data)
         with tf.GradientTape(persistent=True) as tape:
             forward = self.forward(x, y)
@@ -109,7 +110,7 @@ class GAIA(Adversarial):
         return self.get_metrics_result()
 
     def _errors(self, forward: ForwardPass) -> dict[str, tf.Tensor]:
-        """Returns r, a, m and the reconstruction loss, [B] each, and the distance of pairs, [], by name."""
+        """Returns values by name: r, a, m and the reconstruction loss, [B] each, and the scalar dist(x, h)."""
         return {
             "disc_real": self._error(forward.x, forward.x, training=True),
             "gan_recon": self._error(forward.x, forward.recon, training=True),
@@ -119,7 +120,7 @@ class GAIA(Adversarial):
         }
 
     def _means(self, errors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns means over all replicas, with the gradient of this replica's part of them."""
+        """Returns the mean of each value over all replicas. Gradients flow only to the values of this replica."""
         local = tf.stack([tf.reduce_mean(values) for values in errors.values()])
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
@@ -129,7 +130,10 @@ class GAIA(Adversarial):
         return dict(zip(errors, tf.unstack(local), strict=True))
 
     def _objectives(self, means: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Returns the losses of both players and the shares by name. Gradient flows through c and w, as published."""
+        """Returns the losses of generator and discriminator, and, by name, c, w and D's fraction of the learning rate.
+
+        Gradients flow through c and w, as published.
+        """
         slope = self.config.balance_slope
         real, recon, mix = means["disc_real"], means["gan_recon"], means["gan_mix"]
         fake = (recon + mix) / 2

@@ -1,4 +1,4 @@
-"""Images and labels as a Keras user passes them, checked and converted."""
+"""Checks and conversion of the images and labels that a Keras user passes."""
 
 from typing import Any
 
@@ -6,21 +6,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-SAMPLE = 256  # images of an array whose range is checked
-LARGEST = 2.0  # of floats that are images in [-1, 1], with room for noise
-# Of whole numbers in 0 .. 255. Looked up, because a graph multiplies by 1 / 127.5 instead, which rounds otherwise.
+SAMPLE = 256  # number of images, from the start of an array, whose values are checked
+LARGEST = 2.0  # largest absolute value of float images in [-1, 1] that may contain noise
+# Values in [-1, 1] of the integers 0 .. 255. They are stored in a table, because a TensorFlow graph would multiply by
+# 1 / 127.5 instead of dividing by 127.5, which gives other rounding errors.
 SCALED = np.arange(256, dtype=np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
 def to_images(x: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
-    """Converts images to float32 [B, H, W, C]: whole numbers in 0 .. 255 to [-1, 1]; floats are taken as they are.
+    """Converts images to float32 [B, H, W, C]. Integers in 0 .. 255 are scaled to [-1, 1]. Floats are not scaled.
 
     Example:
         >>> to_images(np.zeros((1, 2, 2, 1), np.uint8), (2, 2, 1)).numpy().max()
         np.float32(-1.0)
 
     Raises:
-        ValueError: another shape, bools, or an array with values far outside the range of images.
+        ValueError: the shape is wrong, the images are bools, or an array contains values far out of range.
     """
     if isinstance(x, np.ndarray):
         check_range(x)
@@ -34,7 +35,7 @@ def to_images(x: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
 
 
 def check_shape(x: Any, image_shape: tuple[int, ...]) -> None:
-    """Raises a ValueError if a batch of images, or its spec, has another shape than [B, H, W, C]."""
+    """Raises ValueError unless the shape of a batch of images, or of a spec of such a batch, is [B, *image_shape]."""
     shape = tf.TensorShape(x.shape)
     if not shape.is_compatible_with((None, *image_shape)):
         raise ValueError(
@@ -44,7 +45,7 @@ def check_shape(x: Any, image_shape: tuple[int, ...]) -> None:
 
 
 def check_range(x: np.ndarray) -> None:
-    """Raises a ValueError if the first images are floats far outside of [-1, 1], or integers outside of 0 .. 255."""
+    """Raises ValueError if the first images are floats far outside of [-1, 1], or integers outside of 0 .. 255."""
     first = x[:SAMPLE]
     lowest, highest = (-LARGEST, LARGEST) if x.dtype.kind == "f" else (0, 255)
     if x.dtype.kind in "fiu" and first.size and (first.min() < lowest or first.max() > highest):
@@ -55,7 +56,7 @@ def check_range(x: np.ndarray) -> None:
 
 
 def check_labels(labels: Any, classes: int) -> None:
-    """Raises a ValueError unless labels, or their spec, are [B] or [B, 1], and arrays in 0 .. classes - 1."""
+    """Raises ValueError unless labels have the shape [B] or [B, 1] and, in arrays, values in 0 .. classes - 1."""
     shape = tf.TensorShape(labels.shape)
     if not (shape.is_compatible_with((None,)) or shape.is_compatible_with((None, 1))):
         raise ValueError(
@@ -78,14 +79,14 @@ def to_labels(y: Any) -> tf.Tensor:
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """Returns (images, labels, weights) of a batch, or of the specs of batches; None for absent parts."""
+    """Splits a batch, or a tuple of specs of a batch, into (images, labels, weights). Missing parts are None."""
     parts = keras.utils.unpack_x_y_sample_weight(data)
-    # A generator's None reaches a step as an Optional without a value.
+    # If a Python generator yields None, TensorFlow passes an Optional without a value to the step.
     absent = (tf.experimental.Optional, tf.OptionalSpec, type(tf.type_spec_from_value(None)))
     x, y, weights = (None if isinstance(part, absent) else part for part in parts)
     return x, y, weights
 
 
 def without_last(values: Any, count: int) -> Any:
-    """Cuts the last examples off an array, or off every array of a dict."""
+    """Removes the last `count` examples from an array, or from every array of a dict."""
     return tf.nest.map_structure(lambda one: one if one is None else one[: len(one) - count], values)

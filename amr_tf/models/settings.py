@@ -14,10 +14,10 @@ from amr_tf.networks.own import Networks
 
 
 def method_of(cls: type) -> str:
-    """Returns the name in `registry.MODELS` of a class, or of the nearest class that it extends.
+    """Returns the name of a class in `registry.MODELS`, or the name of the nearest registered base class.
 
     Raises:
-        ConfigError: neither is registered.
+        ConfigError: neither the class nor a base class is registered.
     """
     names = {path: name for name, path in registry.MODELS.items()}
     for kind in cls.__mro__:
@@ -29,10 +29,10 @@ def method_of(cls: type) -> str:
 
 
 def settings_of_method(cls: type, settings: dict[str, Any]) -> Config:
-    """Returns the resolved settings of a model of class `cls`.
+    """Returns the settings of a model of class `cls`, with defaults filled in.
 
     Raises:
-        ConfigError: an unknown setting, an invalid value, or the name of another method.
+        ConfigError: a setting is unknown, a value is invalid, or the setting `model` names another method.
     """
     fields = [field.name for field in dataclasses.fields(Config)]
     for name in settings:
@@ -52,10 +52,11 @@ def settings_of_method(cls: type, settings: dict[str, Any]) -> Config:
 def checked_sizes(
     config: Config, image_shape: Any, num_classes: Any, num_attributes: Any, networks: Networks | None
 ) -> tuple[int, ...]:
-    """Returns (H, W, C) of images that the networks take.
+    """Checks the sizes of a model and returns the image shape (H, W, C).
 
     Raises:
-        ConfigError: sizes that are not positive whole numbers, or images that the networks do not take.
+        ConfigError: a size is not a positive integer, `networks` is not a `Networks` object, or the networks of
+            `--arch` do not support images of this shape.
     """
     if networks is not None and not isinstance(networks, Networks):
         raise ConfigError(f"networks= takes an amr_tf Networks object. Received: {networks!r}.")
@@ -82,13 +83,13 @@ def _is_count(value: Any) -> bool:
 
 
 def is_runtime(name: str) -> bool:
-    """Returns true for settings of where and how a run is executed, such as `data_dir`."""
+    """Returns true if a setting only affects where or how a run is executed, such as `data_dir`."""
     return Config.__dataclass_fields__[name].metadata["runtime"]
 
 
 @contextlib.contextmanager
 def dtype_policy(precision: str) -> Iterator[None]:
-    """Makes layers of the precision of `mixed_precision`."""
+    """Sets Keras's dtype policy for layers that are created in this context, from a value of `mixed_precision`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32" if precision == "none" else f"mixed_{precision}")
     try:

@@ -1,4 +1,4 @@
-"""Compiled steps of training and evaluation over replicas, one or several for each call, counted in epochs."""
+"""Compiled training and evaluation steps on all replicas. A call runs one or several steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ class Stepping(keras.Model):
     """A Keras model with compiled steps. Sub-classes add `train_step` and `test_step`.
 
     Attributes:
-        step: number of training steps done.
+        step: number of finished training steps.
         trackers: means of losses and gradient norms by name.
-        accuracy: of the probe.
-        epoch_length: steps of an epoch, after which the count of `update_g_every` restarts. None: it never
-            restarts, and schedules are unavailable. `fit` sets it.
-        epoch_origin: number of the step from which epochs are counted, modulo `epoch_length`. `fit` sets it.
-        held_examples: function that reads training examples from the memory of the step's device; batches then
-            contain row numbers.
+        accuracy: accuracy of the probe.
+        epoch_length: number of steps in an epoch, set by `fit`. The step count for `update_g_every` restarts in each
+            epoch. If `epoch_length` is None, the count never restarts and learning-rate schedules are unavailable.
+        epoch_origin: number of the step at which an epoch starts, modulo `epoch_length`. Set by `fit`.
+        held_examples: function that maps row numbers to training examples in device memory (`--device_data`), or None.
+            With this function, training batches contain row numbers instead of examples.
     """
 
     config: Config
@@ -38,16 +38,16 @@ class Stepping(keras.Model):
         super().__init__(**kwargs)
         self.epoch_length: int | None = None
         self.epoch_origin = 0
-        self._last_step: int | None = None  # of the schedule, where `fit` knows it
-        self._due: int | None = None  # steps of the next call, where `fit` knows it
+        self._last_step: int | None = None  # last step of the schedule, if `fit` knows this step
+        self._due: int | None = None  # number of steps in the next call, if `fit` knows this number
         self._xla = False
         self.held_examples: Callable | None = None
         self._take_steps: Callable | None = None
 
     def reset_step(self) -> None:
-        """Drops the compiled training step: the next one is traced anew.
+        """Discards the compiled training step, so that the next training step is traced again.
 
-        Call it after changing in place what a step read when it was traced, such as an attribute of the mixer.
+        Call this method after changing an attribute that the step reads only during tracing, such as `mixer.k`.
 
         Example:
             >>> from amr_tf.models.amr import AMR
@@ -58,10 +58,10 @@ class Stepping(keras.Model):
         self.train_function = self._take_steps = None
 
     def make_train_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_train_step` into a function: (iterator, steps) -> the epoch's means so far.
+        """Returns a compiled function (iterator, steps) that runs steps and returns the epoch's means so far.
 
-        A call ends early after a step with a mean that is not finite. `fit` calls `train_function` instead,
-        which takes `steps_per_execution` steps and returns the logs of Keras.
+        The function returns early after a step in which a mean becomes NaN or infinite. `fit` calls `train_function`
+        instead, which runs `steps_per_execution` steps and returns the logs of Keras.
         """
         if self.train_function is None or self._take_steps is None or force:
             held, train = self.held_examples, self.replicated_train_step
@@ -73,7 +73,7 @@ class Stepping(keras.Model):
         return self._take_steps
 
     def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles `replicated_test_step` into a function: iterator -> the means so far."""
+        """Returns a compiled function that evaluates the next batch of an iterator and returns the means so far."""
         if self.test_function is None or force:
             step = self._compiled(self.replicated_test_step)
             self._take_test_step = lambda iterator: step(next(iterator))
@@ -83,7 +83,7 @@ class Stepping(keras.Model):
         return self._take_test_step
 
     def _for_keras(self, run: Callable, training: bool) -> Callable:
-        """Returns the function that `fit` or `evaluate` calls with an iterator: `run`, with checks and Keras's logs."""
+        """Wraps `run` for `fit` or `evaluate`: the wrapper also checks the batches and returns the logs of Keras."""
 
         def function(iterator: Any) -> dict[str, tf.Tensor]:
             if not hasattr(iterator, "element_spec"):  # the one batch of `train_on_batch` or `test_on_batch`
@@ -98,7 +98,7 @@ class Stepping(keras.Model):
         return function
 
     def _logs(self, means: dict[str, tf.Tensor], batch: tuple) -> dict[str, tf.Tensor]:
-        """Returns the means, without those of the probe if the batch has no labels."""
+        """Returns the means. If the batch has no labels, the means of the probe are left out."""
         return {
             name: mean
             for name, mean in means.items()
@@ -112,9 +112,9 @@ class Stepping(keras.Model):
         """Checks images, labels and weights, or their specs, before a step is compiled for them.
 
         Raises:
-            ValueError: another shape than the model's, labels of another shape or out of range, or weights in training.
+            ValueError: images or labels have a wrong shape, labels are out of range, or a training batch has weights.
         """
-        if hasattr(x, "shape"):  # not the share of a replica
+        if hasattr(x, "shape"):  # false for a value with separate parts for the replicas
             inputs.check_shape(x, self.image_shape)
         if hasattr(y, "shape"):
             inputs.check_labels(y, self.classes)
@@ -124,31 +124,32 @@ class Stepping(keras.Model):
             )
 
     def replicated_train_step(self, data: Any) -> None:
-        """Takes one training step on every replica."""
+        """Runs one training step on every replica."""
         self.distribute_strategy.run(self.train_step, args=(data,))
 
     def replicated_test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Evaluates one batch on every replica; returns the means so far over all replicas.
+        """Evaluates one batch on all replicas. Returns the means so far over all replicas.
 
-        Means of single replicas would be wrong, because shares of the last batch differ in weight.
+        The means of the replicas must not be averaged: the replicas may get parts of the last batch with different
+        total weights.
         """
         self.distribute_strategy.run(self.test_step, args=(data,))
         kept = (self.trackers["recon"], self.trackers["probe_loss"], self.accuracy)
         return {metric.name: metric.result() for metric in kept}
 
     def is_finite(self) -> tf.Tensor:
-        """Returns a bool []: true if all means of this epoch are finite."""
+        """Returns a scalar bool: true if all means of this epoch are finite."""
 
         def broken() -> tf.Tensor:
             totals = [tf.convert_to_tensor(tracker.total.value) for tracker in self.trackers.values()]
             return tf.cast(tf.reduce_any(~tf.math.is_finite(tf.stack(totals))), tf.int32)
 
-        # One number for all of them is summed over the replicas.
+        # Each replica computes one number for all trackers, and these numbers are summed over the replicas.
         strategy = self.distribute_strategy
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(broken), axis=None) == 0
 
     def _begin_fit(self, epoch_length: int | None, epochs: int) -> None:
-        """Sets the numbers that steps count with. A step compiled with other numbers is compiled again."""
+        """Sets epoch length, epoch origin and last step. If they changed, the training step is compiled again."""
         before = self._counts()
         step = int(self.step.numpy())
         self.epoch_length = epoch_length
@@ -158,26 +159,26 @@ class Stepping(keras.Model):
             self.make_train_function(force=True)
 
     def _counts(self) -> tuple:
-        """Returns the numbers that a compiled step contains."""
+        """Returns the epoch and schedule values that are constants in a compiled step."""
         epoch = (self.epoch_length, self.epoch_origin) if self.config.update_g_every > 1 else ()
         return (*epoch, *([] if self.config.schedule == "constant" else [self._last_step]))
 
     def total_steps(self) -> int:
-        """Returns the steps of the whole run. Raises a ValueError if `epoch_length` is not set."""
+        """Returns the number of training steps of the run. Raises ValueError if `epoch_length` is not set."""
         if self.epoch_length is None:
             raise ValueError(f"{self.config.flag('schedule')} needs the run's length: set model.epoch_length")
         return self._last_step or self.config.epochs * self.epoch_length
 
 
 class EpochCounts(keras.callbacks.Callback):
-    """Sets the model's length of epochs and calls as soon as Keras knows them."""
+    """Sets the model's epoch length and number of steps per call as soon as Keras knows these numbers."""
 
     def __init__(self, epochs: int, initial_epoch: int):
         super().__init__()
         self.epochs, self.initial_epoch = epochs, initial_epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
-        # `BackupAndRestore` says where it resumes.
+        # The callback `BackupAndRestore` sets `_initial_epoch` to the epoch from which training resumes.
         begin = getattr(self.model, "_initial_epoch", None) or self.initial_epoch
         self.model._begin_fit(self.params.get("steps"), self.epochs - begin)
 

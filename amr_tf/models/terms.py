@@ -1,4 +1,4 @@
-"""The terms of an objective, the tensors they are computed from, and their means."""
+"""Terms of a training objective, the tensors from which the terms are computed, and means over an epoch."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -8,13 +8,14 @@ import tensorflow as tf
 
 
 class Loss(NamedTuple):
-    """A term of a player's objective.
+    """A term of the objective of the generator or the discriminator.
 
-    In equations h = f(x) is a code, x^ = g(h) a reconstruction, x_m = g(h_m) the decoded mix h_m = Mix(h_1, ..., h_k),
-    and l(p, t) the loss of the discriminator's score p against the target t.
+    In equations, f is the encoder, g is the decoder, h = f(x) is a code and x^ = g(h) is a reconstruction. The mixed
+    code h_m = Mix(h_1, ..., h_k) is decoded to x_m = g(h_m). l(p, t) is the loss of the score p for the target t.
 
     Attributes:
-        images: function from a `ForwardPass` to the scored images; None for terms that are not losses of scores.
+        images: function from a `ForwardPass` to the images that the discriminator scores. None for terms that the
+            methods `generator_losses` and `discriminator_losses` compute.
         target: target of the score: a number, or a function from a `ForwardPass` to [B].
     """
 
@@ -35,18 +36,24 @@ class ForwardPass:
     # Tensors of methods that mix, None for the others.
     h_mix: Any = None  # mixed codes [B, ...]
     mix: Any = None  # decoded mixes [B, H, W, C]
-    indices: Any = None  # of the parents of each mix [B, k]
-    weights: Any = None  # of the parents in each mix [B, k, ...]
+    indices: Any = None  # batch indices of the parents of each mix [B, k]
+    weights: Any = None  # weights of the parents in each mix [B, k, ...]
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)  # tensors of one method only
 
     @property
     def probed(self) -> tf.Tensor:
-        """Codes that the probe reads [B, ...]: h, unless the method changes codes before it decodes them."""
+        """Codes [B, ...] that the probe classifies.
+
+        These codes are `h`, unless the method stores other codes as `extras["probed"]`.
+        """
         return self.extras.get("probed", self.h)
 
 
 class MeanOrNaN(keras.metrics.Mean):
-    """A mean that is NaN, not 0, without any value, as for the generator's losses on steps without its update."""
+    """A mean that is NaN, instead of Keras's 0, if no value was added.
+
+    For example, steps that do not update the generator add no values to the means of the generator's losses.
+    """
 
     def result(self) -> tf.Tensor:
         return self.total / self.count

@@ -1,4 +1,4 @@
-"""beta-VAE (Higgins et al., 2017): codes drawn from a Gaussian, with a penalty that keeps it near the standard one."""
+"""beta-VAE (Higgins et al., 2017): codes are Gaussian, and their divergence from N(0, 1) is a loss."""
 
 from typing import Any
 
@@ -12,10 +12,11 @@ from amr_tf.networks.layers import serializable
 
 @serializable
 class VAE(Autoencoder):
-    """lambda rec(x, g(z)) + beta_kl KL(N(mean, variance) | N(0, 1)), z drawn from the former (`--model=vae`).
+    """beta-VAE (`--model=vae`), which minimises lambda rec(x, g(z)) + beta_kl KL(N(mean, variance), N(0, 1)).
 
-    The encoder has twice the feature maps of a code: the means, then the logarithms of the variances. Probe,
-    pictures and metrics use the means only.
+    z is sampled from N(mean, variance). The encoder's output has twice as many feature maps as a code. The first half
+    contains the means, and the second half contains the log-variances. Probe, example images and metrics use only the
+    means.
 
     Example:
         >>> import numpy as np
@@ -36,13 +37,13 @@ class VAE(Autoencoder):
         return self._posterior(x, training)[0]
 
     def _posterior(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images [B, H, W, C] -> means and log-variances of their codes, float32 [B, ...] each."""
+        """Encodes images [B, H, W, C]. Returns means and log-variances of codes, float32 [B, ...] each."""
         parameters = tf.cast(self.encoder(to_images(x, self.image_shape), training=training), tf.float32)
         mean, log_variance = tf.split(parameters, 2, axis=-1)
         return mean, log_variance
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Reconstructs x from a draw; `h` is the mean, and `extras` contains the log variance."""
+        """Reconstructs x from a sampled code. `h` is the mean, and `extras` contains the log-variance."""
         mean, log_variance = self._posterior(x, training=True)
         noise = tf.random.stateless_normal(tf.shape(mean), self.seeds())
         z = mean + tf.exp(log_variance / 2) * noise

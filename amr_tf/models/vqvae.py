@@ -1,4 +1,4 @@
-"""VQ-VAE (van den Oord et al., 2017) as ACAI's authors compared it: codes pass through a codebook before decoding."""
+"""VQ-VAE (van den Oord et al., 2017), a baseline in the ACAI paper."""
 
 from typing import Any
 
@@ -10,16 +10,17 @@ from amr_tf.networks.base import Architecture, Sizes
 from amr_tf.networks.codebook import Codebook
 from amr_tf.networks.layers import Seeds, serializable
 
-HIDDEN = 512  # units between the codewords and the decoder
+HIDDEN = 512  # units of the hidden layer between codewords and decoder
 
 
 @serializable
 class VQVAE(Autoencoder):
-    """Each code becomes `code_vectors` vectors, each replaced by the nearest of `codewords` (`--model=vqvae`).
+    """VQ-VAE (`--model=vqvae`): a code becomes `code_vectors` vectors, and the nearest codeword replaces each vector.
 
-    A dense layer makes the vectors of the flattened code; two more make a code for the decoder of the codewords. Mixes
-    and metrics use the code before the quantization, so interpolations are quantized on their way; the probe reads
-    the code after it.
+    A dense layer computes the vectors from the flattened code. Two other dense layers compute the decoder's input from
+    the codewords. The codebook contains `codewords` codewords. Mixes and metrics use codes before quantization, and
+    `decode` quantizes codes. Therefore each point of an interpolation is quantized. The probe uses codes after
+    quantization.
 
     Example:
         >>> import numpy as np
@@ -70,7 +71,7 @@ class VQVAE(Autoencoder):
         )
 
     def through_codebook(self, h: tf.Tensor) -> tf.Tensor:
-        """Codes [B, ...] -> the codes that their codewords stand for, float32 [B, ...]."""
+        """Quantizes codes [B, ...]. Returns the input of the decoder, float32 [B, ...]."""
         vectors = tf.cast(self.to_vectors(h), tf.float32)
         return tf.cast(self.from_codewords(self.codebook.nearest(vectors)[0]), tf.float32)
 
@@ -81,12 +82,15 @@ class VQVAE(Autoencoder):
         return super().decode(self.through_codebook(h), training)
 
     def forward(self, x: tf.Tensor, y: Any = None) -> ForwardPass:
-        """Adds the vectors [B, vectors, size] and their codewords to `extras`, and updates the codebook."""
+        """Reconstructs x from quantized codes, and updates the codebook.
+
+        `extras` contains the vectors [B, vectors, size], their codewords and the codes after quantization.
+        """
         h = self.encode(x, training=True)
         vectors = tf.cast(self.to_vectors(h, training=True), tf.float32)
         codewords, chosen = self.codebook.nearest(vectors)
         self.codebook.update(tf.stop_gradient(vectors), chosen)
-        passed = vectors + tf.stop_gradient(codewords - vectors)  # the gradient of the vectors themselves
+        passed = vectors + tf.stop_gradient(codewords - vectors)  # straight-through gradient
         code = tf.cast(self.from_codewords(passed, training=True), tf.float32)
         extras = {"vectors": vectors, "codewords": codewords, "probed": code}
         return ForwardPass(x, h, super().decode(code, training=True), extras=extras)
@@ -100,11 +104,11 @@ class VQVAE(Autoencoder):
         return super().loss_weights() | {"commitment": self.config.commitment_weight}
 
     def decoding_network(self) -> keras.Model:
-        """Codes -> vectors -> codewords -> images."""
+        """Returns a Keras model that computes codes -> vectors -> codewords -> images."""
         return self._after_codebook(self.decoder)
 
     def classifying_network(self) -> keras.Model:
-        """Codes -> vectors -> codewords -> logits."""
+        """Returns a Keras model that computes codes -> vectors -> codewords -> logits."""
         return self._after_codebook(self.probe)
 
     def _after_codebook(self, network: keras.Model) -> keras.Model:

@@ -1,1 +1,1 @@
-"""Networks, a file for each family of `--arch`, and the layers that Keras lacks."""
+"""Networks for the values of `--arch`, and layers that Keras does not provide."""

@@ -1,4 +1,4 @@
-"""The base class of architectures: the networks of a value of `--arch`, for given sizes."""
+"""Base class of architectures. An architecture builds the networks for one value of `--arch`."""
 
 from typing import ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ Layers = list[keras.layers.Layer]
 
 
 class Sizes(NamedTuple):
-    """Sizes of a model: images (H, W, C), codes, and feature maps at the first scale."""
+    """Sizes of a model: the shapes of images and codes, and `depth`, the number of feature maps at the first scale."""
 
     image_shape: Shape
     code_shape: Shape
@@ -20,40 +20,40 @@ class Sizes(NamedTuple):
 
 
 class Architecture:
-    """Encoder, decoder, discriminator and probe of one architecture, for any sizes and without a run.
+    """Builder of encoder, decoder, discriminator and probe for given sizes.
 
-    A sub-class gives the layers of each. Every initialiser takes a separate seed from `seeds`.
+    A sub-class returns the layers of each network. Every initialiser uses a new seed from `seeds`.
     """
 
     flat_codes: ClassVar[bool] = False
-    torch_probe: bool = True  # the probe's initial values are PyTorch's, else Glorot-uniform
+    torch_probe: bool = True  # if true, the probe is initialised as in PyTorch, else Glorot-uniform
 
     def code_shape(self, image_shape: Shape, latent: int, latent_width: int) -> Shape:
-        """Shape of a code: (latent_width, latent_width, latent), or (latent,) for flat codes."""
+        """Returns the shape of a code: (latent_width, latent_width, latent), or (latent,) for flat codes."""
         return (latent,) if self.flat_codes else (latent_width, latent_width, latent)
 
     def encoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, H, W, C] in [-1, 1] -> codes [B, *code_shape]."""
+        """Builds the encoder: images [B, H, W, C] in [-1, 1] -> codes [B, *code_shape]."""
         stack = self.encoder_layers(sizes, seeds)
         return keras.Sequential([keras.Input(sizes.image_shape), *stack], name="encoder")
 
     def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """Codes [B, *code_shape] -> images [B, H, W, C]."""
+        """Builds the decoder: codes [B, *code_shape] -> images [B, H, W, C]."""
         stack = self.decoder_layers(sizes, seeds)
         return keras.Sequential([keras.Input(sizes.code_shape), *stack], name="decoder")
 
     def discriminator(self, sizes: Sizes, seeds: layers.Seeds) -> Discriminator:
-        """Images [B, H, W, C] -> scores [B]."""
+        """Builds the discriminator: images [B, H, W, C] -> scores [B]."""
         return Discriminator(self.discriminator_layers(sizes, seeds), sizes.image_shape, name="discriminator")
 
     def reconstructor(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """Images [B, H, W, C] -> reconstructions, by another encoder and decoder: the discriminator of GAIA."""
+        """Builds the discriminator of GAIA, a second autoencoder: images [B, H, W, C] -> images [B, H, W, C]."""
         image = keras.Input(sizes.image_shape)
         encoder, decoder = self.encoder(sizes, seeds), self.decoder(sizes, seeds)
         return keras.Model(image, decoder(encoder(image)), name="discriminator")
 
     def probe(self, code_size: int, classes: int, seeds: layers.Seeds) -> keras.layers.Dense:
-        """Flattened codes [B, code_size] -> logits [B, classes]."""
+        """Builds the probe's dense layer: flattened codes [B, code_size] -> logits [B, classes]."""
         if not self.torch_probe:
             kernel = keras.initializers.GlorotUniform(seed=seeds.next())
             return keras.layers.Dense(classes, kernel_initializer=kernel)

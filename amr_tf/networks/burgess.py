@@ -1,7 +1,8 @@
-"""Networks of Burgess et al. (2018, https://arxiv.org/abs/1804.03599) as the reference implementation has them.
+"""Networks of Burgess et al. (2018, https://arxiv.org/abs/1804.03599) as in the reference implementation.
 
-64 x 64 images, a flat code; tanh keeps images in (-1, 1), so that the binary cross-entropies apply. For images of 32
-px, which the papers do not use, the networks have one convolution less.
+Images have 64 x 64 pixels, and codes are flat vectors. A final tanh limits decoded images to (-1, 1), because the
+binary cross-entropy losses need this range. Images of 32 x 32 pixels, which the papers do not use, are also supported.
+The networks then have one convolution less.
 """
 
 import math
@@ -16,7 +17,7 @@ MAPS, UNITS, TOP = 32, 256, 4  # feature maps, hidden units, width of the last f
 
 
 class Burgess(Architecture):
-    """Networks for images of 64 px, or 32. `depth` is not used."""
+    """Networks for images of 64 or 32 px. `depth` has no effect."""
 
     flat_codes = True
 
@@ -29,7 +30,7 @@ class Burgess(Architecture):
         ]
 
     def decoder_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
-        """Images in (-1, 1)."""
+        """Returns the layers of the decoder. Decoded images are in (-1, 1)."""
         return [
             *(_dense(units, seeds) for units in (UNITS, UNITS, TOP * TOP * MAPS)),
             keras.layers.Reshape((TOP, TOP, MAPS)),
@@ -38,7 +39,7 @@ class Burgess(Architecture):
         ]
 
     def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
-        """Spectral norm on every layer, power steps in training only."""
+        """Returns the layers of the discriminator, with spectral norm whose power steps are taken in training only."""
 
         def spectral(kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
             return kind(
@@ -56,7 +57,7 @@ class Burgess(Architecture):
 
 
 def _halvings(sizes: Sizes) -> int:
-    """Returns the number of convolutions with stride 2 before the last feature map: 4 for 64 px, as published."""
+    """Returns the number of convolutions with stride 2: 4 for images of 64 px, as published."""
     return int(math.log2(sizes.image_shape[0] // TOP))
 
 

@@ -1,4 +1,4 @@
-"""The codebook of a VQ-VAE: vectors that follow, as moving averages, the vectors for which they are the nearest."""
+"""Codebook of a VQ-VAE. A codeword is a moving average of the vectors for which it is the nearest codeword."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ import tensorflow as tf
 
 from amr_tf.networks.layers import serializable, uniform_within
 
-EPSILON = 1e-5  # added to the counts, so that no codeword is divided by 0
+EPSILON = 1e-5  # added to the counts to avoid a division by 0
 
 
 @serializable
 class Codebook(keras.layers.Layer):
-    """Codewords float32 [K, size] and the moving averages of what they stand for.
+    """Codewords, float32 [K, size], with moving averages of the count and the sum of the vectors of each codeword.
 
-    A count starts at 1 and a sum at its codeword, so that unused codewords stay where they are. The reference
-    implementation starts counts at 0, which multiplies unused codewords by about 1e5 on the first step.
+    Each count starts at 1, and each sum starts at the initial codeword. Therefore unused codewords do not move. In the
+    reference implementation, counts start at 0. The first step then multiplies unused codewords by about 1e5.
 
     Args:
-        codewords: K.
-        size: numbers of a codeword.
-        decay: of the moving averages.
-        seed: of the initial codewords, uniform within sqrt(3 / K).
+        codewords: number of codewords, K.
+        size: number of elements of a codeword.
+        decay: decay factor of the moving averages.
+        seed: seed of the initial codewords, which are uniform in [-sqrt(3 / K), sqrt(3 / K)].
     """
 
     def __init__(self, codewords: int, size: int, decay: float, seed: int, **kwargs: Any):
@@ -42,7 +42,7 @@ class Codebook(keras.layers.Layer):
         return super().get_config() | own
 
     def nearest(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Vectors float32 [B, V, size] -> the nearest codewords [B, V, size] and their numbers int64 [B, V]."""
+        """Finds the nearest codewords: vectors float32 [B, V, size] -> codewords [B, V, size], indices int64 [B, V]."""
         words = self.codewords.value
         # |v - e|^2 = |v|^2 - 2 v e + |e|^2, and |v|^2 does not change which e is the nearest.
         products = tf.linalg.matmul(tf.reshape(vectors, [-1, self.size]), words, transpose_b=True)
@@ -51,7 +51,10 @@ class Codebook(keras.layers.Layer):
         return tf.gather(words, chosen), chosen
 
     def update(self, vectors: tf.Tensor, chosen: tf.Tensor) -> None:
-        """Moves codewords towards the vectors of this step, on all replicas, for which they are the nearest."""
+        """Moves codewords towards the vectors of this step on all replicas.
+
+        `chosen` contains the index of the nearest codeword of each vector.
+        """
         chosen = tf.reshape(chosen, [-1])
         sums = tf.math.unsorted_segment_sum(tf.reshape(vectors, [-1, self.size]), chosen, self.count)
         counts = tf.math.unsorted_segment_sum(tf.ones_like(chosen, tf.float32), chosen, self.count)
@@ -67,7 +70,7 @@ class Codebook(keras.layers.Layer):
         self.codewords.assign(sums / smoothed[:, None])
 
     def lookup(self, vectors: keras.KerasTensor) -> keras.KerasTensor:
-        """`nearest` of symbolic vectors with the present codewords, by layers of Keras."""
+        """Replaces symbolic vectors by the nearest codewords with built-in Keras layers, which store the codewords."""
         words = self.codewords.numpy()
         near = keras.layers.Dense(self.count, dtype="float32")
         found = keras.layers.Embedding(self.count, self.size, dtype="float32")

@@ -1,7 +1,7 @@
 """The networks of ACAI and of the AMR paper: `acai`, `acai_bounded`, `amr` and `amr_fixed`.
 
-Both papers halve the image until it is `latent_width` wide. The first scale has `depth` feature maps, and each
-following scale has twice as many. `Style` describes their differences.
+The networks of both papers halve the image until it is `latent_width` pixels wide. The first scale has `depth` feature
+maps, and each halving doubles the number of feature maps. `Style` describes the differences between the networks.
 """
 
 import math
@@ -15,16 +15,19 @@ from amr_tf.networks.base import Architecture, Layers, Sizes
 
 
 class Style(NamedTuple):
-    """Differences between the families: slope of the leaky relu, first padding, norms, initialisers, output."""
+    """Settings in which the networks of the papers differ.
+
+    `slope` is the slope of the leaky relu. `kernel` and `gamma` create initialisers from seeds.
+    """
 
     slope: float
-    pad_first: int
-    norms: bool
-    last_gradient: bool  # as `layers.SpectralNorm` has it
+    pad_first: int  # zero padding before the first convolution, in pixels
+    norms: bool  # instance norm in encoder and decoder, spectral norm in D
+    last_gradient: bool  # argument of `layers.SpectralNorm`
     kernel: Callable[[int], keras.initializers.Initializer]
     gamma: Callable[[int], keras.initializers.Initializer]
-    torch_uniform: bool  # PyTorch's default for D's spectral layers and the probe
-    bounded: bool = False  # images 2 sigmoid(z) - 1 of the last layer's output z, in (-1, 1)
+    torch_uniform: bool  # PyTorch's default initialisers for D's spectral layers and the probe
+    bounded: bool = False  # images are 2 sigmoid(z) - 1, in (-1, 1), for the last layer's output z
 
 
 ACAI_STYLE = Style(
@@ -46,7 +49,7 @@ def halvings(sizes: Sizes) -> int:
 
 
 class Builder:
-    """Makes the layers of one network in one style, each with a separate seed."""
+    """Builder for the layers of one network in one style. Each initialiser uses a new seed."""
 
     def __init__(self, style: Style, seeds: layers.Seeds):
         self.style, self.seeds = style, seeds
@@ -56,7 +59,7 @@ class Builder:
         return keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=kernel)
 
     def hidden(self, filters: int) -> list[keras.layers.Layer]:
-        """conv3 [instance norm] leaky relu."""
+        """Returns a 3x3 convolution, an instance norm if the style has norms, and a leaky relu."""
         norm = [layers.instance_norm(self.style.gamma(self.seeds.next()))] if self.style.norms else []
         return [self.conv(filters), *norm, self.activation()]
 
@@ -76,7 +79,7 @@ class Builder:
         return keras.layers.LeakyReLU(self.style.slope)
 
     def entry(self, filters: int) -> list[keras.layers.Layer]:
-        """The first 1x1 convolution, with a border of zeros in the networks of the AMR paper."""
+        """Returns the first 1x1 convolution, after zero padding in the networks of the AMR paper."""
         border = [keras.layers.ZeroPadding2D(self.style.pad_first)] if self.style.pad_first else []
         return [*border, self.conv(filters, size=1)]
 
@@ -85,7 +88,7 @@ class Builder:
 
 
 class Convolutional(Architecture):
-    """Networks in one style; the discriminator averages the output of an encoder."""
+    """Networks in one style. The discriminator is built like an encoder, and its mean output is the score."""
 
     def __init__(self, style: Style):
         self.style, self.torch_probe = style, style.torch_uniform

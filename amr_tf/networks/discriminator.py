@@ -1,4 +1,4 @@
-"""The discriminator: a stack of layers whose mean output is the score, and an optional head for attributes."""
+"""Discriminator: a stack of layers whose mean output is the score, and an optional head that predicts attributes."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from amr_tf.networks.layers import Seeds, SpectralNorm, revived, serializable
 
 @serializable
 class Discriminator(keras.Model):
-    """Scores images by the mean over the last layer's whole output.
+    """Network that scores images. The score of an image is the mean over all outputs of the last layer.
 
-    Call it with images [B, H, W, C] for their raw scores [B] (logits where the loss is bce), or with a list of such
-    batches, one for each pass of the step, for a list of scores.
+    A call with images [B, H, W, C] returns raw scores [B], which are logits if the loss is bce. A call with a list of
+    batches of images runs a separate pass for each batch and returns a list of scores.
     """
 
     def __init__(self, trunk: list[keras.layers.Layer], image_shape: tuple[int, ...], **kwargs: Any):
         super().__init__(**kwargs)
-        # Not a list: tf.train.Checkpoint silently omits layers that Keras tracks in a list, and u with them.
+        # Each layer is an attribute: tf.train.Checkpoint silently omits layers in a list, and so their variable u.
         shape: tuple[int | None, ...] = (None, *image_shape)
         for number, layer in enumerate(trunk):
             setattr(self, f"layer_{number}", layer)
@@ -49,15 +49,16 @@ class Discriminator(keras.Model):
 
     @property
     def trunk(self) -> list[keras.layers.Layer]:
-        """All layers except the head for attributes."""
+        """All layers except the attribute head."""
         return self.layers[: self._trunk_length]
 
     def add_attribute_head(self, attributes: int, seeds: Seeds) -> None:
-        """Adds a dense layer on the input of the last layer, summed over the pixels.
+        """Adds a dense layer that predicts attributes from the input of the last layer, summed over the pixels.
 
-        The sum follows Miyato and Koyama (2018, https://arxiv.org/abs/1802.05637). The average of the reference
-        implementation is so small after layers with spectral norm that the head hardly learns. The trunk of `resnet`
-        already averages, as published. The head has no spectral norm, because bounded logits cannot be confident.
+        The sum follows Miyato and Koyama (2018, https://arxiv.org/abs/1802.05637). The reference implementation uses
+        the average instead. After layers with spectral norm, this average is so small that the head hardly learns. The
+        discriminator of `resnet` already averages before its last layer, as published. The head has no spectral norm,
+        because spectral norm bounds the logits, and bounded logits cannot express high confidence.
         """
         kernel = keras.initializers.GlorotUniform(seed=seeds.next())
         self._set_head(keras.layers.Dense(attributes, kernel_initializer=kernel))
@@ -73,7 +74,7 @@ class Discriminator(keras.Model):
         return scores if several else scores[0]
 
     def scores_and_attributes(self, passes: list[tf.Tensor], training: bool = False) -> tuple[list, list]:
-        """Returns scores [B] and logits of attributes [B, A] of images [B, H, W, C], as a pair for each pass."""
+        """Scores a list of batches [B, H, W, C]. Returns a list of scores [B] and a list of attribute logits [B, A]."""
         features = self._features(passes, training)
         logits = []
         for x in features:
@@ -82,14 +83,14 @@ class Discriminator(keras.Model):
         return self._scores(features, training), logits
 
     def _features(self, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
-        """Input of the last layer."""
+        """Computes the input of the last layer for each pass."""
         passes = [tf.cast(x, self.compute_dtype) for x in passes]
         for layer in self.trunk[:-1]:
             passes = _apply_layer(layer, passes, training)
         return passes
 
     def _scores(self, features: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
-        # A mean over thousands of numbers needs more digits than bfloat16 has.
+        # A mean over thousands of numbers needs a higher precision than bfloat16.
         passes = [tf.cast(x, tf.float32) for x in _apply_layer(self.trunk[-1], features, training)]
         return [tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in passes]
 
@@ -99,12 +100,12 @@ class Discriminator(keras.Model):
         return [one for layer in self.trunk for one in getattr(layer, "spectral_layers", ())]
 
     def power_steps(self, passes: int) -> None:
-        """Updates u and v as that many passes would, from the kernels alone, without convolutions."""
+        """Updates u of each layer with spectral norm as `passes` calls would, but without computing convolutions."""
         for layer in self.spectral_layers:
             layer.power_steps(passes)
 
 
 def _apply_layer(layer: keras.layers.Layer, passes: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
-    if hasattr(layer, "spectral_layers"):  # which takes a list of the inputs of all passes
+    if hasattr(layer, "spectral_layers"):  # this layer takes a list with the inputs of all passes
         return layer(passes, training=training)
     return [layer(x, training=training) for x in passes]

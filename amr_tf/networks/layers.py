@@ -1,4 +1,4 @@
-"""Layers that Keras lacks: reparametrised spectral norm, instance norm, and the initialisers of the papers."""
+"""Layers and initialisers of the papers that Keras does not provide, such as spectral norm by reparametrisation."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,48 +7,49 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Above this norm, PyTorch's F.normalize and the reference implementation's normalisation agree to rounding.
+# Smallest divisor in `_normalise`. Vectors of a larger norm are normalised as by PyTorch's F.normalize and by the
+# reference implementation, except for rounding.
 _NORM_EPSILON = 1e-12
-PACKAGE = "amr_tf"  # of the classes that Keras finds by name in a `.keras` file
+PACKAGE = "amr_tf"  # prefix of the names of classes in a `.keras` file
 
 serializable = keras.saving.register_keras_serializable(PACKAGE)
 
 
 def revived(config: Any) -> Any:
-    """Makes an object from a config of `keras.saving.serialize_keras_object`; returns None for None.
+    """Creates an object from a config of `keras.saving.serialize_keras_object`. Returns None for None.
 
-    For use in `from_config` only, where Keras's `load_model` has checked the file and `safe_mode` applies.
+    Call this function only in `from_config`. There, Keras's `load_model` has checked the file and `safe_mode` applies.
     """
     return keras.saving.deserialize_keras_object(config)  # noqa: TID251
 
 
 class SpectralNorm(keras.Layer):
-    """Divides a layer's kernel by an estimate of its largest singular value (Miyato et al. 2018).
+    """Layer that divides its kernel by an estimate of the kernel's largest singular value (Miyato et al. 2018).
 
-    The optimizer keeps the raw kernel W; the layer computes with W / sigma, and gradient reaches W through sigma.
-    `keras.layers.SpectralNormalization` is another algorithm, which overwrites W.
+    The trainable variable is the raw kernel W. The layer computes with W / sigma, and the gradient of W includes the
+    gradient of sigma. `keras.layers.SpectralNormalization` uses another algorithm, which overwrites W.
 
-    A layer is called with a list of inputs, one for each pass of the network in one step. Every pass takes its own
-    power step, v = normalise(W^T u), u = normalise(W v), sigma = u^T W v, so that pass i divides by sigma_i. All power
-    steps need W only, and W does not change between the passes of one call.
+    The layer is called with a list of inputs, one input for each pass of the network in a training step. Pass i takes
+    one power step, v = normalise(W^T u), u = normalise(W v), and divides W by sigma_i = u^T W v. W is constant during
+    the call, so all power steps are computed before the passes.
 
     Args:
-        u_seed: seed of the first u.
-        last_gradient: use u_n v_n^T of the last pass as d sigma_i / dW of every pass, instead of u_i v_i^T. The `amr`
-            networks of the reference implementation do so, because they update u and v in place.
-        steps_in_eval: if true, passes outside training take power steps too.
+        u_seed: seed of the initial u.
+        last_gradient: if true, d sigma_i / dW of every pass i is u_n v_n^T of the last pass n, instead of u_i v_i^T.
+            The `amr` networks of the reference implementation do so, because they update u and v in place.
+        steps_in_eval: if true, calls outside training also take power steps.
     """
 
     def __init__(
         self, *args: Any, u_seed: int, last_gradient: bool = False, steps_in_eval: bool = True, **kwargs: Any
     ):
-        # Keras would hand the kernel out in the type of the computation; sigma needs it as it is kept.
+        # With autocast, Keras would convert the kernel to the compute dtype. sigma needs the dtype of the variable.
         super().__init__(*args, autocast=False, **kwargs)
         self.u_seed, self.last_gradient, self.steps_in_eval = u_seed, last_gradient, steps_in_eval
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
-        self.input_spec = None  # the parent's admits one tensor only
+        self.input_spec = None  # the input_spec of the base class accepts a single tensor only
         initial = np.random.default_rng(self.u_seed).normal(size=self.kernel.shape[-1])
         self.u = self.add_weight(
             name="u",
@@ -75,10 +76,10 @@ class SpectralNorm(keras.Layer):
 
     @property
     def spectral_layers(self) -> Iterator["SpectralNorm"]:
-        return iter((self,))  # not a list, in which Keras would look for more to save, without an end
+        return iter((self,))  # in a list, Keras would search for objects to save, without end
 
     def power_steps(self, passes: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Takes one power step for each pass.
+        """Updates u with one power step for each pass.
 
         Returns:
             u [outputs, passes] and v [inputs * pixels, passes] of every pass.
@@ -94,7 +95,7 @@ class SpectralNorm(keras.Layer):
         return tf.stack(us, axis=1), tf.stack(vs, axis=1)
 
     def kernels(self, passes: int, training: bool) -> list[tf.Tensor]:
-        """W / sigma_i for each pass."""
+        """Returns W / sigma_i for each pass i."""
         matrix = self._matrix()
         if training or self.steps_in_eval:
             u, v = self.power_steps(passes)
@@ -144,7 +145,10 @@ def instance_norm(gamma: keras.initializers.Initializer) -> keras.layers.Layer:
 
 @serializable
 class KernelRowNormal(keras.initializers.Initializer):
-    """N(0, 1 / ((1 + slope^2) * out * in * height)): the product in AMR's reference implementation, not the fan-in."""
+    """Initialiser N(0, 1 / ((1 + slope^2) * out * in * height)).
+
+    AMR's reference implementation uses the product out * in * height instead of the fan-in.
+    """
 
     def __init__(self, slope: float, seed: int):
         self.slope, self.seed = slope, seed
@@ -159,27 +163,27 @@ class KernelRowNormal(keras.initializers.Initializer):
 
 
 def fan_in_normal(slope: float, seed: int) -> keras.initializers.Initializer:
-    """N(0, 1 / ((1 + slope^2) * fan_in)), ACAI's initialiser."""
+    """Returns ACAI's initialiser, N(0, 1 / ((1 + slope^2) * fan_in))."""
     return keras.initializers.VarianceScaling(1 / (1 + slope**2), "fan_in", "untruncated_normal", seed=seed)
 
 
 def he_normal(seed: int) -> keras.initializers.Initializer:
-    """N(0, 2 / fan_in)."""
+    """Returns the initialiser N(0, 2 / fan_in)."""
     return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seed=seed)
 
 
 def fan_in_uniform(seed: int) -> keras.initializers.Initializer:
-    """Uniform within +-1/sqrt(fan_in), PyTorch's default for kernels."""
+    """Returns PyTorch's default initialiser of kernels, uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)]."""
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed)
 
 
 def uniform_within(limit: float, seed: int) -> keras.initializers.Initializer:
-    """Uniform within +-limit (PyTorch's default for biases, with limit 1/sqrt(fan_in))."""
+    """Returns an initialiser, uniform in [-limit, limit]. PyTorch's default for biases has limit 1/sqrt(fan_in)."""
     return keras.initializers.RandomUniform(-limit, limit, seed=seed)
 
 
 class Seeds:
-    """Gives each initialiser a new integer seed, derived from the run's seed."""
+    """Sequence of integer seeds for initialisers, derived from one seed."""
 
     def __init__(self, seed: int):
         self._rng = np.random.default_rng(seed)
@@ -189,7 +193,7 @@ class Seeds:
 
 
 class DrawnSeeds(Seeds):
-    """Gives seeds that were drawn before, in order."""
+    """Sequence that returns the seeds of a list in order."""
 
     def __init__(self, drawn: list[int]):
         self._drawn = iter(drawn)

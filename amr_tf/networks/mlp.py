@@ -1,7 +1,8 @@
-"""Networks for 2-D points (`--dataset=spiral`): `mlp`. No source specifies them; these are choices of this project.
+"""Networks `mlp` for 2-D points (`--dataset=spiral`). No source specifies these networks.
 
-Two hidden layers of 16 * depth units, leaky relu 0.2, He-normal kernels. No spectral norm: a score with a slope of at
-most 1 cannot separate the arms of the spiral from the space between them.
+This project chose two hidden layers of 16 * depth units, leaky relu with slope 0.2, and He-normal kernels. The
+discriminator has no spectral norm: if the slope of the score were at most 1, the score could not separate the arms of
+the spiral from the space between the arms.
 """
 
 import math

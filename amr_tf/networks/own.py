@@ -1,4 +1,4 @@
-"""Keras models of a user as encoder, decoder and discriminator, instead of the networks of `--arch`."""
+"""User-supplied Keras models as encoder, decoder and discriminator, instead of the networks of `--arch`."""
 
 from typing import Any
 
@@ -11,15 +11,19 @@ from amr_tf.networks.base import Architecture, Layers, Shape, Sizes
 
 @layers.serializable
 class Networks(Architecture):
-    """Keras models of your own as the networks of a method. They are trained in place and saved with the model.
+    """User-supplied Keras models as the networks of a method.
+
+    Training changes the weights of these models. They are saved with the model of the method.
 
     Args:
-        encoder: images [B, H, W, C] in [-1, 1] -> codes of any shape [B, ...]. For a VAE the last axis is twice as
-            long as that of a code: the means, then the logarithms of the variances.
+        encoder: images [B, H, W, C] in [-1, 1] -> codes of any shape [B, ...]. For a VAE, the last axis of the output
+            is twice as long as the last axis of a code. The first half contains the means, and the second half contains
+            the log-variances.
         decoder: codes [B, ...] -> images [B, H, W, C].
-        discriminator: images [B, H, W, C] -> scores [B] or [B, ...], which are averaged to one score per image:
-            logits, unless `gan_loss="lsgan"`. For `GAIA`: images -> reconstructions [B, H, W, C]. Omit it for methods
-            without a second player, and for `AAE`, whose discriminator scores codes.
+        discriminator: images [B, H, W, C] -> scores [B] or [B, ...]. Scores [B, ...] are averaged to one score per
+            image. Scores are logits unless `gan_loss="lsgan"`. For `GAIA`, the discriminator maps images to
+            reconstructions [B, H, W, C]. Omit this argument for methods without a discriminator, and for `AAE`, whose
+            discriminator scores codes.
 
     Example:
         >>> import keras
@@ -44,15 +48,15 @@ class Networks(Architecture):
                 )
 
     def fit_to(self, image_shape: Shape, encoded_parts: int, has_discriminator: bool) -> Shape:
-        """Runs the models on symbolic images, which builds them, and returns the shape of a code.
+        """Builds the models with calls on symbolic inputs, and returns the shape of a code.
 
         Args:
             image_shape: (H, W, C).
-            encoded_parts: outputs of the encoder for each number of a code.
-            has_discriminator: true if the method has a second player.
+            encoded_parts: number of encoder outputs for each element of a code.
+            has_discriminator: true if the method trains a discriminator of images.
 
         Raises:
-            ConfigError: shapes that do not fit each other, or a missing or superfluous discriminator.
+            ConfigError: the shapes are inconsistent, or the discriminator is missing or not used by the method.
         """
         *place, maps = encoded = self._output_shape("encoder", image_shape, "image_shape")
         if maps % encoded_parts:
@@ -86,15 +90,15 @@ class Networks(Architecture):
         return self._models["decoder"]
 
     def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
-        """Returns the layers of a Sequential model, whose last input feeds the head for attributes; else one layer."""
+        """Returns the layers of a Sequential discriminator, or a list with the model as the only layer."""
         model = self._models["discriminator"]
         return list(model.layers) if isinstance(model, keras.Sequential) else [model]
 
     def reconstructor(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """Returns the discriminator of a method that compares images with its reconstructions.
+        """Returns the discriminator of a method whose discriminator reconstructs images.
 
         Raises:
-            ConfigError: it returns something other than images.
+            ConfigError: the output shape of the discriminator differs from the image shape.
         """
         output = self._output_shape("discriminator", sizes.image_shape, "image_shape")
         if output != sizes.image_shape:
@@ -114,7 +118,7 @@ class Networks(Architecture):
         return cls(**{name: layers.revived(model) for name, model in config.items()})
 
     def _output_shape(self, name: str, shape: Shape, source: str) -> Shape:
-        """Returns the output shape of a model for one input of `shape`; `source` names the input in errors."""
+        """Returns the output shape of a model for an input of `shape`. `source` names the input in error messages."""
         model = self._models[name]
         takes = tuple(model.input_shape[1:]) if model.built and hasattr(model, "input_shape") else None
         try:

@@ -1,11 +1,13 @@
-"""The residual networks of the CelebA and Zappos figures of AMR (`resnet`), for images of 64 or 128 px.
+"""Residual networks `resnet` of the CelebA and Zappos figures in the AMR paper, for images of 64 or 128 px.
 
-`depth` feature maps at the image's size, twice as many at each halving and never more than `latent`; the code is
-latent_width x latent_width x latent. The published 64, 512 and 8 give 8 x 8 x 512 for both sizes.
+There are `depth` feature maps at full image size. Each halving doubles the number of feature maps, up to `latent`. A
+code has the shape [latent_width, latent_width, latent]. The published values are depth 64, latent 512 and latent_width
+8, so codes are 8 x 8 x 512 for both image sizes.
 
-Initial values: He-normal kernels in encoder and decoder, gamma 1 and biases 0 are this project's choice. The
-discriminator's are Glorot-uniform as in the reference implementation, except its 1x1 convolutions, which start sqrt(2)
-times as large there; with spectral norm that changes their step size only.
+This project chose the initial values of encoder and decoder: He-normal kernels, gamma 1 and biases 0. The kernels of
+the discriminator start Glorot-uniform, as in the reference implementation. Only the 1x1 convolutions of the reference
+implementation start sqrt(2) times as large. With spectral norm, this factor changes only the effective step size of
+these convolutions.
 """
 
 from typing import Any, TypeAlias
@@ -18,14 +20,14 @@ from amr_tf.networks.base import Architecture, Layers, Sizes
 from amr_tf.networks.convolutional import halvings
 
 BLOCKS = 2  # residual blocks at the width of the code
-STAGES = (1, 2, 4, 8)  # feature maps of the discriminator's halvings, in units of `depth`
+STAGES = (1, 2, 4, 8)  # feature maps after each halving of the discriminator, divided by `depth`
 POOL = 4
 
 Tensor: TypeAlias = keras.KerasTensor
 
 
 def widths(sizes: Sizes) -> list[int]:
-    """Returns the feature maps before the first halving and after each halving; the last number is the code's."""
+    """Returns the numbers of feature maps before the first halving and after each halving. The last is the code's."""
     maps = sizes.code_shape[-1]
     return [min(sizes.depth << scale, maps) for scale in range(halvings(sizes))] + [maps]
 
@@ -37,14 +39,14 @@ class Builder:
         self.seeds = seeds
 
     def conv(self, x: Tensor, filters: int, size: int = 3, strides: int = 1) -> Tensor:
-        """A convolution with reflected borders. With stride 2 the image is halved."""
+        """Applies a convolution with reflection padding. Stride 2 halves the image."""
         border = (size // 2, size // 2)
-        # Keras operations only: an exported network needs no class of this package.
+        # Only Keras operations are used, so that an exported network needs no class of this package.
         x = keras.ops.pad(x, ((0, 0), border, border, (0, 0)), mode="reflect")
         return keras.layers.Conv2D(filters, size, strides, kernel_initializer=self._kernel())(x)
 
     def deconv(self, x: Tensor, filters: int) -> Tensor:
-        """A transposed convolution that doubles the image."""
+        """Applies a transposed convolution that doubles width and height of the image."""
         layer = keras.layers.Conv2DTranspose(filters, 3, 2, padding="same", kernel_initializer=self._kernel())
         return layer(x)
 
@@ -55,7 +57,7 @@ class Builder:
         return keras.layers.ReLU()(self.norm(x))
 
     def block(self, x: Tensor) -> Tensor:
-        """conv3, norm, relu, conv3, norm, plus the input."""
+        """Applies 3x3 convolution, norm, relu, 3x3 convolution and norm, and adds the input."""
         maps = x.shape[-1]
         inner = self.norm_relu(self.conv(x, maps))
         return keras.layers.Add()([x, self.norm(self.conv(inner, maps))])
@@ -66,21 +68,22 @@ class Builder:
 
 @layers.serializable
 class SpectralBlock(keras.layers.Layer):
-    """relu, conv3, relu, conv3, plus the input, each convolution with spectral norm (Miyato et al. 2018).
+    """Residual block with spectral norm (Miyato et al. 2018).
 
-    Called with a list of inputs as `layers.SpectralNorm` is: [B, H, W, in] each -> [B, H', W', filters] each.
+    The block applies relu, 3x3 convolution, relu and 3x3 convolution, and adds the input. As `layers.SpectralNorm`, the
+    block is called with a list of inputs: [B, H, W, in] each -> [B, H', W', filters] each.
 
     Args:
-        filters: feature maps of the result.
+        filters: number of feature maps of the output.
         halved: if true, both paths end with a mean over 2 x 2 pixels, and the shortcut has a 1x1 convolution.
-        first: true if the input is an image, to which no relu is applied.
-        seeds: source of the initial values.
+        first: true if the input is an image. The first relu is then omitted.
+        seeds: seeds of the initial values.
     """
 
     def __init__(self, filters: int, halved: bool, first: bool, seeds: layers.Seeds, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters, self.halved, self.first = filters, halved, first
-        # One attribute each: what Keras keeps in a list would be left out of tf.train.Checkpoint silently.
+        # Each convolution is an attribute: tf.train.Checkpoint silently omits layers that Keras tracks in a list.
         self.inner, self.outer = _spectral_conv(filters, 3, seeds), _spectral_conv(filters, 3, seeds)
         self.short = _spectral_conv(filters, 1, seeds) if halved else None
 
@@ -139,7 +142,7 @@ class Resnet(Architecture):
         return keras.Model(image, x, name="encoder")
 
     def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """The mirrored encoder; images in (-1, 1)."""
+        """Builds the decoder, a mirrored encoder. Decoded images are in (-1, 1)."""
         make, code = Builder(seeds), keras.Input(sizes.code_shape)
         x = code
         for _ in range(BLOCKS):
@@ -150,7 +153,7 @@ class Resnet(Architecture):
         return keras.Model(code, image, name="decoder")
 
     def discriminator_layers(self, sizes: Sizes, seeds: layers.Seeds) -> Layers:
-        """Residual blocks with spectral norm, four of which halve the image."""
+        """Returns the layers of the discriminator. Four of the residual blocks halve the image."""
         depth = sizes.depth
         return [
             *(SpectralBlock(depth * maps, True, number == 0, seeds) for number, maps in enumerate(STAGES)),

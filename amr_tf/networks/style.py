@@ -1,10 +1,12 @@
-"""Networks for style mixing (`style`): a code has a row for each layer of the decoder, which AdaIN applies there.
+"""Networks `style` for style mixing. A code has one row, the style, for each decoder layer; AdaIN applies the style.
 
 The decoder follows StyleGAN (Karras et al., 2019, https://arxiv.org/abs/1812.04948): a learnt constant of 4 x 4
-pixels, two layers for each resolution, and a style for each layer. It has no mapping network and no noise, because
-codes come from images and decoding must be a function. The encoder takes a style from the statistics of each of its
-own layers, as ALAE does (Pidhorskyi et al., 2020, https://arxiv.org/abs/2004.04467), and keeps them apart as pSp does
-(Richardson et al., 2021, https://arxiv.org/abs/2008.00951). The combination is this project's.
+pixels, two layers for each resolution, and a style for each layer. The decoder has no mapping network, because codes
+come from images. The decoder has no noise, because decoding must be deterministic.
+
+As in ALAE (Pidhorskyi et al., 2020, https://arxiv.org/abs/2004.04467), the encoder computes a style from the feature
+statistics of each encoder layer. As in pSp (Richardson et al., 2021, https://arxiv.org/abs/2008.00951), each decoder
+layer gets a separate style. This project combined these designs.
 """
 
 from typing import TypeAlias
@@ -16,16 +18,17 @@ from amr_tf.networks import layers
 from amr_tf.networks.base import Architecture, Layers, Shape, Sizes
 from amr_tf.networks.convolutional import ACAI
 
-SLOPE, EPSILON, TOP = 0.2, 1e-8, 4  # leaky relu, of the norms, width of the constant
+SLOPE, EPSILON, TOP = 0.2, 1e-8, 4  # slope of leaky relu, epsilon of norms, width of the constant
 
 Tensor: TypeAlias = keras.KerasTensor
 
 
 class Style(Architecture):
-    """Networks for images whose width is a power of 2 from 8 px. Codes are [L, latent], rows coarse to fine.
+    """Networks for images whose width is a power of 2 and at least 8 px.
 
-    L is two for each resolution from 4 px to the image's: 8 at 32 px, 10 at 64 px. There are `depth` feature maps at
-    the image's size, and twice as many at each halving. Discriminator and probe are those of `acai`.
+    Codes have the shape [L, latent], and the rows are ordered from coarse to fine. There are two rows for each
+    resolution from 4 px to the image width: L is 8 for 32 px and 10 for 64 px. There are `depth` feature maps at full
+    image size, and each halving doubles the number of feature maps. Discriminator and probe are the same as in `acai`.
     """
 
     torch_probe = False
@@ -34,7 +37,7 @@ class Style(Architecture):
         return (style_rows(image_shape[0]), latent)
 
     def encoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """Statistics of the feature maps after each convolution -> a row of the code."""
+        """Builds the encoder. Each row of the code is computed from the statistics after a 3x3 convolution."""
         rows, size = sizes.code_shape
         image = keras.Input(sizes.image_shape)
         x, styles = _conv(sizes.depth, seeds, size=1)(image), []
@@ -48,7 +51,7 @@ class Style(Architecture):
         return keras.Model(image, keras.ops.stack(styles[::-1], axis=1), name="encoder")
 
     def decoder(self, sizes: Sizes, seeds: layers.Seeds) -> keras.Model:
-        """A learnt constant, two layers for each resolution, and a convolution to colours; linear output."""
+        """Builds the decoder: a learnt constant, two layers for each resolution, and a linear 1x1 convolution."""
         rows, _ = sizes.code_shape
         code = keras.Input(sizes.code_shape)
         x = _constant(sizes.depth << (rows // 2 - 1))(keras.ops.zeros_like(code[:, 0, :1]))
@@ -68,20 +71,23 @@ class Style(Architecture):
 
 
 def statistics(x: Tensor) -> Tensor:
-    """Means and standard deviations of feature maps over the pixels: [B, H, W, C] -> [B, 2 C]."""
+    """Computes means and standard deviations of feature maps over the pixels: [B, H, W, C] -> [B, 2 C]."""
     mean, variance = keras.ops.mean(x, axis=(1, 2)), keras.ops.var(x, axis=(1, 2))
-    # The root of 0 has no finite gradient.
+    # The gradient of the square root is infinite at 0.
     return keras.ops.concatenate([mean, keras.ops.sqrt(variance + EPSILON)], axis=-1)
 
 
 def styled(x: Tensor, style: Tensor) -> Tensor:
-    """(1 + y_s) x + y_b for normalised maps [B, H, W, C] and a style (y_s, y_b) [B, 2 C]."""
+    """Computes (1 + y_s) x + y_b for normalised feature maps x [B, H, W, C] and a style (y_s, y_b) [B, 2 C]."""
     scale, shift = keras.ops.split(style[:, None, None, :], 2, axis=-1)
     return (1 + scale) * x + shift
 
 
 def _constant(maps: int) -> keras.Sequential:
-    """The constant, ones at first, is the bias of a dense layer on zeros: a layer of Keras that any file can name."""
+    """Returns a network that outputs the learnt constant, which starts with ones.
+
+    The constant is the bias of a dense layer on zeros. Therefore saved files contain only built-in layers of Keras.
+    """
     ones = keras.layers.Dense(TOP * TOP * maps, kernel_initializer="zeros", bias_initializer="ones")
     return keras.Sequential(
         [keras.Input((1,)), ones, keras.layers.Reshape((TOP, TOP, maps))], name="constant"
@@ -89,7 +95,7 @@ def _constant(maps: int) -> keras.Sequential:
 
 
 def _norm() -> keras.layers.Layer:
-    """Instance norm without gamma and beta."""
+    """Returns an instance norm without gamma and beta."""
     return keras.layers.GroupNormalization(groups=-1, epsilon=EPSILON, center=False, scale=False)
 
 

@@ -1,4 +1,4 @@
-"""Training a run: the experiment, its loop and what watches it."""
+"""Training of a run: experiment, training loop and callbacks."""
 
 import pathlib
 from typing import Any
@@ -12,9 +12,9 @@ from amr_tf.runtime.interruption import Interruption
 
 
 def start(config: Config, sources: dict[str, str], **settings: Any) -> pathlib.Path:
-    """Trains as `experiment.run` does, and returns the run folder.
+    """Trains a run with `experiment.run`, and returns the run folder.
 
-    Folder and data are checked before TensorFlow is imported, which takes seconds.
+    Folder and data are checked before TensorFlow is imported, because the import takes seconds.
     """
     if cluster.this_task(config).is_chief:
         RunFolder(config).check()

@@ -1,4 +1,4 @@
-"""Callbacks of a run: the progress on the console, and the results of each epoch."""
+"""Callbacks of a run: progress on the console, and files with the results of each epoch."""
 
 import datetime
 import math
@@ -14,15 +14,17 @@ from amr_tf.runs.checkpoints import Checkpoints
 from amr_tf.runs.folder import RunError, RunFolder, checkpoints_in, step_of, write_rows
 from amr_tf.runtime import files
 
-LINE_EVERY = 60.0  # seconds between lines of output that is not a terminal
+LINE_EVERY = 60.0  # seconds between lines if the output is not a terminal
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar with images/s and time left; without a terminal, at most one line per minute.
+    """Progress bar with images/s and time left. Without a terminal, a line is printed about once per minute.
 
-    Adds `images_per_second` to the logs: training steps alone, except those of the epoch's first call, which may
-    compile, unless it is the only one. The run has epochs of `epoch_length` steps and starts at `first_step`; `by` is
-    the criterion of its best epoch, which is shown.
+    The callback adds `images_per_second` to the logs. This rate excludes evaluation. It also excludes the first call
+    of an epoch, which may compile, unless the epoch has no other call.
+
+    `epoch_length` is the number of steps in an epoch, and `first_step` is the step from which training starts. `by` is
+    the criterion that selects the run's best epoch. The validation value of this criterion is printed after an epoch.
     """
 
     def __init__(
@@ -88,21 +90,21 @@ class Progress(keras.callbacks.Callback):
             self.console.print(f"{self.description}  recon {means}  {self.rate:,.0f} images/s")
 
     def stop(self) -> None:
-        """Releases the terminal, also after an error, when Keras does not call `on_train_end`."""
+        """Releases the terminal. Call this method also after an error, because then `on_train_end` is not called."""
         self.bar.stop()
 
 
 class Results(keras.callbacks.Callback):
-    """Writes metrics.csv, a row per epoch, and results.json.
+    """Writes metrics.csv, with one row per epoch, and results.json.
 
     The best epoch is chosen on the VALIDATION split (`runs.best`), never on the test split.
 
     Args:
-        run: the run's folder.
-        about: the provenance of the results, with the name of the criterion as `best_by`.
+        run: the run folder.
+        about: the provenance of the results. `best_by` is the name of the criterion that selects the best epoch.
         rows: the rows of earlier epochs.
-        checkpoints: the run's checkpoints, which keep the best epoch's, and print the warning about a damaged
-            results.json.
+        checkpoints: the checkpoints of the run. The callback marks the checkpoint of the best epoch, and prints a
+            warning about a damaged results.json with `checkpoints.warn`.
     """
 
     def __init__(self, run: RunFolder, about: dict, rows: list[dict], checkpoints: Checkpoints):
@@ -112,7 +114,7 @@ class Results(keras.callbacks.Callback):
             self._keep_best()
 
     def on_train_begin(self, logs=None):
-        """Keeps the metrics that an evaluation of the run has added to results.json."""
+        """Reads the metrics that an earlier evaluation added to results.json, so that they are written again."""
         try:
             found = self.run.read_results()
         except RunError as error:
@@ -128,12 +130,12 @@ class Results(keras.callbacks.Callback):
         self._keep_best()
         results = {"best": self.best(), "last": self.rows[-1]} | self.about | {"best_by": self.by.name}
         files.write_json(self.run.results, results)
-        # Written last: an epoch with a row is over and never repeated.
+        # metrics.csv is written last: an epoch with a row is finished and is not evaluated again.
         write_rows(self.run.metrics, self.rows)
 
     @property
     def by(self) -> Criterion:
-        """Criterion of the best epoch."""
+        """The criterion that selects the best epoch."""
         return best_by(self.about, self.rows)
 
     def best(self) -> dict[str, float]:
@@ -141,6 +143,9 @@ class Results(keras.callbacks.Callback):
         return best_row(self.rows, self.by)
 
     def _keep_best(self) -> None:
-        """Keeps the best checkpoint, or the best existing one in a run of an earlier version."""
+        """Protects the checkpoint of the best epoch from deletion.
+
+        Runs of earlier versions may lack this checkpoint. Then the best existing checkpoint is protected.
+        """
         steps = {*map(step_of, checkpoints_in(self.run.checkpoints))}
         self.checkpoints.best_step = int((best_kept(self.rows, self.by, steps) or self.best())["step"])

@@ -1,4 +1,4 @@
-"""A training run: connects the configuration, data, model, devices and callbacks."""
+"""Training run: connects configuration, data, model, devices and callbacks."""
 
 import contextlib
 import os
@@ -37,19 +37,19 @@ def run(
     splits: data.Splits | None = None,
     watchers: Iterable[keras.callbacks.Callback] = (),
 ) -> pathlib.Path:
-    """Trains to the end, resuming from the run folder's newest checkpoint, and returns the folder.
+    """Trains to the end and returns the run folder. If the folder contains checkpoints, resumes from the newest.
 
     Args:
-        config: a resolved `Config`.
-        sources: the source of each value by field name, from `command_line.parse`.
-        stop_at: a step after which to save and stop, as a signal would.
-        splits: the data, instead of those of `config.dataset`.
-        watchers: callbacks in addition to those of the run, called after them. `model.stop_training` ends the run with
-            its current epoch.
+        config: the settings of the run.
+        sources: the origin of each setting by field name, from `command_line.parse`, such as "default" or "flag".
+        stop_at: step after which the run saves a checkpoint and stops, as after a signal.
+        splits: data that are used instead of the data of `config.dataset`.
+        watchers: additional callbacks, which are called after the callbacks of the run. If a callback sets
+            `model.stop_training`, the run ends after the current epoch.
 
     Raises:
         UserError: invalid settings, missing or damaged data, an unusable folder, or diverged training.
-        Interrupted: by SIGTERM, Ctrl-C, a closed terminal or `stop_at`; the run is saved.
+        Interrupted: SIGTERM, Ctrl-C, a closed terminal or `stop_at` stopped the run. Finished steps are saved.
     """
     folder = RunFolder(config)
     with Interruption(stop_at) as interruption, contextlib.ExitStack() as stack:
@@ -80,7 +80,7 @@ def run(
 
 
 def _load(config: Config, given: data.Splits | None, coordinator: Coordinator) -> data.Splits:
-    """Loads the data, on the chief first: the others use what it prepares in a shared `--data_dir`."""
+    """Loads the data on the chief worker first. The other workers reuse prepared files in a shared `--data_dir`."""
     splits = coordinator.chief_first(lambda: given or data.load(config))
     examples = {name: len(part) for name, part in splits._asdict().items()}
     if not coordinator.all_equal(f"{config.hyperparameters()} {examples}"):
@@ -151,20 +151,20 @@ def _print_end(console, folder: RunFolder, results: callbacks.Results) -> None:
     row, by = results.best(), results.by
     epoch = f"epoch_{int(results.rows[-1]['epoch']):05d}"
     paths, mixes = (folder.images / f"{epoch}_{name}.png" for name in ("interpolations", "mixes"))
-    picture = paths if paths.exists() else mixes  # points have no paths
+    picture = paths if paths.exists() else mixes  # 2-D points have no image of interpolations
     console.print(
         f"\n{by.measure}: {by.shown(row, 'val')} validation (best, epoch {int(row['epoch'])}), "
         f"{by.shown(row, 'test')} test at that epoch{_interval(row, results) if by is best.ACCURACY else ''}"
     )
     if by is not best.ACCURACY:
         console.print(f"best goes by the {by.name}: all validation examples have the same label")
-    # The interpreter as the user typed it.
+    # The Python interpreter as the user typed it.
     words = [sys.orig_argv[0], "-m", "tensorboard.main", "--logdir", files.as_word(folder.tensorboard)]
     console.print(f"results:     {folder.results}\npicture:     {picture}\nTensorBoard: {shlex.join(words)}")
 
 
 def _interval(best: dict[str, float], results: callbacks.Results) -> str:
-    """Returns the uncertainty of the test accuracy, which is large for a small test split; "" without labels."""
+    """Returns a text with the 95 % interval of the test accuracy, or "" if the examples have no labels."""
     if results.about["classes"] < 2:
         return ""
     total = results.about["examples"]["test"]
@@ -200,7 +200,7 @@ def _about(config: Config, sources: dict[str, str], splits: data.Splits, strateg
 
 
 def _commit() -> str | None:
-    """Returns the commit of the checkout that this package runs from, None for an installed package."""
+    """Returns the commit of the git checkout that contains this package, or None for an installed package."""
     here = pathlib.Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None

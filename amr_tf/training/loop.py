@@ -1,7 +1,7 @@
-"""The training loop, which starts at any step of an epoch. Keras's `fit` starts at the beginning of one.
+"""Training loop that can start at any step of an epoch. Keras's `fit` can start only at the beginning of an epoch.
 
-An epoch consists of its steps, a checkpoint, the evaluation and the callbacks that record it. If the process dies, only
-the work since the last checkpoint and an unfinished evaluation are repeated.
+An epoch consists of training steps, a checkpoint, an evaluation, and callbacks that record the results. If the process
+dies, only the work since the last checkpoint and an unfinished evaluation are repeated.
 """
 
 import functools
@@ -27,26 +27,29 @@ Logs = dict[str, float]
 
 
 class Position(NamedTuple):
-    """The current epoch of a run, counted from 0, and the number of its steps that are done."""
+    """Index of the current epoch of a run, counted from 0, and the number of finished steps in this epoch."""
 
     epoch: int
     done: int
 
     @classmethod
     def of(cls, step: int, epoch_length: int, epochs_recorded: int) -> "Position":
-        """Returns the position after `step` steps. An epoch ends when it is evaluated and recorded."""
+        """Returns the position after `step` steps. An epoch ends only after the evaluation is recorded."""
         epoch, done = divmod(max(step - 1, 0), epoch_length)
         done += step > 0
         return cls(epoch + 1, 0) if done == epoch_length and epochs_recorded > epoch else cls(epoch, done)
 
 
 class Loop:
-    """Trains a model to the end of its last epoch. All workers take as many steps per call, save and stop together.
+    """Trains a model to the end of the last epoch.
+
+    All workers run the same number of steps per call, and save and stop at the same steps.
 
     Args:
-        model: the restored model, with its `epoch_length`.
-        callbacks: of Keras. `on_epoch_end` receives the means over the epoch, and the means of the other splits with
-            the prefixes `val_` and `test_`. A callback may add values for the following callbacks.
+        model: the restored model. `model.epoch_length` must be set.
+        callbacks: Keras callbacks. `on_epoch_end` receives the training means of the epoch, and the means of the
+            validation and test splits with the prefixes `val_` and `test_`. A callback may add values for the following
+            callbacks.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Loop:
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=model)
         self.step = int(model.step.numpy())
         self.last_save = time.monotonic()
-        self.seconds_per_step = CALL_SECONDS  # until it is measured
+        self.seconds_per_step = CALL_SECONDS  # assumed until the first measurement
         self.evaluated = {"val_": self._ordered(splits.validation), "test_": self._ordered(splits.test)}
 
     def run(self, position: Position) -> None:
@@ -71,7 +74,7 @@ class Loop:
 
         Raises:
             DivergedError: a loss or a weight is not finite.
-            Interrupted: a signal or `stop_at` stopped the run, which is saved.
+            Interrupted: a signal or `stop_at` stopped the run. The finished steps are saved.
             RunError: a file of the run folder cannot be written.
         """
         self.model.stop_training = False  # a callback can set it, as in `fit`
@@ -96,11 +99,11 @@ class Loop:
         self.callbacks.on_train_end()
 
     def _call(self, event: str, *arguments) -> None:
-        """Calls the callbacks, and reports on one line that the run folder cannot be written."""
+        """Calls a method of all callbacks. Errors of writing to the run folder are raised as a RunError of one line."""
         try:
             getattr(self.callbacks, event)(*arguments)
         except (OSError, tf.errors.OpError) as error:
-            if "OOM when allocating" in str(error):  # from the pictures, which run the model
+            if "OOM when allocating" in str(error):  # raised while the model renders example images
                 raise
             raise RunError(
                 f"The run folder cannot be written. Received: {one_line(error)}. Free some space or fix the "
@@ -108,29 +111,32 @@ class Loop:
             ) from error
 
     def _batches(self):
-        """Returns an iterator of training batches from the model's step on, each shared among the replicas."""
+        """Returns an iterator of training batches, from the model's current step. Replicas get parts of each batch."""
         config, train = self.config, self.splits.train
         supervised = self.model.needs_attributes
         if config.device_data:
-            device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"  # which takes the steps
+            device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"  # runs the training steps
             self.model.held_examples = pipeline.make_reader(train, supervised, device)
             return iter(pipeline.row_batches(train, config.batch_size, config.seed, self.step))
         of = functools.partial(pipeline.batches, train, config.batch_size, config.seed, self.step, supervised)
         return iter(pipeline.sharded(self.model.distribute_strategy, of))
 
     def _ordered(self, arrays: data.Arrays) -> tuple[Any, int]:
-        """Returns all examples in batches shared among the replicas, repeated, and the number of batches."""
+        """Returns endlessly repeated batches of all examples, and the number of batches until the first repetition.
+
+        Each batch is split among the replicas.
+        """
         strategy = self.model.distribute_strategy
         replicas = strategy.num_replicas_in_sync
         batch_size = math.ceil(EVALUATION_BATCH / replicas) * replicas
-        # Repeated, because workers would ask each other before each batch whether it is the last.
+        # Without `repeat`, workers would communicate before each batch to find out if it is the last batch.
         batches = pipeline.sharded(
             strategy, lambda shard: pipeline.eval_batches(arrays, batch_size, shard).repeat()
         )
         return batches, math.ceil(len(arrays) / batch_size)
 
     def _steps(self, batches, done: int) -> Logs:
-        """Takes the steps of an epoch after the first `done`; returns the epoch's means."""
+        """Runs the remaining steps of an epoch after the first `done` steps. Returns the means of the epoch."""
         train = self.model.make_train_function()
         length = self.model.epoch_length
         logs = _floats(self.model.get_metrics_result())
@@ -138,14 +144,14 @@ class Loop:
             self._call("on_train_batch_begin", done)
             steps, begin = min(self._steps_per_call(), length - done), time.monotonic()
             logs = _floats(train(batches, steps))
-            if self.interruption.stepping:  # not the first call, which compiles
+            if self.interruption.stepping:  # false in the first call, which compiles
                 self.seconds_per_step = (time.monotonic() - begin) / steps
             self.interruption.stepping = True
             self._refuse_diverged(logs)
             self.step, done = self.step + steps, done + steps
             self._call("on_train_batch_end", done - 1, logs)
             if done < length:
-                # Evaluated once: a signal between two evaluations would stop the run without saving.
+                # `wanted` is called only once: a signal between two calls would stop the run without saving.
                 stop = self.interruption.wanted(self.step, self.coordinator.all_gather)
                 is_old = time.monotonic() - self.last_save >= 60 * self.config.checkpoint_minutes
                 if stop or self.coordinator.broadcast(is_old):
@@ -155,10 +161,10 @@ class Loop:
         return logs
 
     def _steps_per_call(self) -> int:
-        """Returns the steps of the next call: single ones for a profile, and none beyond `stop_at`.
+        """Returns the number of steps in the next call, which never passes `stop_at`.
 
-        The number depends on the clock, so the chief's is broadcast: workers that take different numbers of steps would
-        wait for each other forever.
+        If `steps_per_execution` is not set, the number is 1 with `--profile_steps`, or else depends on measured times.
+        The chief broadcasts its number, because workers with different numbers would wait for each other forever.
         """
         steps = self.config.steps_per_execution
         if not steps:
@@ -167,7 +173,7 @@ class Loop:
         return self.coordinator.broadcast(min(steps, stop_at - self.step) if self.step < stop_at else steps)
 
     def _evaluate(self) -> Logs:
-        """Returns the means over the validation and the test split. Signals are handled between two batches."""
+        """Returns the means over the validation and test splits. Signals are handled between two batches."""
         test = self.model.make_test_function()
         logs: Logs = {}
         for prefix, (batches, number) in self.evaluated.items():
@@ -184,7 +190,7 @@ class Loop:
         self.last_save = time.monotonic()
 
     def _stop_if_wanted(self) -> None:
-        """Stops the run if requested. The step must be saved."""
+        """Stops the run if a stop was requested. The current step must already be saved."""
         if self.interruption.wanted(self.step, self.coordinator.all_gather):
             self._stop()
 

@@ -1,4 +1,4 @@
-"""Pictures of a model during training, always of the same examples and with the same random numbers."""
+"""Example images of a model during training. All epochs use the same examples and the same random seed."""
 
 import math
 
@@ -9,11 +9,11 @@ from amr_tf.data import pixels
 from amr_tf.mixing import mix
 from amr_tf.plotting import canvas, charts
 
-COLUMNS = 12  # examples in a picture of reconstructions or mixes
+COLUMNS = 12  # examples in an image of reconstructions or mixes
 POINTS = 1000  # points in a scatter plot
-PAIRS, STEPS = 4, 10  # pairs in a picture of interpolations, images on the way between the two
-PAIR_GAP = 6  # pixels between the pairs
-MOST_EPOCHS = 100  # drawn epochs of a run, so that a long run does not fill the disk
+PAIRS, STEPS = 4, 10  # pairs in an image of interpolations, points on the path of each pair
+PAIR_GAP = 6  # pixels between two pairs
+MOST_EPOCHS = 100  # maximum number of epochs with images, so that a long run does not fill the disk
 
 DESCRIPTIONS = {
     "reconstructions": "Validation examples x above their reconstructions g(f(x)).",
@@ -26,12 +26,13 @@ DESCRIPTIONS = {
 
 
 def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
-    """Draws pictures of a model: uint8 [H, W, 3] by name.
+    """Renders example images of a model. Returns images uint8 [H, W, 3] by name.
 
     Args:
         model: an object with `encode`, `decode`, `interpolate`, `mixer` and `code_shape` as in `Autoencoder`.
-        examples: uint8 [N, H, W, C], of which the first are drawn: `reconstructions`, `mixes`, and `interpolations`
-            where there are two examples. Or points, float32 [N, 1, 1, 2] in [-1, 1]: `mixes` alone, as a plot.
+        examples: uint8 [N, H, W, C]. The first of them are rendered as `reconstructions`, `mixes` and, if there are
+            two or more examples, `interpolations`. 2-D points, float32 [N, 1, 1, 2] in [-1, 1], give only `mixes`, as
+            a scatter plot.
     """
     if examples.dtype != np.uint8:
         points = examples[:POINTS]
@@ -51,7 +52,7 @@ def draw(model, examples: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def is_drawn(epoch: int, epochs: int) -> bool:
-    """Returns true if an epoch of 0 .. epochs - 1 is drawn: MOST_EPOCHS evenly spaced ones and the last."""
+    """Returns true for at most MOST_EPOCHS evenly spaced epochs in 0 .. epochs - 1, and for the last epoch."""
     return (epoch + 1) % math.ceil(epochs / MOST_EPOCHS) == 0 or epoch + 1 == epochs
 
 
@@ -63,7 +64,7 @@ def _mixes(model, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _interpolations(model, x: np.ndarray) -> np.ndarray:
-    """Draws two rows for each pair (0, 1), (2, 3), ...: the decoded path between the codes, and the blended pixels."""
+    """Renders two rows for each pair (0, 1), (2, 3), ...: the decoded path between the codes, and blended pixels."""
     pairs = min(PAIRS, len(x) // 2)
     x1, x2 = x[0 : 2 * pairs : 2], x[1 : 2 * pairs : 2]
     paths = zip(model.interpolate(x1, x2, STEPS).numpy(), canvas.blend(x1, x2, STEPS), strict=True)

@@ -1,4 +1,4 @@
-"""`--smoke`: a trial of a command in less than a minute, with the code of a whole run."""
+"""Short test run for `--smoke`, which takes less than a minute and executes the same code as a full run."""
 
 import dataclasses
 import pathlib
@@ -17,10 +17,10 @@ STOP_AT = 2
 
 
 def run(train: Callable[..., object], config: Config, sources: dict[str, str]) -> None:
-    """Trains two steps, stops, resumes to the end, evaluates, and deletes the run.
+    """Trains two steps, stops, resumes, trains to the end, evaluates, and deletes the run folder.
 
-    Networks and batches keep their size; `data.load` loads a few hundred examples of each split. `train` receives
-    a Config, the sources of its values, and `stop_at` at the first call.
+    Networks and batches have the same size as in a full run, but `data.load` loads only a few hundred examples of each
+    split. `train` is called with a Config and the sources of its values. The first call also passes `stop_at`.
     """
     begin = time.monotonic()
     with (

@@ -1,12 +1,12 @@
-"""Files of a run for TensorBoard: curves, pictures, settings, graph, codes and a profile.
+"""Files of a run for TensorBoard: curves, images, settings, graph, codes and a profile.
 
-TensorBoard reads one file of events in a folder at a time, hence a folder for each writer:
+TensorBoard reads only one event file in a folder at a time. Therefore each writer has a separate folder:
 
-train/                  curves of the training steps, the graph; profiles of steps
-evaluation/             the run's settings for the HPARAMS tab, whose columns are the curves in the folders below
-evaluation/validation/  curves under the same names, so that they share an axis; codes for the projector
-evaluation/test/        the same curves
-images/                 pictures
+train/                  curves of training, the graph, and profiles of steps
+evaluation/             settings of the run for the HPARAMS tab, which shows the curves in the folders below as columns
+evaluation/validation/  curves with the same names as in train/, for a common chart; codes for the projector
+evaluation/test/        curves with the same names as in train/
+images/                 example images
 """
 
 import pathlib
@@ -27,18 +27,18 @@ from amr_tf.runtime import files
 from amr_tf.training.pictures import DESCRIPTIONS, POINTS, draw, is_drawn
 
 CODES = 1000  # validation examples in the projector
-ENCODED = 250  # of them at a time
+ENCODED = 250  # examples that are encoded in one batch
 EVENTS = "events.out.tfevents.*"
 
 
 class Tag(NamedTuple):
-    """A curve's name, and its description in the paper's notation."""
+    """Name of a curve, and description of the curve in the notation of the paper."""
 
     name: str
     description: str
 
 
-# Tags of what every run logs besides the losses that its method declares.
+# Tags of logged values, except the losses that a method declares.
 TAGS = {
     "gen_loss": Tag("generator/gen_loss", "Weighted sum of the terms of encoder f and decoder g (Eq. 2, 3)."),
     "disc_loss": Tag("discriminator/disc_loss", "Sum of the terms of the discriminator D (Eq. 2, 3)."),
@@ -54,7 +54,7 @@ SPLITS = {"val_": "evaluation/validation", "test_": "evaluation/test"}
 
 
 def tags(model: Autoencoder) -> dict[str, Tag]:
-    """Returns the tag of every number that a run of this model logs."""
+    """Returns the tags of all values that a run of this model logs, by the names of the values."""
     terms = [("generator", term) for term in model.active_generator_terms]
     terms += [("discriminator", term) for term in getattr(model, "discriminator_terms", ())]
     return TAGS | {
@@ -64,16 +64,17 @@ def tags(model: Autoencoder) -> dict[str, Tag]:
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes a run's numbers and pictures at the ends of its epochs, and profiles some steps.
+    """Writes logged values and example images after an epoch, and profiles the steps of `--profile_steps`.
 
-    Call `close` at the end, also after an error, when Keras calls no `on_train_end`. Writing raises OSError or
-    `tf.errors.OpError`.
+    Call `close` after training, also if training fails. If a file cannot be written, OSError or `tf.errors.OpError` is
+    raised.
 
     Args:
-        run: folder of `tensorboard` and of `images/epoch_00001_<name>.png`.
-        validation: the validation split, of which pictures are drawn and codes written for the projector.
-        new_run: true if nothing was restored: hyper-parameters and graph are written. Files of a run that stopped
-            before its first checkpoint are deleted, because TensorBoard would show the hyper-parameters of that run.
+        run: run folder, which contains `tensorboard` and `images/epoch_00001_<name>.png`.
+        validation: the validation split, which is used for example images and for the codes in the projector.
+        new_run: true if no checkpoint was restored. Then hyper-parameters and graph are written. Event files of an
+            earlier run in this folder, which stopped before the first checkpoint, are deleted: TensorBoard would show
+            the hyper-parameters of the earlier run.
     """
 
     def __init__(self, run: RunFolder, validation: Arrays, new_run: bool):
@@ -89,9 +90,9 @@ class TensorBoard(keras.callbacks.Callback):
         for path in list(self.folder.rglob(EVENTS)):
             path.unlink()
         with self._writer("evaluation").as_default():
-            # A resumed run may have more epochs, and TensorBoard keeps the first values that it reads.
+            # `epochs` is omitted: a resumed run may have more epochs, but TensorBoard shows only the first value.
             settings = {n: value for n, value in self.config.hyperparameters().items() if n != "epochs"}
-            # The id "" names a run by its folder, and not by a hash of its settings.
+            # With the id "", TensorBoard names the run by the folder and not by a hash of the settings.
             hp.hparams(settings, trial_id="")
         with self._writer("train").as_default(step=0):
             tf.summary.graph(forward_graph(self.model))
@@ -102,7 +103,7 @@ class TensorBoard(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if not self.profiled or self.profiling:
             return
-        # All steps of a call are profiled if one of them is requested.
+        # If one step of a call is requested, all steps of the call are profiled.
         steps = self.config.steps_per_execution or 1
         done, first, last = self.first_step + batch, self.profiled[0], self.profiled[-1]
         if first - steps <= done < last:
@@ -141,7 +142,7 @@ class TensorBoard(keras.callbacks.Callback):
         return self.writers[part]
 
     def close(self) -> None:
-        """Ends a profile that is under way and closes the files of events."""
+        """Stops a running profile and closes the event files."""
         self._stop_profile()
         for writer in self.writers.values():
             writer.close()
@@ -158,7 +159,7 @@ def forward_graph(model: Autoencoder) -> tf.Graph:
             reconstruction = model.decode(h)
         with tf.name_scope("probe"):
             model.classify(h)
-        # Nothing is returned: TensorBoard would draw each output as a node tied to every other one.
+        # `forward` returns nothing: TensorBoard would show each output as a node connected to all other outputs.
         if model.has_discriminator:
             with tf.name_scope("discriminate"):
                 model.score(reconstruction)
@@ -168,7 +169,7 @@ def forward_graph(model: Autoencoder) -> tf.Graph:
 
 
 def write_codes(folder: pathlib.Path, model: Autoencoder, validation: Arrays) -> None:
-    """Writes codes of validation examples, labels and, of images, thumbnails for TensorBoard's projector."""
+    """Writes codes, labels and, if the examples are images, thumbnails of examples for TensorBoard's projector."""
     examples, labels = validation.images[:CODES], validation.labels[:CODES]
     x = pixels.to_float(examples)
     parts = [model.encode(x[i : i + ENCODED]) for i in range(0, len(x), ENCODED)]
