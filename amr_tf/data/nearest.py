@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import threadpoolctl
 
 from amr_tf.data.catalog import DatasetSpec, Places
 from amr_tf.data.sources import dsprites, generated, shapes
@@ -29,10 +30,10 @@ _BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(n
 
 _GRID_SIDES = 3
 _CENTRES = np.linspace(-shapes.REACH, shapes.REACH, 11)
-_SHAPES = 250  # images at a time
+_SHAPES = 100  # images at a time
 _STEP, _LAST_STEP = 0.25, 2e-3  # of the pattern search, in pixels
 _MOVES = np.concatenate([np.eye(3), -np.eye(3)])
-_ROUNDS = 4  # of the alternating least squares
+_ROUNDS, _GRID_ROUNDS = 4, 2  # of the alternating least squares
 
 
 class Nearest(NamedTuple):
@@ -128,7 +129,11 @@ def sprites(images: np.ndarray, bits: np.ndarray) -> Nearest:
 def _in_parts(search: Callable, images: np.ndarray, size: int) -> list[np.ndarray]:
     """Calls `search` for `size` images at a time, in parallel on all cores, and concatenates each of its results."""
     parts = [images[first : first + size] for first in range(0, len(images), size)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+    # Each thread searches with one core: NumPy's products would start further threads for the same cores.
+    with (
+        threadpoolctl.threadpool_limits(1, "blas"),
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads,
+    ):
         return [np.concatenate(one) for one in zip(*threads.map(search, parts), strict=True)]
 
 
@@ -196,11 +201,11 @@ def coloured_shapes(images: np.ndarray) -> Nearest:
 
 def _shapes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns distances [N] and factors [N, 6] for images [N, 32, 32, 3]."""
-    x = ((images.astype(np.float32) + 1) / 2).reshape(-1, 1024, 3)
+    x = _sums_of(((images.astype(np.float32) + 1) / 2).reshape(-1, 1024, 3))
     started = [_on_the_grid(x, *kind) for kind in itertools.product((False, True), repeat=3)]
     errors, starts = (np.stack(one) for one in zip(*started, strict=True))
     kinds = np.array([*itertools.product((False, True), repeat=3)])
-    rows, found = np.arange(len(x)), []
+    rows, found = np.arange(len(images)), []
     for chosen in np.argsort(errors, axis=0)[:2]:
         found.append(_refined(x, starts[chosen, rows], kinds[chosen]))
     (error, factors), (second, others) = found
@@ -209,19 +214,39 @@ def _shapes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 2 * np.sqrt(error / 3072), factors
 
 
-def _on_the_grid(x: np.ndarray, square: bool, filled: bool, large: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Returns squared errors [N] and side, x and y [N, 3] of the best shape of one kind on a grid."""
+class _Sums(NamedTuple):
+    """Images [N, 1024, 3] in [0, 1], their sums over the pixels [N, 3], and their squared norms [N]."""
+
+    images: np.ndarray
+    totals: np.ndarray
+    energies: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> "_Sums":
+        return _Sums(*(one[chosen] for one in self))
+
+
+def _sums_of(images: np.ndarray) -> _Sums:
+    return _Sums(images, images.sum(axis=1), np.einsum("npc,npc->n", images, images))
+
+
+@functools.cache
+def _grid(square: bool, filled: bool, large: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns side, x and y [M, 3] and masks [M, 1024] of shapes of one kind on a grid."""
     sides = np.linspace(*shapes.SIDES[int(large)], _GRID_SIDES)
     side, down, right = (one.ravel() for one in np.meshgrid(sides, _CENTRES, _CENTRES, indexing="ij"))
     places = np.stack([side, right, down], axis=1)
-    masks = _masks(places, *(np.full(len(places), one) for one in (square, filled)))
-    products = np.einsum("npc,mp->nmc", x, masks, optimize=True)
-    errors = _errors(x, products, masks.sum(axis=1), (masks**2).sum(axis=1))[0]
+    return places, _masks(places, *(np.full(len(places), one) for one in (square, filled)))
+
+
+def _on_the_grid(x: _Sums, square: bool, filled: bool, large: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns squared errors [N] and side, x and y [N, 3] of the best shape of one kind on a grid."""
+    places, masks = _grid(square, filled, large)
+    errors = _errors(x, masks @ x.images, masks.sum(axis=1), (masks**2).sum(axis=1), _GRID_ROUNDS)[0]
     best = errors.argmin(axis=1)
-    return errors[np.arange(len(x)), best], places[best]
+    return errors[np.arange(len(errors)), best], places[best]
 
 
-def _refined(x: np.ndarray, place: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _refined(x: _Sums, place: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns squared errors [N] and factors [N, 6] of the best shapes of `kinds` near `place`.
 
     `kinds` are square, filled and large, [N, 3]. `place` is the initial side, x and y, [N, 3].
@@ -229,18 +254,15 @@ def _refined(x: np.ndarray, place: np.ndarray, kinds: np.ndarray) -> tuple[np.nd
     square, filled, large = kinds.T
     sides = np.array(shapes.SIDES)[large.astype(int)]
     lowest, highest = (
-        np.column_stack([sides[:, end], np.full((len(x), 2), reach)])
+        np.column_stack([sides[:, end], np.full((len(kinds), 2), reach)])
         for end, reach in enumerate((-shapes.REACH, shapes.REACH))
     )
-    place, step = place.copy(), np.full(len(x), _STEP)
-    error, blue = _at(x, place, square, filled)
+    place, step = place.copy(), np.full(len(kinds), _STEP)
+    error, blue = (one[:, 0] for one in _at(x, place[:, None], square, filled))
     while len(rows := np.flatnonzero(step > _LAST_STEP)):
         tried = place[rows, None] + step[rows, None, None] * _MOVES
         tried = np.clip(tried, lowest[rows, None], highest[rows, None])
-        results = [
-            _at(x[rows], tried[:, number], square[rows], filled[rows]) for number in range(len(_MOVES))
-        ]
-        errors, blues = (np.stack(one, axis=1) for one in zip(*results, strict=True))
+        errors, blues = _at(x.rows(rows), tried, square[rows], filled[rows])
         choice, own = errors.argmin(axis=1), np.arange(len(rows))
         better = errors[own, choice] < error[rows]
         moved = rows[better]
@@ -254,39 +276,47 @@ def _refined(x: np.ndarray, place: np.ndarray, kinds: np.ndarray) -> tuple[np.nd
 
 def _masks(places: np.ndarray, square: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """Returns the covered fraction of each pixel, [M, 1024], for shapes with places [M, 3]: side, x, y."""
+    places = places.astype(np.float32)
     return shapes.cover(square, filled, places[:, 0], places[:, 1:]).reshape(len(places), 1024)
 
 
 def _at(
-    x: np.ndarray, places: np.ndarray, square: np.ndarray, filled: np.ndarray
+    x: _Sums, places: np.ndarray, square: np.ndarray, filled: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns squared errors [N] of one shape for each image, and bool [N], true if blue fits better than red."""
-    masks = _masks(places, square, filled)
-    products = np.einsum("npc,np->nc", x, masks)[:, None]
-    errors, blue = _errors(x, products, masks.sum(axis=1)[:, None], (masks**2).sum(axis=1)[:, None])
-    return errors[:, 0], blue[:, 0]
+    """Returns squared errors [N, M] of M places for each image, and bool [N, M], true if blue fits better than red.
+
+    Args:
+        x: N images.
+        places: side, x and y of shapes, [N, M, 3].
+        square, filled: bool [N], the kind of each image's shapes.
+    """
+    count = places.shape[1]
+    masks = _masks(places.reshape(-1, 3), np.repeat(square, count), np.repeat(filled, count))
+    masks = masks.reshape(len(places), count, 1024)
+    return _errors(x, masks @ x.images, masks.sum(axis=-1), np.einsum("nmp,nmp->nm", masks, masks))
 
 
 def _errors(
-    x: np.ndarray, products: np.ndarray, ones: np.ndarray, squares: np.ndarray
+    x: _Sums, products: np.ndarray, ones: np.ndarray, squares: np.ndarray, rounds: int = _ROUNDS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Computes squared errors with the best grey and colour in the data set's ranges, by alternating least squares.
 
     Args:
-        x: images in [0, 1], [N, 1024, 3].
+        x: N images.
         products: scalar products of each colour channel with the masks, [N, M, 3].
         ones, squares: sums of the masks and of their squares, [M] or [N, M].
+        rounds: number of alternations.
 
     Returns:
         Squared errors of the better colour, red or blue, [N, M]; bool [N, M], true if this colour is blue.
     """
-    total, energy = x.sum(axis=1)[:, None], (x**2).sum(axis=(1, 2))[:, None]
+    total, energy = x.totals[:, None], x.energies[:, None]
     both, outside = ones - squares, 1024 - 2 * ones + squares  # sums of c (1 - c) and of (1 - c)^2
     results = []
     for colour in shapes.COLOURS / 255:
         low, high = (np.minimum(colour * (1 + sign * shapes.TONE), 1) for sign in (-1, 1))
-        grey = np.full(products.shape[:2], np.mean(shapes.GREYS) / 255)
-        for _ in range(_ROUNDS):
+        grey = np.full(products.shape[:2], np.mean(shapes.GREYS) / 255, np.float32)
+        for _ in range(rounds):
             shade = (products - grey[..., None] * both[..., None]) / squares[..., None]
             shade = np.clip(shade, low, high)
             off = (total - products).sum(axis=-1) - shade.sum(axis=-1) * both
