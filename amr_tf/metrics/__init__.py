@@ -1,1 +1,4 @@
-"""Metrics of codes and images: pure functions of arrays, for anyone's codes. NumPy, SciPy and scikit-learn only."""
+"""Metrics of codes and images.
+
+The metrics are pure functions of arrays and accept the codes of any model. They use NumPy, SciPy and scikit-learn only.
+"""

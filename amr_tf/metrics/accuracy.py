@@ -1,10 +1,10 @@
-"""Uncertainty of an accuracy."""
+"""Confidence interval of an accuracy."""
 
 from scipy.stats import binomtest
 
 
 def interval(right: int, total: int) -> list[float]:
-    """Returns the 95 % Wilson interval, [low, high], of an accuracy of `right` out of `total` examples.
+    """Returns the 95 % Wilson interval, [low, high], for `right` correct predictions out of `total`.
 
     Example:
         >>> [round(limit, 3) for limit in interval(285, 300)]

@@ -1,4 +1,4 @@
-"""Requested attributes of mixes, judged by a classifier trained on real images."""
+"""Accuracy of the requested attributes of mixes, according to a classifier trained on real images."""
 
 import itertools
 import warnings
@@ -11,9 +11,9 @@ from sklearn.utils import check_consistent_length
 from amr_tf.metrics import accuracy
 
 HIDDEN = 128
-# Training stops earlier if the accuracy on held-out images does not improve in 10 passes.
+# Training stops earlier if the validation accuracy does not improve for 10 epochs.
 MAX_PASSES = 60
-LEAST_EXAMPLES = 11  # scikit-learn holds out a tenth, at least two
+LEAST_EXAMPLES = 11  # scikit-learn uses a tenth of the examples, at least two, for validation
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -28,26 +28,29 @@ def score(
     parameters: np.ndarray,
     rng: np.random.Generator,
 ) -> dict:
-    """Share of mixes in which a classifier finds exactly the requested attributes.
+    """Computes the fraction of mixes in which a classifier finds exactly the requested attributes.
 
-    The classifier is a perceptron with one hidden layer on standardised pixels of real images.
+    The classifier is a perceptron with one hidden layer, trained on standardised pixels of real images.
 
     Args:
-        train, test: real images float [N, ...] and their attributes [N, A], 0 or 1.
-        requested, parents: attributes requested of the mixes [M, A], and those of the images that were mixed [M, 2, A].
-        mixes, random_mixes: float [M, ...], the latter with random masks.
+        train, test: real images float [N, ...] and their attributes [N, A], each 0 or 1.
+        requested: attributes that each mix should have, [M, A].
+        parents: attributes of the two images that were mixed, [M, 2, A].
+        mixes: decoded mixes, float [M, ...].
+        random_mixes: decoded mixes of the same images with random masks, float [M, ...].
         parameters: Bernoulli parameters [K, C] of the masks of K combinations of attributes.
-        rng: seeds the classifier.
+        rng: generator of the classifier's seed.
 
     Returns:
-        score in [0, 1]; interval: its 95 % Wilson interval, [low, high]; random_mask: the score of `random_mixes`;
-        chance: share of requests that a parent fulfils, mean of both parents; classifier: share of test images judged
-        correctly; per_attribute: share of mixes with each attribute as requested, [A]; mask_difference,
-        least_mask_difference: mean and least absolute difference of the parameters of two combinations, in [0, 1];
-        mixes: M.
+        score: in [0, 1]. interval: 95 % Wilson interval of the score, [low, high]. random_mask: score of
+        `random_mixes`. chance: fraction of parents that already have all requested attributes. classifier: fraction of
+        test images for which the classifier finds all attributes. per_attribute: fraction of mixes in which each
+        attribute is as requested, [A]. mask_difference: mean absolute difference between the parameters of two
+        combinations, averaged over all pairs of combinations, in [0, 1]. least_mask_difference: the smallest of the
+        pairs' differences. mixes: M.
 
     Raises:
-        ValueError: images and attributes differ in number.
+        ValueError: the numbers of images and attribute rows differ.
     """
     check_consistent_length(*train)
     check_consistent_length(*test)
@@ -65,7 +68,7 @@ def score(
         classifier.fit(standardised(train[0]), train[1])
 
     def right(images: np.ndarray, attributes: np.ndarray) -> np.ndarray:
-        """bool [n, A]: attributes found as given."""
+        """Returns bool [n, A]: True if the predicted attribute equals the given one."""
         return classifier.predict(standardised(images)).reshape(attributes.shape) == attributes
 
     found = right(mixes, requested)
@@ -85,5 +88,5 @@ def score(
 
 
 def _share(right: np.ndarray) -> float:
-    """Share of rows that are true throughout."""
+    """Returns the fraction of rows in which every entry is True."""
     return float(right.all(axis=-1).mean())

@@ -1,4 +1,4 @@
-"""The beta-VAE metric: a linear classifier of the factor that two images share."""
+"""The beta-VAE metric: accuracy of a linear classifier that predicts which factor two images have in common."""
 
 from typing import Any
 
@@ -17,19 +17,21 @@ def score(
     train_points: int = 10_000,
     evaluation_points: int = 5_000,
 ) -> dict[str, Any]:
-    """The metric of beta-VAE (Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl), section 3.
+    """Computes the metric of beta-VAE (Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl), section 3.
 
-    A point is the mean of `|z1 - z2|` over pairs of images that share a random factor. A logistic regression predicts
-    that factor. The numbers of points are those of disentanglement_lib. Codes are not rescaled, so their scale matters.
+    Each data point of the classifier belongs to one random factor. The point is the mean absolute difference between
+    the codes of two images, over pairs of images with the same value of the factor. A logistic regression predicts the
+    factor from the point. The default numbers of points equal the defaults of disentanglement_lib. Codes are not
+    rescaled, so the scale of the codes affects the score.
 
     Returns:
-        `score`, the accuracy on new points, in [0, 1]; `train_accuracy`; `per_factor`, the accuracy for each shared
-        factor; `chance`, 1/K.
+        `score`: accuracy on new points, in [0, 1]. `train_accuracy`: accuracy on the training points. `per_factor`:
+        accuracy on the new points of each factor. `chance`: 1/K for K factors.
     """
     factors = len(ground_truth.factor_sizes)
 
     def points(number: int) -> tuple[np.ndarray, np.ndarray]:
-        """(mean differences float64 [number, d], shared factors int64 [number])."""
+        """Returns mean absolute differences float64 [number, d] and the shared factors int64 [number]."""
         shared = rng.integers(factors, size=number)
         groups = votes.groups(ground_truth, encode, shared, 2 * pairs, rng, values=pairs)
         differences = [np.abs(codes[:, :pairs] - codes[:, pairs:]).mean(axis=1) for codes in groups]
@@ -37,7 +39,7 @@ def score(
 
     train_x, train_y = points(train_points)
     x, y = points(evaluation_points)
-    # The default solver is a hundred times slower where dimensions differ in scale.
+    # The default solver is a hundred times slower if the scales of the dimensions differ.
     classifier = LogisticRegression(solver="newton-cholesky", max_iter=1_000).fit(train_x, train_y)
     right = classifier.predict(x) == y
     return {

@@ -1,4 +1,4 @@
-"""Agreement of clusters of codes with the classes."""
+"""Agreement between k-means clusters of codes and classes."""
 
 import warnings
 
@@ -20,26 +20,29 @@ def score(
     rng: np.random.Generator,
     n_init: int = 20,
 ) -> dict:
-    """Accuracy of k-means matched with classes (Berthelot et al., 2019, https://arxiv.org/abs/1807.07543, section 4).
+    """Computes the accuracy of k-means (Berthelot et al., 2019, https://arxiv.org/abs/1807.07543, section 4).
 
-    Codes are centred and whitened with the train split. K-means with one cluster per class is fitted to it, and the
-    Hungarian algorithm matches clusters with classes. As in ACAI's code, `score` matches by the TEST labels;
-    `matched_on_train` is the cleaner figure.
+    Codes are centred and whitened with statistics of the training codes. K-means with one cluster per class is fitted
+    to the training codes. The Hungarian algorithm assigns clusters to classes. As in ACAI's code, the assignment for
+    `score` uses the TEST labels. The assignment for `matched_on_train` uses the training labels, so
+    `matched_on_train` does not see the test labels.
 
     Args:
         train_codes, train_labels: float [N, ...], flattened here, and int [N].
-        test_codes, test_labels: as train, with no other labels.
-        n_init: number of k-means++ starts, of which the best counts (ACAI: 1,000 random starts).
+        test_codes, test_labels: same types. Every test label must occur in `train_labels`.
+        rng: generator of the seed of k-means.
+        n_init: number of k-means++ starts; the best result is used. (ACAI uses 1,000 random starts.)
 
     Returns:
-        score: test accuracy in [0, 1], matched on test; matched_on_train; nmi, ari: normalised mutual information and
-        adjusted Rand index of clusters and classes on the test split; classes: number of clusters requested; clusters:
-        number of clusters with train examples; n_init; chance: share of the most frequent test class, which constant
-        codes score.
+        score: test accuracy in [0, 1], clusters assigned by the test labels. matched_on_train: test accuracy, clusters
+        assigned by the training labels. nmi, ari: normalised mutual information and adjusted Rand index of clusters
+        and classes on the test split. classes: number of classes, which is the requested number of clusters. clusters:
+        number of clusters that contain training examples. n_init: as given. chance: fraction of test examples in the
+        most frequent class; this is the score of constant codes.
 
     Raises:
-        ValueError: a test label is missing from the train split, codes are not finite or too few, or codes and labels
-            differ in number.
+        ValueError: a test label is missing from the train split, codes are not finite, there are too few codes, or the
+            numbers of codes and labels differ.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -61,7 +64,7 @@ def score(
         means.fit(train_codes)
     every = np.arange(len(classes))
     assigned = means.predict(test_codes)
-    # Rows are clusters, columns classes.
+    # Rows are clusters and columns are classes.
     on_train = confusion_matrix(means.labels_, train_classes, labels=every)
     on_test = confusion_matrix(assigned, test_classes, labels=every)
     return {
@@ -79,11 +82,12 @@ def score(
 
 
 def _whitened(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both float [N, d], centred with the train mean and whitened by the train codes' singular vectors and values."""
+    """Returns both as float [N, d], centred with the mean of `train` and whitened with the SVD of `train`."""
     train, test = train.reshape(len(train), -1), test.reshape(len(test), -1)
     mean = train.mean(axis=0)
     train, test = train - mean, test - mean
-    # R of a QR decomposition has the singular values and right vectors of the codes, and is small.
+    # The factor R of the QR decomposition has the same singular values and right singular vectors as the codes, but R
+    # is smaller.
     _, values, vectors = np.linalg.svd(np.linalg.qr(train, mode="r"), full_matrices=False)
     whiten = vectors.T / (values + _SMALL)
     return train @ whiten, test @ whiten

@@ -1,6 +1,6 @@
-"""Comparison of two methods, paired by seed and by test image: intervals, tests, and the seeds that more would need.
+"""Comparison of two methods, paired by seed and by test image: intervals, tests, power and number of seeds.
 
-All functions take arrays. Names and methods are those of the literature; SciPy computes what it has.
+All arguments are arrays or numbers. SciPy computes the distributions and McNemar's test.
 """
 
 import itertools
@@ -10,16 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
-MOST_EXACT = 16  # pairs whose sign flips are all enumerated; more are sampled
-SAMPLES = 20_000  # sampled sign flips
+MOST_EXACT = 16  # largest number of pairs for which all sign patterns are enumerated
+SAMPLES = 20_000  # number of sampled sign patterns
 POWER, LEVEL = 0.8, 0.05
 MOST_SEEDS = 10_000
 
 
 class Paired(NamedTuple):
-    """Differences of n pairs: mean, standard deviation, 95 % t interval, and p of the exact sign-flip test.
+    """Summary of the differences of n pairs.
 
-    Values are NaN where n is 1.
+    `sd` is the standard deviation. `low` and `high` are the ends of the 95 % t interval of the mean. `p` is the p value
+    of the sign-flip test. If n is 1, these four values are NaN.
     """
 
     n: int
@@ -31,11 +32,12 @@ class Paired(NamedTuple):
 
 
 def paired(differences: np.ndarray, rng: np.random.Generator) -> Paired:
-    """Summarises differences A - B of pairs, float [n].
+    """Summarises the differences A - B of n pairs, float [n].
 
-    The sign-flip test has no assumption but that a difference and its negative are equally likely without an effect:
-    p is the share of all 2^n sign patterns whose mean is at least as far from 0. Its smallest value is 2^(1 - n),
-    0.25 for three seeds. Above MOST_EXACT pairs it is estimated from SAMPLES patterns.
+    The sign-flip test has one assumption: without an effect, a difference and its negative are equally likely.
+    The n differences have 2^n sign patterns. The p value is the fraction of sign patterns that give a mean at least as
+    far from 0 as the observed mean. The smallest possible p is 2^(1 - n), which is 0.25 for three seeds. For more than
+    MOST_EXACT pairs, p is estimated from SAMPLES random sign patterns.
 
     Example:
         >>> found = paired(np.array([1.0, 2.0, 3.0]), np.random.default_rng(0))
@@ -43,7 +45,7 @@ def paired(differences: np.ndarray, rng: np.random.Generator) -> Paired:
         (2.0, 0.25)
 
     Raises:
-        ValueError: no difference.
+        ValueError: `differences` is empty.
     """
     differences = np.asarray(differences, float)
     n = len(differences)
@@ -58,7 +60,7 @@ def paired(differences: np.ndarray, rng: np.random.Generator) -> Paired:
 
 
 def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> float:
-    """Returns p of the two-sided sign-flip test of a mean of 0; see `paired`."""
+    """Returns the p value of the two-sided sign-flip test that the mean is 0. `paired` describes the test."""
     n = len(differences)
     if n <= MOST_EXACT:
         signs = np.array(list(itertools.product((1, -1), repeat=n)))
@@ -67,7 +69,7 @@ def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> float:
     means = np.abs(signs @ differences) / n
     observed = abs(differences.mean())
     extreme = means >= observed * (1 - 1e-9) - 1e-15
-    # The observed pattern is one of the sampled ones, so that p is never 0.
+    # The observed pattern counts as one more sample, so that p is never 0.
     return float(extreme.mean() if n <= MOST_EXACT else (extreme.sum() + 1) / (SAMPLES + 1))
 
 
@@ -75,10 +77,11 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, float]:
     """Compares two classifiers on the same examples (McNemar's exact test).
 
     Args:
-        right_a, right_b: bool [N], which examples each got right.
+        right_a, right_b: bool [N], True for the examples that classifier A or B predicts correctly.
 
     Returns:
-        Number of examples that only A got right, that only B got right, and the two-sided exact p.
+        Number of examples that only A predicts correctly, number that only B predicts correctly, and the exact
+        two-sided p value.
 
     Example:
         >>> mcnemar(np.array([1, 1, 1, 0], bool), np.array([0, 0, 0, 0], bool))
@@ -91,16 +94,17 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, float]:
 
 
 def over_seeds_and_images(right_a: np.ndarray, right_b: np.ndarray) -> tuple[float, float]:
-    """Returns the 95 % interval of the difference A - B in accuracy, for other seeds and other test images.
+    """Returns the 95 % interval of the difference A - B in accuracy over random seeds and random test images.
 
-    Seeds and images are random effects of a two-way layout. The variance of the mean is estimated from the mean squares
-    of the layout, and its degrees of freedom are those of Satterthwaite (1946, https://doi.org/10.2307/3002019).
+    The model is a two-way analysis of variance with seeds and images as random effects. The variance of the mean is
+    estimated from the mean squares. The degrees of freedom follow Satterthwaite (1946,
+    https://doi.org/10.2307/3002019).
 
     Args:
         right_a, right_b: bool [S, N] for S seeds of each method and N test images. True is a correct prediction.
 
     Returns:
-        Lower and upper end of the interval; NaN for fewer than two seeds or two images.
+        Lower and upper end of the interval. Both are NaN for fewer than two seeds or fewer than two images.
 
     Example:
         >>> right = np.random.default_rng(0).random((2, 3, 100)) < 0.9
@@ -119,7 +123,8 @@ def over_seeds_and_images(right_a: np.ndarray, right_b: np.ndarray) -> tuple[flo
     squares = np.array(
         [images * by_seed.var(ddof=1), seeds * by_image.var(ddof=1), (rest**2).sum() / free[2]]
     )
-    # A mean square of the seeds below that of the rest is chance: the true one is at least as large.
+    # The expected mean square of seeds, and of images, is at least the expected residual mean square. If an estimate
+    # is smaller than the residual, the maximum prevents a total that is too small.
     total = max(squares[0] + squares[1] - squares[2], squares[0], squares[1])
     if total == 0:
         return mean, mean
@@ -129,7 +134,7 @@ def over_seeds_and_images(right_a: np.ndarray, right_b: np.ndarray) -> tuple[flo
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Adjusts p values of several comparisons (Holm, 1979): each is then compared with the common level.
+    """Adjusts the p values of several comparisons (Holm, 1979). Each adjusted p value is compared with the same level.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])
@@ -154,9 +159,9 @@ def power(sd: float, n: int, effect: float) -> float:
 
 
 def seeds_needed(sd: float, effect: float) -> int | None:
-    """Returns the least number of seeds with which a difference of `effect` is found with 80 % power.
+    """Returns the smallest number of seeds that detects a true difference of `effect` with 80 % power.
 
-    None if it is more than MOST_SEEDS.
+    Returns None if more than MOST_SEEDS seeds are needed.
 
     Example:
         >>> seeds_needed(sd=0.5, effect=0.5)
@@ -175,7 +180,7 @@ def equivalent(differences: np.ndarray, margin: float) -> tuple[float, bool]:
     """Tests whether the mean difference lies within +- `margin` (two one-sided t tests).
 
     Returns:
-        The larger of the two p values, NaN for a single pair, and whether it is below 5 %.
+        The larger of the two p values, and True if this p value is below 5 %. For a single pair the p value is NaN.
     """
     n = len(differences)
     if n < 2:

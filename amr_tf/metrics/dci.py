@@ -1,4 +1,4 @@
-"""DCI: importance of dimensions for predicting the factors."""
+"""DCI metric, computed from the importance of each code dimension for predicting each factor."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng, sample
 
-# Examples to learn from and to evaluate on, trees per value of a factor. `dlib` is as in disentanglement_lib.
+# Number of training examples, number of test examples, and trees per value of a factor. `dlib` has the settings of
+# disentanglement_lib.
 PRESETS = {"dlib": (10_000, 5_000, 100), "quick": (2_000, 1_000, 10)}
 
 
@@ -16,13 +17,14 @@ def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dl
     """Disentanglement, completeness and informativeness (Eastwood and Williams, 2018,
     https://openreview.net/forum?id=By-7dz-AZ), section 2, as in disentanglement_lib.
 
-    One gradient-boosted classifier per factor (trees of depth 3, rate 0.1); a dimension's importance is its share of
-    the reduced impurity. `preset` is a name in PRESETS.
+    One gradient-boosted classifier predicts each factor (trees of depth 3, learning rate 0.1). The importance of a
+    dimension is the fraction of the impurity reduction that comes from splits on this dimension. `preset` is a name in
+    PRESETS.
 
     Returns:
-        `score` and `disentanglement`, which are equal, and `completeness` in [0, 1]; `informativeness_train` and
-        `informativeness_test`, mean accuracies over factors; `per_factor`, test accuracies; `chance`, 0 (noise scores
-        slightly more); `informativeness_chance`, the mean of 1 / factor's size.
+        `score` and `disentanglement`: the same value, in [0, 1]. `completeness`: in [0, 1]. `informativeness_train` and
+        `informativeness_test`: mean accuracy over the factors. `per_factor`: test accuracy for each factor. `chance`:
+        0, although noise scores slightly more. `informativeness_chance`: mean over the factors of 1 / number of values.
     """
     train_size, test_size, trees = PRESETS[preset]
     factors, codes = sample(ground_truth, encode, train_size, rng)
@@ -53,11 +55,13 @@ def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dl
 
 
 def concentration(importances: np.ndarray) -> float:
-    """Concentration of each row on one column: disentanglement of importances [d, K], completeness of [K, d].
+    """Returns how strongly each row is concentrated on one column, in [0, 1].
 
-    1 minus the normalised entropy of a row, weighted by the row's share of the total, in [0, 1]; 0 where all are 0.
+    For importances [d, K] the result is the disentanglement. For the transpose [K, d] the result is the completeness.
+    The value of a row is 1 minus the normalised entropy of the row. The result is the mean over rows, weighted by the
+    sums of the rows. If all importances are 0, the result is 0.
     """
-    # The small term makes a row of zeros uniform, as in disentanglement_lib.
+    # As in disentanglement_lib, the small constant makes a row of zeros a uniform distribution.
     rows = (1 - stats.entropy(importances + 1e-11, base=importances.shape[1], axis=1)).clip(0, 1)
     if importances.sum() == 0:
         return 0.0

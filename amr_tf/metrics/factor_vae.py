@@ -1,4 +1,4 @@
-"""The FactorVAE metric: majority votes of the dimension that varies least while a factor is fixed."""
+"""The FactorVAE metric: a majority-vote classifier that predicts the fixed factor from the least varying dimension."""
 
 from typing import Any
 
@@ -12,21 +12,23 @@ DEVIATION_SAMPLES = 10_000
 SMALLEST_DEVIATION = 0.05
 
 
-# Images per vote, votes for the classifier, votes to evaluate it. `paper` is as in Kim and Mnih, `dlib` as in
-# disentanglement_lib (Locatello et al., 2019, https://arxiv.org/abs/1811.12359).
+# Number of images per vote, training votes and test votes. `paper` has the settings of Kim and Mnih. `dlib` has the
+# settings of disentanglement_lib (Locatello et al., 2019, https://arxiv.org/abs/1811.12359).
 PRESETS = {"paper": (100, 800, 800), "dlib": (64, 10_000, 5_000)}
 
 
 def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dlib") -> dict[str, Any]:
-    """The metric of FactorVAE (Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983), section 4.
+    """Computes the metric of FactorVAE (Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983), section 4.
 
-    A vote fixes a random factor in L images and names the dimension of the smallest relative variance. In one set of
-    votes each dimension is assigned its most frequent factor; the score is the accuracy on another set.
-    `preset` is a name in PRESETS.
+    A vote samples images with the same value of one random factor. The vote is for the code dimension with the smallest
+    variance in these images, divided by the dimension's variance over all images. The training votes assign to each
+    dimension the factor that was fixed most often when the dimension was chosen. The score is the accuracy of this
+    assignment on the test votes. `preset` is a name in PRESETS.
 
     Returns:
-        `score` in [0, 1], 0 if every dimension collapsed; `train_accuracy`; `per_factor`, the accuracy for each factor;
-        `active_dimensions` and `pruned_dimensions`, which add up to d; `chance`, 1/K.
+        `score`: in [0, 1]; 0 if every dimension collapsed. `train_accuracy`: accuracy on the training votes.
+        `per_factor`: accuracy on the test votes of each factor. `active_dimensions`: number of dimensions that did not
+        collapse. `pruned_dimensions`: number of dimensions that collapsed. `chance`: 1/K for K factors.
     """
     images, train_votes, evaluation_votes = PRESETS[preset]
     factors = len(ground_truth.factor_sizes)

@@ -1,43 +1,43 @@
-"""Inputs of a disentanglement metric: images with known factors, and a function from images to codes."""
+"""Inputs of the disentanglement metrics: a source of images with known factors, and an encoder function."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-# Images held at a time: 40 MB of dSprites.
+# Images in memory at a time. For dSprites this is 40 MB.
 CHUNK = 10_000
 
-# uint8 images [n, H, W, C], n up to CHUNK -> float codes [n, d].
+# Encodes uint8 images [n, H, W, C], with n up to CHUNK, to float codes [n, d].
 Encode = Callable[[np.ndarray], np.ndarray]
 Rng = np.random.Generator
 
 
 class GroundTruth(Protocol):
-    """Images generated from at least two independent factors, each uniform over at least two values."""
+    """Source of images generated from K >= 2 independent factors. Each factor is uniform over 2 or more values."""
 
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]
 
     def sample_factors(self, n: int, rng: Rng) -> np.ndarray:
-        """int64 [n, K], column k uniform over 0 .. factor_sizes[k] - 1."""
+        """Samples int64 [n, K]. Column k is uniform over 0 .. factor_sizes[k] - 1."""
 
     def sample_images(self, factors: np.ndarray, rng: Rng) -> np.ndarray:
-        """Factors [n, K] -> uint8 [n, H, W, C]; `rng` draws noise, if any."""
+        """Renders factors [n, K] as images uint8 [n, H, W, C]. If the images contain noise, `rng` samples the noise."""
 
 
 def sample(ground_truth: GroundTruth, encode: Encode, n: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """Draws n examples: (factors int64 [n, K], codes float64 [n, d]).
+    """Samples n examples and returns their factors int64 [n, K] and codes float64 [n, d].
 
     Raises:
-        ValueError: see `encoded`.
+        ValueError: the codes are invalid; see `encoded`.
     """
     factors = ground_truth.sample_factors(n, rng)
     return factors, encoded(ground_truth, encode, factors, rng)
 
 
 def encoded(ground_truth: GroundTruth, encode: Encode, factors: np.ndarray, rng: Rng) -> np.ndarray:
-    """Draws images with the factors int64 [n, K] and encodes them: float64 [n, d], d >= 2.
+    """Renders images with the factors int64 [n, K] and returns their codes, float64 [n, d] with d >= 2.
 
     Raises:
         ValueError: the codes are not finite numbers [n, d] with d >= 2.

@@ -1,4 +1,4 @@
-"""Distances of decoded mixes to real images, and consistency of their codes."""
+"""Distances from decoded mixes to real images, and consistency of re-encoded mixes."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin_min
@@ -13,23 +13,27 @@ def score(
     real_codes: np.ndarray,
     blends: np.ndarray | None = None,
 ) -> dict:
-    """Distances of decoded mixes to the nearest real image and code, and the consistency of mixed codes.
+    """Computes distances from decoded mixes to real images and codes, and the consistency of re-encoded mixes.
 
-    Each distance is also given relative to the distance between real ones: about 1 if mixes are as close to real
-    images as real images are to each other. docs/metrics.md says which values can be compared.
+    f is the encoder and g is the decoder. Each relative distance is a ratio. The numerator is the mean distance from a
+    mix to the nearest real image. The denominator is the mean distance from a real image to the nearest other real
+    image. A ratio of about 1 says that mixes are as close to real images as real images are to each other.
+    docs/metrics.md says which values can be compared.
 
     Args:
         mixes: decoded mixes x_m = g(h_m), float [M, H, W, C] in [-1, 1].
-        mix_codes, recoded: mixed codes h_m, and f(g(h_m)): float [M, ...].
+        mix_codes: mixed codes h_m, float [M, ...].
+        recoded: codes f(g(h_m)) of the decoded mixes, float [M, ...].
         real_images, real_codes: images of the test split, float [N, H, W, C] in [-1, 1], N >= 2, and their codes.
-        blends: the parents' images mixed instead of their codes, float [B, H, W, C] in [-1, 1], as a baseline.
+        blends: baseline of images that are mixed in pixels instead of codes, float [B, H, W, C] in [-1, 1].
 
     Returns:
-        pixel_distance: mean over mixes of the root mean square difference to the nearest real image; code_distance:
-        mean over mixes of the Euclidean distance from f(g(h_m)) to the nearest real code; real_pixel_distance,
-        real_code_distance: the same for each real image among the others; relative_pixel_distance,
-        relative_code_distance: the ratios, None where the real ones' distance is 0; cycle: mean absolute difference of
-        f(g(h_m)) and h_m. With `blends` also blend_pixel_distance and relative_blend_pixel_distance. Lower is better.
+        pixel_distance: mean over mixes of the root mean square difference to the nearest real image. code_distance:
+        mean over mixes of the Euclidean distance from f(g(h_m)) to the nearest real code. real_pixel_distance,
+        real_code_distance: the same means for real images, each compared with the other real images.
+        relative_pixel_distance, relative_code_distance: the ratios, or None if the denominator is 0. cycle: mean
+        absolute difference between f(g(h_m)) and h_m. With `blends`, the result also contains blend_pixel_distance and
+        relative_blend_pixel_distance. Lower is better.
 
     Raises:
         ValueError: shapes do not match, there are fewer than 2 real images, or a value is not finite.
@@ -63,13 +67,13 @@ def score(
 
 
 def _to_nearest(points: np.ndarray, real: np.ndarray) -> float:
-    """Mean Euclidean distance from each point to the nearest real one."""
+    """Returns the mean Euclidean distance from a point to the nearest real point."""
     _, distances = pairwise_distances_argmin_min(_rows(points), _rows(real))
     return float(distances.mean())
 
 
 def _to_nearest_other(real: np.ndarray) -> float:
-    """Mean Euclidean distance from each real point to the nearest of the others."""
+    """Returns the mean Euclidean distance from a real point to the nearest other real point."""
     distances, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(_rows(real)).kneighbors()
     return float(distances.mean())
 

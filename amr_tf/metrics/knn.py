@@ -13,21 +13,23 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def score(train: Split, validation: Split, test: Split, rng: np.random.Generator) -> dict:
-    """Test accuracy of a weighted vote of the k nearest training codes by cosine similarity.
+    """Computes the test accuracy of a k-nearest-neighbour classifier with cosine similarity.
 
-    A neighbour's vote has the weight exp(similarity / 0.07) (Wu et al., 2018, https://arxiv.org/abs/1805.01978). The
-    highest validation accuracy selects k, and the smaller k in case of a tie. Codes are not centred.
+    The vote of a neighbour has the weight exp(similarity / 0.07) (Wu et al., 2018, https://arxiv.org/abs/1805.01978).
+    The metric selects the k with the highest validation accuracy. In case of a tie, the smaller k is selected. Codes
+    are not centred.
 
     Args:
         train, validation, test: codes float [N, ...], flattened here, and labels int [N].
-        rng: not used; nothing is drawn.
+        rng: not used, because the classifier has no randomness.
 
     Returns:
-        score: test accuracy in [0, 1]; interval: its 95 % Wilson interval, [low, high]; test_examples; k: the selected
-        one; temperature; validation_score; chance: share of the most frequent test class.
+        score: test accuracy in [0, 1]. interval: 95 % Wilson interval of the score, [low, high]. test_examples: number
+        of test examples. k: the selected k. temperature: 0.07. validation_score: validation accuracy with the selected
+        k. chance: fraction of test examples in the most frequent class.
 
     Raises:
-        ValueError: a split is empty, codes are not finite, or codes and labels differ in number.
+        ValueError: a split is empty, codes are not finite, or the numbers of codes and labels differ.
 
     Example:
         >>> labels = np.repeat([0, 1], 20)
@@ -40,9 +42,9 @@ def score(train: Split, validation: Split, test: Split, rng: np.random.Generator
     search = NearestNeighbors(n_neighbors=tried[-1], metric="cosine", algorithm="brute").fit(_rows(train[0]))
 
     def predicted(codes: np.ndarray) -> list[np.ndarray]:
-        """Labels by each k."""
+        """Returns the predicted labels for each k in `tried`."""
         distances, neighbours = search.kneighbors(_rows(codes))
-        weights = np.exp(-distances / TEMPERATURE)  # a common factor does not change the vote
+        weights = np.exp(-distances / TEMPERATURE)  # proportional to exp(similarity / 0.07)
         votes = np.zeros((len(codes), len(classes)))
         found, rows = [], np.arange(len(codes))
         for rank in range(tried[-1]):
