@@ -1,22 +1,23 @@
-"""Exact distances of decoded images to the nearest possible image of a drawn data set, and evenness of paths."""
+"""Distances from decoded images to the nearest possible image of a synthetic data set, and evenness of paths."""
 
 import numpy as np
 
 
 def score(distances: dict[str, np.ndarray], rounding: float, factors: np.ndarray) -> dict:
-    """Summarises distances to the nearest possible images, and the course of paths among these.
+    """Summarises distances to the nearest possible images, and the evenness of interpolation paths.
 
     Args:
-        distances: root mean square differences of pixels in [-1, 1] by name, float [N] each, such as mixes,
-            reconstructions and pixel blends.
-        rounding: the largest distance that rounding to 8 bits explains.
-        factors: of the nearest images along P paths of T images, float [P, T, F]; a step of 1 is the whole range of a
-            factor. Circular factors are unwrapped.
+        distances: root mean square pixel differences, for pixels in [-1, 1], between images and the nearest possible
+            images. Keys are names of sets of images, such as "mixes" or "reconstructions". Values are float [N].
+        rounding: largest distance that can result from rounding to 8 bits.
+        factors: factors of the nearest possible images along P paths of T images, float [P, T, F]. The range of each
+            factor has length 1. Circular factors must be unwrapped.
 
     Returns:
-        For each name distance_<name>: mean; within_<name>: share of distances up to `rounding`. evenness: mean over the
-        paths of the longest step's share of the whole length, minus 1 / (T - 1): 0 for equal steps, about 1 for a
-        single jump; still: share of the paths without any step, which are left out of the mean.
+        distance_<name>: mean distance of each set. within_<name>: fraction of distances in the set that are at most
+        `rounding`. evenness: longest step of a path divided by the length of the path, minus 1 / (T - 1), averaged over
+        the paths that move; 0 for equal steps, about 1 for a single jump, NaN if no path moves. still: fraction of
+        paths in which the factors never change. paths: P.
 
     Raises:
         ValueError: a path has fewer than two images.

@@ -1,4 +1,4 @@
-"""Quality and variety of decoded mixes, in the features of a classifier of the real images."""
+"""Quality and diversity of decoded mixes, measured in the features of a classifier trained on real images."""
 
 import hashlib
 import math
@@ -13,19 +13,20 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_consistent_length
 
-HIDDEN = 128  # features
+HIDDEN = 128  # number of features
 MAX_PASSES = 60
-BLOCKS = 10  # independent parts of both sets, for the interval of KID
-NEIGHBOURS = 5  # of density and coverage
-LEAST = 2 * BLOCKS  # images of each set
+BLOCKS = 10  # number of disjoint parts of each set for the interval of KID
+NEIGHBOURS = 5  # k for density and coverage
+LEAST = 2 * BLOCKS  # smallest number of images in a set
 
 Split = tuple[np.ndarray, np.ndarray]
 
 
 class Judge(NamedTuple):
-    """A perceptron with one hidden layer on standardised pixels of real images, and its share of correct test images.
+    """A perceptron with one hidden layer, trained on standardised pixels of real images.
 
-    `seed` is that of its initial values. Its hidden layer gives the features.
+    `mean` and `scale` standardise the pixels. `accuracy` is the accuracy on the test images. `seed` is the seed of
+    training. The activations of the hidden layer are the features.
     """
 
     classifier: MLPClassifier
@@ -35,21 +36,21 @@ class Judge(NamedTuple):
     seed: int
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Images float [N, H, W, C] -> float64 [N, HIDDEN]."""
+        """Computes the features of images: float [N, H, W, C] -> float64 [N, HIDDEN]."""
         return np.maximum(self._rows(images) @ self.classifier.coefs_[0] + self.classifier.intercepts_[0], 0)
 
     def _rows(self, images: np.ndarray) -> np.ndarray:
         return ((images - self.mean) / self.scale).reshape(len(images), -1).astype(np.float64)
 
 
-_judges: dict[str, Judge] = {}  # by the hash of the training images, their labels and the seed
+_judges: dict[str, Judge] = {}  # keys: hash of training images, labels and seed
 
 
 def judge_of(train: Split, test: Split, seed: int = 0) -> Judge:
-    """Trains a judge on real images, or returns the one that this process trained on the same images before.
+    """Trains a judge on real images. Repeated calls with equal training data and seed return a cached judge.
 
     Raises:
-        ValueError: images and labels differ in number, a single class, or an image is not finite.
+        ValueError: the numbers of images and labels differ, there is only one class, or an image is not finite.
     """
     check_consistent_length(*train)
     key = hashlib.sha256(
@@ -69,20 +70,23 @@ def judge_of(train: Split, test: Split, seed: int = 0) -> Judge:
 
 
 def score(judge: Judge, real: np.ndarray, sets: dict[str, np.ndarray], paths: dict[str, np.ndarray]) -> dict:
-    """Compares sets of images with real ones. Numbers compare within a data set only, since each has its own judge.
+    """Compares sets of images with real images.
+
+    Every data set has a different judge, so results can be compared only within a data set.
 
     Args:
-        judge: of these data.
-        real: real images [N, H, W, C] that no other set contains.
-        sets: images of each set [M, H, W, C], such as mixes, reconstructions, pixel blends and other real images.
-        paths: images of paths [P, T, H, W, C] by name.
+        judge: classifier that was trained on the data set of the images.
+        real: real images [N, H, W, C]. No image of `sets` may be in `real`.
+        sets: images [M, H, W, C] by name, such as mixes, reconstructions, pixel blends and other real images.
+        paths: interpolation paths by name, each P sequences of T images [P, T, H, W, C].
 
     Returns:
-        For each set: kid_<name>, the unbiased kernel distance (Binkowski et al., 2018, https://arxiv.org/abs/1801.01401),
-        0 for equal distributions; kid_interval_<name>: its 95 % t interval over independent parts; density_<name>,
-        coverage_<name>: Naeem et al. (2020, https://arxiv.org/abs/2002.09797), 1 for equal distributions. For each path
-        path_<name>: mean squared step in features, times (T - 1)^2, relative to the squared distance of two real
-        images. judge: its share of correct test images; judge_seed.
+        For each set: kid_<name>: kernel inception distance with the judge's features (Binkowski et al., 2018,
+        https://arxiv.org/abs/1801.01401), with expected value 0 for equal distributions. kid_interval_<name>: 95 % t
+        interval of KID over disjoint parts. density_<name>, coverage_<name>: metrics of Naeem et al. (2020,
+        https://arxiv.org/abs/2002.09797), about 1 for equal distributions. For each name in `paths`: path_<name>: mean
+        squared step in features, times (T - 1)^2, divided by the mean squared distance between real images. judge:
+        accuracy of the judge on the test images. judge_seed: seed of the judge.
 
     Raises:
         ValueError: a set has fewer than LEAST images, or an image is not finite.
@@ -106,13 +110,16 @@ def score(judge: Judge, real: np.ndarray, sets: dict[str, np.ndarray], paths: di
 
 
 def kid(features: np.ndarray, reference: np.ndarray) -> tuple[float, list[float]]:
-    """Returns the mean of the unbiased kernel distance over BLOCKS disjoint parts of both sets, and its t interval.
+    """Returns the kernel inception distance (KID), averaged over BLOCKS disjoint parts, and the 95 % t interval.
 
-    The kernel is (x y / d + 1)^3. Parts are independent, so that the interval is honest; a part of fewer images
-    makes the interval wider and no bias.
+    The kernel is (x y / d + 1)^3. The parts are disjoint, so the values that the interval is computed from are
+    independent. Smaller parts make the interval wider but do not bias KID.
 
     Args:
-        features, reference: float [N, d] and [M, d], at least LEAST of each.
+        features, reference: float [N, d] and [M, d], with N and M at least LEAST.
+
+    Raises:
+        ValueError: N or M is below LEAST, or a feature is not finite.
     """
     for rows in (features, reference):
         if len(rows) < LEAST:
@@ -140,11 +147,11 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def density_and_coverage(features: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
-    """Returns density and coverage of `features` [N, d] beside `reference` [M, d] (Naeem et al., 2020).
+    """Returns density and coverage of `features` [N, d] with respect to `reference` [M, d] (Naeem et al., 2020).
 
-    Around each reference image is a ball that reaches its fifth neighbour. Density is the number of balls that contain
-    an image, divided by 5 and averaged over the images; coverage the share of balls that contain an image. A point on
-    the surface counts.
+    Each reference point is the centre of a ball. The radius is the distance to the fifth-nearest other reference point.
+    Density is the number of balls that contain a point of `features`, divided by 5 and averaged over the points.
+    Coverage is the fraction of balls that contain at least one point of `features`. A ball includes the surface.
     """
     search = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(reference)
     radii = search.kneighbors()[0][:, -1]

@@ -1,4 +1,4 @@
-"""Modularity: information of each dimension about a single factor."""
+"""Modularity: degree to which each dimension has information about a single factor only."""
 
 from typing import Any
 
@@ -11,18 +11,19 @@ from amr_tf.metrics.ground_truth import Encode, GroundTruth, Rng, sample
 def score(
     ground_truth: GroundTruth, encode: Encode, rng: Rng, samples: int = 10_000, bins: int = 20
 ) -> dict[str, Any]:
-    """Modularity (Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312), section 3, as in disentanglement_lib.
+    """Computes modularity (Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312), section 3.
 
-    The mean over dimensions of 1 - (sum of squared informations without the largest) / ((K - 1) largest squared),
-    which is 0 for a dimension without information.
+    The computation is as in disentanglement_lib. The score is the mean of the modularities of the dimensions, which
+    `modularities` defines.
 
     Returns:
-        `score` in [0, 1], 0 for constant codes; `per_dimension`; `chance`: the score of noise, 0.68 on dSprites. It is
-        high because estimates of information grow with the number of a factor's values.
+        `score`: in [0, 1]; 0 for constant codes. `per_dimension`: modularity of each dimension. `chance`: score of
+        noise, 0.68 on dSprites. Chance is high because the mutual information with noise is overestimated more for
+        factors with more values.
     """
     factors, codes = sample(ground_truth, encode, samples, rng)
     dimensions = modularities(mutual_information.between(codes, factors, bins))
-    # For independent variables the plug-in estimate is proportional to (factor's size - 1), whatever the bins.
+    # For independent variables, the plug-in estimate is proportional to the factor's number of values minus 1.
     noise = modularities(np.array([ground_truth.factor_sizes]) - 1.0)
     return {
         "score": float(dimensions.mean()),
@@ -32,7 +33,11 @@ def score(
 
 
 def modularities(information: np.ndarray) -> np.ndarray:
-    """Mutual informations [d, K] >= 0 -> the modularity of each dimension, [d] in [0, 1]."""
+    """Computes the modularity of each dimension: mutual information [d, K] >= 0 -> [d] in [0, 1].
+
+    Let m be the largest mutual information of the dimension with a factor, and s the sum of squares over the other
+    factors. The modularity is 1 - s / ((K - 1) m^2). The modularity of a dimension without information is 0.
+    """
     squared = information**2
     largest = squared.max(axis=1)
     rest = (squared.sum(axis=1) - largest) / (squared.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""Linear classifier of the labels on frozen codes."""
+"""Linear probe: a linear classifier of the labels, trained on frozen codes."""
 
 import copy
 import warnings
@@ -12,35 +12,37 @@ from sklearn.utils import check_consistent_length
 
 from amr_tf.metrics import accuracy
 
-# From strong to weak penalty: each fit starts from the solution of an easier one.
+# The order is from the strongest to the weakest penalty. Each fit starts from the solution of the previous fit.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 MAX_ITERATIONS = 500
-# A tenfold tolerance ends some fits at their start; a third of it doubles the time.
+# With 1e-3, some fits stop at their initial values. With a third of 1e-4, the fits take twice as long.
 TOLERANCE = 1e-4
 
 Split = tuple[np.ndarray, np.ndarray]
 
 
 def score(train: Split, validation: Split, test: Split, rng: np.random.Generator) -> dict:
-    """Test accuracy of a multinomial logistic regression on frozen codes, or on pixels as a baseline.
+    """Computes the test accuracy of a multinomial logistic regression on frozen codes, or on pixels as a baseline.
 
-    Codes are standardised with the train split, on which the classifier is fitted for each C of STRENGTHS (the inverse
-    of the L2 penalty). The highest validation accuracy selects C, and the stronger penalty in case of a tie. The
-    classifier is not refitted with the validation split.
+    Codes are standardised with statistics of the train split. One classifier is fitted on the train split for each C of
+    STRENGTHS, where C is the inverse strength of the L2 penalty. The C with the highest validation accuracy is
+    selected. In case of a tie, the stronger penalty is selected. The classifier is not refitted with the validation
+    split.
 
     Args:
         train, validation, test: codes float [N, ...], flattened here, and labels int [N].
-        rng: not used; the solver draws nothing.
+        rng: not used, because the solver has no randomness.
 
     Returns:
-        score: test accuracy in [0, 1]; interval: its 95 % Wilson interval, [low, high]; test_examples; C: the selected
-        one; right: the correctly classified test examples, as packed bits in hexadecimal; validation_score: its
-        validation accuracy; converged: False if that fit reached MAX_ITERATIONS; chance:
-        share of the most frequent test class.
+        score: test accuracy in [0, 1]. interval: 95 % Wilson interval of the score, [low, high]. test_examples: number
+        of test examples. C: the selected C. right: dict of `examples`, the number of test examples, and `bits`, one bit
+        per test example in hexadecimal, 1 if the prediction is correct. validation_score: validation accuracy with the
+        selected C. converged: False if the fit with the selected C reached MAX_ITERATIONS. chance: fraction of test
+        examples in the most frequent class.
 
     Raises:
-        ValueError: a split is empty, codes are not finite, codes and labels differ in number, or the train split has a
-            single class.
+        ValueError: a split is empty, codes are not finite, the numbers of codes and labels differ, or the train split
+            has a single class.
 
     Example:
         >>> rng = np.random.default_rng(0)

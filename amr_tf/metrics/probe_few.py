@@ -1,4 +1,4 @@
-"""Linear classifier on frozen codes that sees a few labels only."""
+"""Linear classifier on frozen codes, trained with few labels."""
 
 import math
 import warnings
@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-LABELS = (10, 100)  # of each class
+LABELS = (10, 100)  # training labels per class
 DRAWS = 10
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 5
@@ -19,23 +19,24 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def score(train: Split, test: Split, rng: np.random.Generator) -> dict:
-    """Test accuracy of a logistic regression on 10 and on 100 labels of each class, 10 draws of each.
+    """Computes the test accuracy of a logistic regression trained on 10 and on 100 labelled examples per class.
 
-    Codes are standardised with all training codes, which needs no labels. Cross-validation within the drawn labels
-    selects the penalty. Classes with fewer examples give all they have.
+    For each number of labels, 10 random subsets of the training examples are used. If a class has fewer examples, all
+    of them are used. Codes are standardised with the statistics of all training codes, because this needs no labels.
+    Cross-validation within the subset selects the penalty.
 
     Args:
         train, test: codes float [N, ...], flattened here, and labels int [N].
-        rng: draws the labels.
+        rng: generator that samples the subsets.
 
     Returns:
-        score: mean test accuracy in [0, 1] with 10 labels of each class; interval: its 95 % t interval over draws,
-        [low, high]; score_100, interval_100: the same with 100 labels; draws; chance: share of the most frequent test
-        class.
+        score: mean test accuracy over the subsets with 10 labels per class, in [0, 1]. interval: 95 % t interval of the
+        score over the subsets, [low, high]. score_100, interval_100: the same with 100 labels per class. draws: number
+        of subsets. chance: fraction of test examples in the most frequent class.
 
     Raises:
-        ValueError: a class has fewer than two training examples, codes are not finite, or codes and labels differ in
-            number.
+        ValueError: a class has fewer than two training examples, codes are not finite, or the numbers of codes and
+            labels differ.
     """
     scaler = StandardScaler().fit(_rows(train[0]))
     codes, judged = scaler.transform(_rows(train[0])), scaler.transform(_rows(test[0]))

@@ -1,26 +1,26 @@
-"""Errors and similarity of reconstructions."""
+"""Reconstruction errors, PSNR and SSIM."""
 
 import numpy as np
 
-# Images of [-1, 1].
+# Width of the data range [-1, 1].
 _RANGE = 2.0
-# Wang et al. 2004, section III.C.
+# Constants of SSIM (Wang et al., 2004, section III.C).
 _WINDOW = 11
 _SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
-# Images compared at a time: bounds the float64 copies to about 100 MB at 32 x 32 x 3.
+# Number of images compared at a time. This limits the float64 copies to about 100 MB for images of 32 x 32 x 3.
 _CHUNK = 500
 
 
 def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
-    """Mean errors and similarities of images and their reconstructions; pixels outside [-1, 1] are not clipped.
+    """Computes mean errors and similarities between images and their reconstructions.
 
-    Images and reconstructions are float [N, H, W, C] in [-1, 1].
+    Images and reconstructions are float [N, H, W, C] in [-1, 1]. Pixels outside [-1, 1] are not clipped.
 
     Returns:
-        mse, mae: means over pixels and colours (lower is better); psnr: in dB for a data range of 2, mean over the
-        examples that are not reproduced exactly, or None; identical: number of those that are; ssim: see `ssim`, None
-        for images smaller than its window.
+        mse, mae: means over examples, pixels and channels (lower is better). identical: number of reconstructions that
+        equal the image exactly. psnr: mean over the other examples, in dB for a data range of 2, or None if all
+        reconstructions are exact. ssim: mean of `ssim`, or None if the images are smaller than the window.
 
     Raises:
         ValueError: shapes differ, or the arrays are empty.
@@ -53,13 +53,16 @@ def score(images: np.ndarray, reconstructions: np.ndarray) -> dict:
 
 
 def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Structural similarity (Wang et al., 2004, https://doi.org/10.1109/TIP.2003.819861, Eq. 13), mean over positions.
+    """Computes the structural similarity (Wang et al., 2004, https://doi.org/10.1109/TIP.2003.819861, Eq. 13).
 
-    Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, data range 2; only positions with the whole window
-    inside the image. Colours are averaged.
+    The window is an 11 x 11 Gaussian with sigma 1.5. K1 is 0.01, K2 is 0.03 and the data range is 2. SSIM is averaged
+    over channels and over all positions at which the window is completely inside the image.
 
-    Images are float [N, H, W, C] in [-1, 1]; the result is float [N], 1 where x and y are equal, NaN where they are
-    smaller than the window.
+    Args:
+        x, y: images float [N, H, W, C] in [-1, 1].
+
+    Returns:
+        float [N]. The value is 1 if x and y are equal, and NaN if the images are smaller than the window.
     """
     if min(x.shape[1:3]) < _WINDOW:
         return np.full(len(x), np.nan)
@@ -78,7 +81,7 @@ def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _window_means(size: int) -> np.ndarray:
-    """float [size - 10, size]: weights of the pixels under each position of the window. Rows sum to 1."""
+    """Returns the pixel weights for each position of the window, float [size - 10, size]. Each row sums to 1."""
     positions = np.arange(size - _WINDOW + 1) + _WINDOW // 2
     offsets = np.arange(size) - positions[:, None]
     weights = np.exp(-(offsets**2) / (2 * _SIGMA**2)) * (np.abs(offsets) <= _WINDOW // 2)

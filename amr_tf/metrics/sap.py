@@ -1,4 +1,4 @@
-"""SAP: linear predictability of a factor by the best dimension, minus that by the second best."""
+"""SAP: gap in linear predictability of a factor between the best and the second-best dimension."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ SMALLEST_VARIANCE = 1e-12
 
 
 def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, samples: int = 10_000) -> dict[str, Any]:
-    """Separated attribute predictability (Kumar et al., 2018, https://arxiv.org/abs/1711.00848), section 3.
+    """Computes separated attribute predictability (Kumar et al., 2018, https://arxiv.org/abs/1711.00848), section 3.
 
-    For continuous factors as in disentanglement_lib: the mean over factors of the largest minus the second largest
-    squared correlation with a dimension.
+    The version is disentanglement_lib's version for continuous factors. The gap of a factor is the largest minus the
+    second-largest squared correlation of the factor with a dimension. The score is the mean gap over the factors.
 
     Returns:
-        `score` in [0, 1]; `per_factor`, the gap of each; `chance`, 0, up to about 1/samples.
+        `score`: in [0, 1]. `per_factor`: gap of each factor. `chance`: 0; noise scores about 1/samples.
     """
     factors, codes = sample(ground_truth, encode, samples, rng)
     ordered = np.sort(squared_correlations(codes, factors), axis=0)
@@ -26,7 +26,10 @@ def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, samples: int = 10
 
 
 def squared_correlations(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Pearson's r^2: codes [n, d], factors [n, K] -> float64 [d, K] in [0, 1], 0 for dimensions that collapsed."""
+    """Computes the squared Pearson correlations: codes [n, d], factors [n, K] -> float64 [d, K] in [0, 1].
+
+    The value is 0 for collapsed dimensions.
+    """
     z, y = codes - codes.mean(axis=0), factors - factors.mean(axis=0)
     z_variances, y_variances = z.var(axis=0, ddof=1), y.var(axis=0, ddof=1)
     covariances = z.T @ y / (len(z) - 1)

@@ -1,29 +1,31 @@
-"""Distance of decoded mixes of points to the curve of the data (AMR, supplement, Figure 12)."""
+"""Distance from decoded mixes of 2-D points to the spiral of the data (AMR, supplement, Figure 12)."""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-# Mixes farther from the curve, for data in [-1, 1], count as off it.
+# Mixes at a larger distance from the curve count as off the curve. The data are in [-1, 1].
 OFF = 0.05
 
 
 def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
-    """Mean distance of decoded mixes to a curve, share of mixes off it, and mean distance of the curve to the mixes.
+    """Computes distances between decoded mixes and a curve.
 
-    The supplement of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) shows the mixes without numbers.
+    The supplement of AMR (Beckham et al., 2019, https://arxiv.org/abs/1903.02709) shows the mixes in a figure but
+    reports no distances.
 
     Args:
         mixes: decoded mixes [N, D].
-        curve: the vertices [L, D] of a fine polyline, in their order.
-        others: sets of points [M, D] to compare with, such as reconstructions.
+        curve: consecutive vertices [L, D] of a fine polyline.
+        others: other sets of points [M, D] by name, such as reconstructions.
 
     Returns:
-        distance: mean distance of the mixes to the curve; off: share of mixes farther than 0.05 from it, in [0, 1];
-        gap: mean distance of the curve's vertices to the nearest mix, large where mixes cover only a part of the curve;
-        mixes: N; the mean distance of each of `others` under its name. Lower is better.
+        distance: mean distance from a mix to the curve. off: fraction of mixes that are farther than 0.05 from the
+        curve, in [0, 1]. gap: mean distance from a vertex of the curve to the nearest mix; the gap is large if the
+        mixes cover only a part of the curve. mixes: N. For each name in `others`: mean distance from a point of this set to
+        the curve. Lower is better.
 
     Raises:
-        ValueError: no points, a polyline of fewer than 2 vertices, or a number that is not finite.
+        ValueError: there are no points, the polyline has fewer than 2 vertices, or a coordinate is not finite.
 
     Example:
         >>> curve = np.array([[0.0, 0.0], [1.0, 0.0]])
@@ -42,13 +44,13 @@ def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
 
 
 def distance_to_curve(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """Euclidean distance of each point [N, D] to a polyline of vertices [L, D]: float64 [N].
+    """Returns the Euclidean distance from each point [N, D] to a polyline with vertices [L, D]: float64 [N].
 
-    Only the pieces on both sides of the nearest vertex are considered, hence vertices must be closer to each other than
-    different stretches of the curve.
+    Only the two segments next to the nearest vertex are searched. The result is therefore correct only if neighbouring
+    vertices are closer to each other than different turns of the curve are.
 
     Raises:
-        ValueError: as `score`.
+        ValueError: the points or the polyline are invalid; see `score`.
     """
     points, curve = np.asarray(points, np.float64), np.asarray(curve, np.float64)
     if not len(points) or len(curve) < 2 or not (np.isfinite(points).all() and np.isfinite(curve).all()):
@@ -63,7 +65,7 @@ def distance_to_curve(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
 
 
 def _to_piece(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Distance of each point to its own straight piece, all [N, D]."""
+    """Returns the distance from each point to the segment in the same row. All arguments are [N, D]."""
     along = end - start
     length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
     share = np.clip(((points - start) * along).sum(axis=1) / length, 0, 1)

@@ -1,4 +1,4 @@
-"""Effects of the rows of a style code: sizes of changes, the class of crossovers, and the loss without a row."""
+"""Effect of single rows of a style code on the class, the spatial frequencies and the reconstruction loss."""
 
 import warnings
 
@@ -26,25 +26,29 @@ def score(
 ) -> dict:
     """Measures crossovers of codes with L rows (Karras et al., 2019, https://arxiv.org/abs/1812.04948).
 
-    A crossover with the cut c has the rows before c of a first image, and the others of a second one.
+    A crossover with cut c has the rows before c from the code of a first image, and the other rows from the code of a
+    second image. A classifier predicts the classes of crossovers. The classifier is a perceptron with one hidden layer,
+    trained on pixels of real images.
 
     Args:
         train, test: real images float [N, H, W, C] and their labels [N].
-        labels: of the first and the second image of M crossovers, different ones, [M, 2].
-        crossovers: decoded with the cuts 0 to L, [L + 1, M, H, W, C].
-        coarse, fine: number of coarse rows, and of fine rows.
-        images: real images [N, H, W, C] whose codes are decoded with a row replaced.
-        without: these, with row l replaced by its mean over the images, [L, N, H, W, C]; then unchanged: [L + 1, ...].
-        rng: seeds the classifier, a perceptron with one hidden layer on pixels of real images.
+        labels: labels of the first and the second image of M crossovers, [M, 2]. The two labels must differ.
+        crossovers: decoded crossovers for the cuts 0 to L, [L + 1, M, H, W, C].
+        coarse, fine: number of coarse rows and number of fine rows.
+        images: real images [N, H, W, C].
+        without: reconstructions of `images`, [L + 1, N, H, W, C]. In entry l < L, row l of each code is replaced by the
+            mean of row l over the images. Entry L has unchanged codes.
+        rng: generator of the classifier's seed.
 
     Returns:
-        first, second: share of crossovers with the class of the first and the second image by cut, [L + 1];
-        classifier: its share of correct test images; octaves_coarse, octaves_fine: mean squared change by exchanged
-        coarse or fine rows, by octave of spatial frequency, from below 1 cycle an image; low_coarse, low_fine: shares
-        of the changes below 4 cycles; loss: MSE of reconstructions; losses: MSE with row l replaced, [L].
+        first, second: fraction of crossovers that are classified as the class of the first or the second image, for
+        each cut, [L + 1]. classifier: accuracy on the test images. octaves_coarse, octaves_fine: mean squared change
+        of the image if the coarse or the fine rows are exchanged, by octave of spatial frequency; see
+        `octave_energies`. low_coarse, low_fine: fraction of this change below 4 cycles per image. loss: MSE of the
+        reconstructions with unchanged codes. losses: MSE with row l replaced, [L]. mixes: M.
 
     Raises:
-        ValueError: images and labels differ in number.
+        ValueError: the numbers of images and labels differ.
     """
     check_consistent_length(*train)
     check_consistent_length(*test)
@@ -75,13 +79,15 @@ def score(
 
 
 def octave_energies(differences: np.ndarray) -> np.ndarray:
-    """Returns the mean square of images by octave of spatial frequency; the sum is the mean square itself.
+    """Returns the mean square of images in each octave of spatial frequency.
+
+    The sum over the octaves is the mean square of the images.
 
     Args:
         differences: float [M, H, W, C].
 
     Returns:
-        float [bands]: below 1 cycle per image, 1 to 2, 2 to 4, and so on.
+        float [bands]. The bands are below 1 cycle per image, 1 to 2 cycles, 2 to 4 cycles, and so on.
     """
     height, width = differences.shape[1:3]
     spectrum = np.abs(np.fft.fft2(differences, axes=(1, 2))) ** 2 / (height * width) ** 2

@@ -1,4 +1,4 @@
-"""Votes: groups of images that share one factor, for the metrics of beta-VAE, FactorVAE and AMR."""
+"""Groups of images with one fixed factor, for the metrics of beta-VAE, FactorVAE and AMR. Each group gives one vote."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,17 @@ def groups(
     rng: Rng,
     values: int = 1,
 ) -> Iterator[np.ndarray]:
-    """Draws and encodes one group of images per vote; the fixed factor takes a few random values in turn.
+    """Samples and encodes one group of images per vote.
+
+    In a group, the fixed factor has `values` random values. Image i has value number i modulo `values`.
 
     Args:
-        fixed: int64 [votes], the factor that each vote fixes.
-        images, values: L, images per group, and the number of values in turn, which divides L.
+        fixed: index of the factor that is fixed in each vote, int64 [votes].
+        images: L, the number of images per group.
+        values: number of values of the fixed factor in a group. `values` must divide L.
 
     Yields:
-        float64 [some votes, L, d], in the order of `fixed`.
+        Codes of consecutive votes in the order of `fixed`, float64 [number of votes in this chunk, L, d].
     """
     at_a_time = max(1, CHUNK // images)
     for start in range(0, len(fixed), at_a_time):
@@ -35,7 +38,16 @@ def groups(
 
 
 def count(fixed: np.ndarray, dimensions: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Counts the votes int64 [votes] for dimension d while factor k was fixed: int64 [K, d], of the shape given."""
+    """Counts the votes for each dimension by the fixed factor.
+
+    Args:
+        fixed: index of the fixed factor of each vote, int64 [votes].
+        dimensions: dimension that each vote is for, int64 [votes].
+        shape: (K, d), the number of factors and the number of dimensions.
+
+    Returns:
+        int64 [K, d].
+    """
     table = np.zeros(shape, np.int64)
     np.add.at(table, (fixed, dimensions), 1)
     return table
