@@ -1,1 +1,1 @@
-"""Pictures from arrays."""
+"""Rendering of arrays as images and charts."""

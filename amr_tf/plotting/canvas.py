@@ -1,4 +1,4 @@
-"""Pictures from arrays of images, pixel by pixel: grids, sprites, PNG and GIF bytes. NumPy and Pillow only."""
+"""Grids and sprites of images, and encoding as PNG and GIF. This module uses NumPy and Pillow only."""
 
 import io
 import math
@@ -11,18 +11,18 @@ from amr_tf.data import pixels
 FRAME_MILLISECONDS = 120
 GAP = 2  # pixels between the images of a grid
 BACKGROUND = 255
-SHOWN_WIDTH = 64  # pixels that smaller images are enlarged to
+SHOWN_WIDTH = 64  # smaller images are enlarged to about this width in pixels
 
 
 def grid(rows: list[np.ndarray], gap: int = GAP) -> np.ndarray:
-    """Arranges images in rows.
+    """Arranges images in a grid.
 
     Args:
-        rows: images [N, H, W, C] of each row, float in [-1, 1].
-        gap: pixels around each image.
+        rows: one array of images [N, H, W, C] per row of the grid, float in [-1, 1]. All rows have the same shape.
+        gap: background pixels between images and at the border.
 
     Returns:
-        uint8 [H', W', 3].
+        The grid, uint8 [H', W', 3].
     """
     stacked = pixels.to_uint8(np.stack(rows))
     framed = np.pad(stacked, [(0, 0)] * 2 + [(gap, 0)] * 2 + [(0, 0)], constant_values=BACKGROUND)
@@ -33,13 +33,13 @@ def grid(rows: list[np.ndarray], gap: int = GAP) -> np.ndarray:
 
 
 def blend(x1: np.ndarray, x2: np.ndarray, steps: int) -> np.ndarray:
-    """Cross-fades the pixels of x1 [B, H, W, C] into those of x2: [B, steps, H, W, C], both ends included."""
+    """Blends the images x1 and x2 [B, H, W, C] linearly in pixels: [B, steps, H, W, C], from x1 to x2 inclusive."""
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None, None]
     return (1 - share) * x1[:, None] + share * x2[:, None]
 
 
 def stack(pictures: list[np.ndarray], gap: int) -> np.ndarray:
-    """Stacks pictures vertically, each centred, with `gap` rows of background between them: uint8 [H', W, 3]."""
+    """Stacks images vertically, each centred, with `gap` background rows between neighbours: uint8 [H', W, 3]."""
     width = max(picture.shape[1] for picture in pictures)
     parts = []
     for number, picture in enumerate(pictures):
@@ -50,13 +50,13 @@ def stack(pictures: list[np.ndarray], gap: int) -> np.ndarray:
 
 
 def sprite(images: np.ndarray) -> np.ndarray:
-    """Tiles images row by row into a square without gaps, from which TensorBoard's projector cuts its thumbnails.
+    """Tiles images row by row into a square without gaps. TensorBoard's projector reads thumbnails from the square.
 
     Args:
         images: float [N, H, W, C] in [-1, 1].
 
     Returns:
-        uint8 [S H, S W, 3] with S = ceil(sqrt(N)); unused tiles are black.
+        uint8 [S H, S W, 3] with S = ceil(sqrt(N)). Unused tiles are black.
     """
     side = math.ceil(math.sqrt(len(images)))
     square = np.full((side * side, *images.shape[1:]), -1.0, np.float32)
@@ -65,17 +65,17 @@ def sprite(images: np.ndarray) -> np.ndarray:
 
 
 def factor(width: int) -> int:
-    """Returns the factor by which images of this width are enlarged to about SHOWN_WIDTH."""
+    """Returns the integer factor that enlarges images of this width to about SHOWN_WIDTH, at least 1."""
     return max(1, SHOWN_WIDTH // width)
 
 
 def enlarge(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Turns every pixel into a square of factor x factor: [H, W, 3] -> [factor H, factor W, 3]."""
+    """Enlarges an image by repeating pixels: [H, W, 3] -> [factor H, factor W, 3]."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def gif(frames: list[np.ndarray]) -> bytes:
-    """Encodes pictures uint8 [H, W, 3] of one size as an endlessly repeating GIF."""
+    """Encodes frames uint8 [H, W, 3] of equal size as a GIF that loops forever."""
     buffer = io.BytesIO()
     first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=FRAME_MILLISECONDS, loop=0)
@@ -83,7 +83,7 @@ def gif(frames: list[np.ndarray]) -> bytes:
 
 
 def png(picture: np.ndarray) -> bytes:
-    """Encodes a picture uint8 [H, W, 3] as PNG."""
+    """Encodes an image uint8 [H, W, 3] as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -1,6 +1,6 @@
-"""Charts drawn with Matplotlib: labels beside images, masks, clouds of points.
+"""Matplotlib charts: labelled image grids, mixing masks and scatter plots.
 
-Matplotlib is imported when the first chart is drawn. Neither pyplot nor the settings of a matplotlibrc are used.
+Matplotlib is imported when the first chart is rendered. The module does not use pyplot and ignores matplotlibrc files.
 """
 
 import contextlib
@@ -12,21 +12,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-DPI = 128  # a power of two: sizes in pixels are exact in inches
-PANELS_A_ROW, PANEL = 4, 400  # pixels of a panel's width and height
-REACH = 1.2  # limits of both axes of points in 2-D, which are in [-1, 1]
-# Names and colours of real points and mixes, by the number of dimensions: data as in the paper's Figure 12, codes as on
-# its poster.
+DPI = 128  # a power of two, so that sizes in pixels are exact in inches
+PANELS_A_ROW, PANEL = 4, 400  # number of panels per row; size of a panel in pixels
+REACH = 1.2  # limit of both axes of 2-D plots; the points are in [-1, 1]
+# Legend names and colours of real points and mixes, by the number of dimensions. 2-D data have the colours of Figure 12
+# of the AMR paper. 3-D codes have the colours of the poster of the paper.
 POINTS = {
     2: {"real points": "#1f77b4", "decoded mixes": "#ff7f0e"},
     3: {"codes of real examples": "#d62728", "mixed codes": "#1f77b4"},
 }
-LABEL_POINTS, LABEL_MARGIN = 7.5, 8  # size of the letters beside images; pixels on both sides of a label
+LABEL_POINTS, LABEL_MARGIN = 7.5, 8  # font size of labels; pixels on both sides of a label
 MASK_WIDTH, MASK_ROW, MASK_MARGIN = 1_200, 20, 80  # pixels
 
 
 class Cloud(NamedTuple):
-    """A panel of `clouds`: points [N, 2] and [M, 2] in [-1, 1], or codes [N, 3] and [M, 3]."""
+    """Data of a panel of `clouds`.
+
+    `real` [N, 2] and `mixed` [M, 2] are points in [-1, 1]. With 3 instead of 2 columns, they are codes.
+    """
 
     title: str
     real: np.ndarray
@@ -34,7 +37,10 @@ class Cloud(NamedTuple):
 
 
 class Mask(NamedTuple):
-    """A panel of `masks`: values [K, n] in [0, 1] of K rows and n feature maps, the first of which has a number."""
+    """Data of a panel of `masks`.
+
+    `values` [K, n] in [0, 1] has K rows and n feature maps. `first` is the index of the first feature map on the axis.
+    """
 
     title: str
     first: int
@@ -43,8 +49,8 @@ class Mask(NamedTuple):
 
 @contextlib.contextmanager
 def default_style() -> Iterator[None]:
-    """Applies Matplotlib's own settings while a figure is drawn or rendered."""
-    # Remarks about caches, fonts and a matplotlibrc would be taken for the output of a command.
+    """Applies Matplotlib's default settings while a figure is drawn or rendered."""
+    # Matplotlib's log messages about caches, fonts and matplotlibrc files would mix with the output of a command.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
@@ -54,7 +60,7 @@ def default_style() -> Iterator[None]:
 
 
 def figure(width: float, height: float, **options) -> Any:
-    """Returns an empty Matplotlib figure of this size in pixels."""
+    """Returns an empty Matplotlib figure with the given size in pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -65,21 +71,21 @@ def figure(width: float, height: float, **options) -> Any:
 
 @default_style()
 def picture(drawn) -> np.ndarray:
-    """Renders a figure: uint8 [H, W, 3]."""
+    """Renders a Matplotlib figure as an image, uint8 [H, W, 3]."""
     drawn.canvas.draw()
     return np.array(drawn.canvas.buffer_rgba())[..., :3]
 
 
 @default_style()
 def labelled(image: np.ndarray, labels: list[str]) -> np.ndarray:
-    """Writes a label left of each of the rows of equal height in a picture.
+    """Adds a label to the left of each row of an image grid. All rows have equal height.
 
     Args:
-        image: uint8 [H, W, 3]; its pixels are unchanged in the right part of the result.
-        labels: one for each row, from the top.
+        image: image grid, uint8 [H, W, 3]. The right part of the result contains the unchanged pixels.
+        labels: one label for each row, from top to bottom.
 
     Returns:
-        uint8 [H, W', 3], as wide as the longest label needs.
+        uint8 [H, W', 3]. The width W' depends on the longest label.
     """
     height, width = image.shape[:2]
     drawn = figure(width, height)
@@ -98,7 +104,10 @@ def labelled(image: np.ndarray, labels: list[str]) -> np.ndarray:
 
 @default_style()
 def masks(panels: list[Mask], labels: list[str]) -> Any:
-    """Draws masks below each other, a labelled row for each combination and a column for each feature map."""
+    """Draws one panel per mask, from top to bottom.
+
+    Each panel has a labelled row for each combination of attributes, and a column for each feature map.
+    """
     height = len(panels) * (MASK_ROW * len(labels) + MASK_MARGIN)
     drawn = figure(MASK_WIDTH, height, layout="constrained")
     grid = drawn.subplots(len(panels), squeeze=False)[:, 0]
@@ -118,7 +127,7 @@ def masks(panels: list[Mask], labels: list[str]) -> Any:
 
 @default_style()
 def clouds(panels: list[Cloud]) -> Any:
-    """Draws real points and mixes over them, PANELS_A_ROW panels in a row; all have as many dimensions."""
+    """Draws scatter plots of real points and mixes, PANELS_A_ROW panels per row. All panels must be 2-D, or all 3-D."""
     from matplotlib.lines import Line2D
 
     columns = min(PANELS_A_ROW, len(panels))
@@ -132,7 +141,7 @@ def clouds(panels: list[Cloud]) -> Any:
         if panel is None:
             axes.remove()
             continue
-        # One collection of both, in which Matplotlib sorts the points of 3-D plots by depth.
+        # Real points and mixes are one collection: Matplotlib sorts 3-D points by depth only within a collection.
         shown = np.repeat([*colours.values()], [len(panel.real), len(panel.mixed)])
         axes.scatter(*np.concatenate([panel.real, panel.mixed]).T, c=shown, s=4, linewidths=0)
         axes.set_title(panel.title, fontsize="medium")
