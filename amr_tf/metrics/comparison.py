@@ -1,6 +1,6 @@
 """Comparison of two methods, paired by seed and by test image: intervals, tests, power and number of seeds.
 
-All arguments are arrays or numbers. SciPy computes the distributions and McNemar's test.
+SciPy computes the distributions and McNemar's test.
 """
 
 import itertools

@@ -21,9 +21,9 @@ def score(ground_truth: GroundTruth, encode: Encode, rng: Rng, preset: str = "dl
     """Computes the metric of FactorVAE (Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983), section 4.
 
     A vote samples images with the same value of one random factor. The vote is for the code dimension with the smallest
-    variance in these images, divided by the dimension's variance over all images. The training votes assign to each
-    dimension the factor that was fixed most often when the dimension was chosen. The score is the accuracy of this
-    assignment on the test votes. `preset` is a name in PRESETS.
+    variance in these images, divided by the dimension's variance over DEVIATION_SAMPLES random images. The training
+    votes assign to each dimension the factor that was fixed most often when the dimension was chosen. The score is the
+    accuracy of this assignment on the test votes. `preset` is a name in PRESETS.
 
     Returns:
         `score`: in [0, 1]; 0 if every dimension collapsed. `train_accuracy`: accuracy on the training votes.

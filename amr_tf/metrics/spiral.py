@@ -21,8 +21,8 @@ def score(mixes: np.ndarray, curve: np.ndarray, **others: np.ndarray) -> dict:
     Returns:
         distance: mean distance from a mix to the curve. off: fraction of mixes that are farther than 0.05 from the
         curve, in [0, 1]. gap: mean distance from a vertex of the curve to the nearest mix; the gap is large if the
-        mixes cover only a part of the curve. mixes: N. For each name in `others`: mean distance from a point of this set to
-        the curve. Lower is better.
+        mixes cover only a part of the curve. mixes: N. For each name in `others`: mean distance from a point of this
+        set to the curve. Lower is better.
 
     Raises:
         ValueError: there are no points, the polyline has fewer than 2 vertices, or a coordinate is not finite.
