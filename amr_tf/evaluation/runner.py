@@ -98,8 +98,8 @@ def _measure(
                 bar.begin(f"{folder.name}: {name}")
                 found = measures.evaluate(trained, name, request.checkpoint, request.seed)
             except DataError as error:
-                # The other lines explain how to prepare the data. They are omitted, because the data were already prepared
-                # on the machine that trained the run.
+                # The other lines explain how to prepare the data. They are omitted, because the data were prepared
+                # before training, possibly on another machine.
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
                 said = DataError(f"{name} of {folder}: {first}{hint}")
