@@ -1,7 +1,7 @@
 """BINARY. Writes a trained run as a SavedModel: python -m amr_tf.export --run_dir=runs/...
 
-Exit codes: 0 done, 2 an error that the message explains, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a closed
-terminal.
+The exit code is 0 after success, 2 after an error that the message explains, 130 after Ctrl-C, 143 after SIGTERM, and
+129 after the terminal was closed.
 """
 
 import pathlib
@@ -46,7 +46,7 @@ def define_flags() -> flags.FlagValues:
 
 
 def parse(arguments: list[str]) -> Request:
-    """Reads `arguments` (without the program's name); raises UserError if they are invalid."""
+    """Parses `arguments` (without the program's name). Raises UserError if they are invalid."""
     values = define_flags()
     stray = command_line.read_own(values, "amr_tf.export", arguments)
     if stray or not values.run_dir:
@@ -60,7 +60,7 @@ def parse(arguments: list[str]) -> Request:
 
 
 def work(request: Request) -> None:
-    """Writes the next version and prints its path."""
+    """Exports the run as the next version and prints the path of the version."""
     begin = time.monotonic()
     extras.require("The export of a run", "tensorflow_serving")
     for name in sorted({"onnx", "triton"} & {*request.also}):

@@ -1,4 +1,4 @@
-"""Measuring and drawing trained runs, as a request says that is made before TensorFlow is imported."""
+"""Evaluation of trained runs: metrics and figures. A `Request` can be created without importing TensorFlow."""
 
 import dataclasses
 import pathlib
@@ -6,10 +6,11 @@ import pathlib
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Metrics of each of some runs, and figures of all of them together.
+    """Request for an evaluation: metrics of each run, and figures that show all runs together.
 
-    `places` are `data_dir` and `raw_dir` of data that have moved since training. If `out` is not given, figures are
-    written to the folder of the first run. `results_file` receives the results of the metrics by run folder and name.
+    `places` contains new values of `data_dir` and `raw_dir` if the data have moved since training. If `out` is None,
+    figures are written to the sub-folder `figures` of the first run. If `results_file` is given, the results are also
+    written to this JSON file, by run folder and name of the metric.
     """
 
     folders: list[pathlib.Path]

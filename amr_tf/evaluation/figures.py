@@ -1,4 +1,4 @@
-"""Figures of trained runs that show images: paths between test images, mixes of three, traversals of a code, masks."""
+"""Figures of trained runs: images of paths, mixes, traversals, samples and exchanged code rows, and charts of masks."""
 
 import pathlib
 from collections.abc import Callable
@@ -18,23 +18,19 @@ if TYPE_CHECKING:
     from amr_tf.runs.trained import TrainedRun
 
 PAIRS, PATH_STEPS = 4, 11
-MANY = 8  # runs of which more than a pair each would be unreadable
+MANY = 8  # for more runs, `interpolation` draws only one pair of images
 TRIANGLE_SIDE = 7
 TRAVERSAL_STEPS = 9
-TRAVERSAL_REACH = 2.0  # standard deviations of the test split's codes from their mean
+TRAVERSAL_REACH = 2.0  # distance from the mean of the codes to both ends, in standard deviations of the codes
 TRAVERSAL_SAMPLE = 2_000
 PAIR_GAP = 12
 SAMPLE_SIDE = 8
 MIXED_PAIRS = 8
 MAPS_A_PANEL = 128
-STYLE_COLUMNS, STYLE_ROWS = (
-    6,
-    2,
-)  # images that keep most of their code, and images that give rows to each block
-COARSE_ROWS, FINE_ROWS = (
-    4,
-    2,
-)  # rows of a style code of 4 and 8 px, and of the image's size; middle ones lie between
+# Number of images whose codes are changed, and number of images from which the new rows of the codes are copied.
+STYLE_COLUMNS, STYLE_ROWS = 6, 2
+# Number of coarse rows of a style code (scales of 4 and 8 px), and of fine rows (scale of the image).
+COARSE_ROWS, FINE_ROWS = 4, 2
 
 
 class Figure(NamedTuple):
@@ -42,8 +38,8 @@ class Figure(NamedTuple):
 
     Attributes:
         description: a noun phrase for the help of the command line.
-        draw: takes the runs and a generator; returns the picture and, for figures that can be animated, the frames of
-            a GIF, uint8 [H, W, 3] each.
+        draw: function of the runs and a random generator. It returns a list of images, uint8 [H, W, 3] each. The first
+            image is the figure. Further images are the frames of a GIF, if the figure can be animated.
         points: true for figures of points or codes, false for figures of images.
     """
 
@@ -53,7 +49,7 @@ class Figure(NamedTuple):
 
 
 def draw(name: str, runs: "list[TrainedRun]", request: Request) -> list[pathlib.Path]:
-    """Draws a figure of runs of one data set and returns its files.
+    """Draws a figure of runs of one data set and returns the paths of the written files.
 
     Raises:
         ConfigError: the figure cannot show these data or codes.
@@ -81,7 +77,11 @@ def draw(name: str, runs: "list[TrainedRun]", request: Request) -> list[pathlib.
 
 
 def check(runs: "list[TrainedRun]") -> None:
-    """Raises ConfigError for runs of different data sets, since no figure shows them together."""
+    """Checks that one figure can show all runs.
+
+    Raises:
+        ConfigError: the runs differ in data set, image size or, for data read through TFDS, `image_fit`.
+    """
     seen = {
         (
             run.config.dataset,
@@ -98,10 +98,12 @@ def check(runs: "list[TrainedRun]") -> None:
 
 
 def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws paths between the same pairs of test images, each run by the path of its mixer: PAIRS, or one of MANY runs.
+    """Draws decoded paths between pairs of test images.
 
-    The picture has a block for each pair: the blend of the pixels, whose ends are the images, then a row for each run.
-    There is a frame for each point of the path.
+    All runs use the same pairs: at most PAIRS pairs, or one pair if there are more than MANY runs. The mixer of a run
+    determines the path. The figure has one block for each pair. The first row of a block is the blend of the two test
+    images in pixel space. Each further row shows one run. The frames show the points of the path forwards, then
+    backwards.
     """
     _need_images("interpolation", runs[0], 2)
     pairs = min(PAIRS if len(runs) <= MANY else 1, len(runs[0].splits.test) // 2)
@@ -116,9 +118,10 @@ def interpolation(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np
 
 
 def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws decoded mixes of three test images, whose reconstructions are the corners; below them the images.
+    """Draws a triangle of decoded mixes of three test images for the first run, and below it the three images.
 
-    A position in the triangle is the share of each image; the run's mixer converts shares to weights.
+    The corners are the reconstructions of the images. The position in the triangle determines the fraction of each
+    image. The run's mixer converts the fractions to weights.
     """
     import tensorflow as tf
 
@@ -126,7 +129,7 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
 
     run = runs[0]
     _need_images("triangle", run, 3)
-    # Images of different labels come first, since mixes within one label hardly differ.
+    # Images with different labels are preferred, because mixes of images with the same label hardly differ.
     _, first = np.unique(run.splits.test.labels, return_index=True)
     chosen = rng.choice(first, min(3, len(first)), replace=False)
     others = np.setdiff1d(np.arange(len(run.splits.test)), chosen)
@@ -143,9 +146,11 @@ def triangle(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndar
 
 
 def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws a row for each number of one test image's code: that number rises while the others are fixed.
+    """Draws one row for each dimension of the code of one test image, for the first run.
 
-    The range is that of the test split's codes, or of the training split's if there is only one test image.
+    The value of the dimension increases from left to right, and the other dimensions are fixed. The range is the mean
+    plus and minus TRAVERSAL_REACH standard deviations of the codes of test images. If there is only one test image,
+    the codes of the training split are used.
     """
     run = runs[0]
     if not run.has_flat_codes:
@@ -166,7 +171,7 @@ def traversal(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nda
 
 
 def samples(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws decoded codes of a mixture of Gaussians that is fitted to the codes of the first run's training images."""
+    """Draws images decoded from a Gaussian mixture, which is fitted to the codes of the first run's training images."""
     from amr_tf.metrics import samples as mixtures
 
     run = runs[0]
@@ -176,11 +181,11 @@ def samples(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarr
 
 
 def style_grid(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws test images whose coarse, middle or fine rows of the code come from other test images.
+    """Draws test images after the coarse, middle or fine rows of their codes were replaced, for the first run.
 
-    It is Figure 3 of Karras et al. (2019, https://arxiv.org/abs/1812.04948): the images of the first row keep the rest
-    of their codes, those of the first column give the named rows. Coarse rows are those of 4 and 8 px, fine ones those
-    of the image's size.
+    The layout follows Figure 3 of Karras et al. (2019, https://arxiv.org/abs/1812.04948). The first row shows the
+    images whose codes are changed. The first column shows the images from which the new rows of the codes are copied.
+    Coarse rows control the scales of 4 and 8 px. Fine rows control the scale of the image.
     """
     run = runs[0]
     if len(run.model.code_shape) != 2:
@@ -208,7 +213,10 @@ def style_grid(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.nd
 
 
 def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Plots the Bernoulli parameters of each combination of attributes, and one mask sampled from them (Figure 6)."""
+    """Plots the Bernoulli parameters and one sampled mask for each combination of attributes (AMR paper, Figure 6).
+
+    If the first run was trained with `mask_gradient` "soft", the masks are equal to the Bernoulli parameters.
+    """
     run = _supervised(runs)
     combinations = run.combinations()
     parameters, drawn = run.mask_parameters(combinations), run.masks(combinations, rng)
@@ -221,9 +229,10 @@ def masks(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray
 
 
 def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws pairs of test images that differ in many attributes, and their mixes for each combination of attributes.
+    """Draws pairs of test images and their mixes for each combination of attributes, for the first run.
 
-    It draws MIXED_PAIRS pairs, or one for each test image if there are fewer.
+    The two images of a pair differ in as many attributes as possible. There are MIXED_PAIRS pairs. If the test split
+    has fewer images, there is one pair for each image.
     """
     run = _supervised(runs)
     _need_images("attribute_mixes", run, 2)
@@ -243,7 +252,7 @@ def attribute_mixes(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[
 
 
 def _need_images(figure: str, run: "TrainedRun", count: int) -> None:
-    """Raises ConfigError if the test split has fewer images than a figure mixes."""
+    """Raises ConfigError if the test split has fewer than `count` images."""
     if len(run.splits.test) < count:
         raise ConfigError(
             f"The figure {figure} mixes {count} test images. Received: {len(run.splits.test)} of "
@@ -262,24 +271,27 @@ def _supervised(runs: "list[TrainedRun]") -> "TrainedRun":
 
 
 def _combination_names(run: "TrainedRun") -> list[str]:
-    """Returns the attributes of each of the run's `combinations`; "none" for the empty one."""
+    """Returns the names of the attributes in each of the run's `combinations`, or "none" if there are no attributes."""
     named = [np.array(run.attribute_names)[row.astype(bool)] for row in run.combinations()]
     return [", ".join(names) or "none" for names in named]
 
 
 def _and_back(frames: list[np.ndarray]) -> list[np.ndarray]:
-    """Returns the frames of a path and back, which a GIF repeats without a jump."""
+    """Returns the frames of a path forwards and then backwards. A GIF can repeat these frames without a jump."""
     return [*frames, *frames[-2:0:-1]]
 
 
 def _test_images(run: "TrainedRun", count: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns some test images, float32 [count, H, W, C] in [-1, 1]."""
+    """Returns random test images, float32 [count, H, W, C] in [-1, 1]."""
     rows = rng.choice(len(run.splits.test), count, replace=False)
     return pixels.to_float(run.splits.test.images[rows])
 
 
 def _labels(runs: "list[TrainedRun]") -> list[str]:
-    """Returns method, weights of the losses, seed and step of each run, and its folder's name if these are equal."""
+    """Returns a label for each run: method, loss weights, seed and step.
+
+    If two labels are equal, the end of the folder's name is added to every label.
+    """
     labels = []
     for run in runs:
         config = run.config

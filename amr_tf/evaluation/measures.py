@@ -1,6 +1,7 @@
-"""Metrics of a trained run: the arrays that each takes from the run, and the entry of its result in results.json.
+"""Metrics of a trained run.
 
-A metric's module is imported when the metric is computed.
+The functions here pass arrays of the run to a metric and save the result in results.json. The module of a metric in
+`amr_tf.metrics` is imported only when the metric is computed.
 """
 
 import datetime
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from amr_tf.runs.trained import TrainedRun
 
 PATHS, PATH_STEPS, DICTIONARY = 256, 16, 10_000
-JUDGE_EXAMPLES = 10_000  # training images of the classifiers that judge mixes
-DRAWN, DRAWN_PATHS = 1_000, 100  # mixes and paths whose nearest possible images are searched
-STYLE_MIXES = 1_000  # crossovers of each cut
+JUDGE_EXAMPLES = 10_000  # largest number of training images for the classifiers that score mixes
+DRAWN, DRAWN_PATHS = 1_000, 100  # largest numbers of mixes and of paths for the metric `manifold`
+STYLE_MIXES = 1_000  # largest number of crossovers for each position of the cut
 
 Rng = np.random.Generator
 Examples = tuple[np.ndarray, np.ndarray]
@@ -38,9 +39,10 @@ class Metric(NamedTuple):
     """A metric of trained runs.
 
     Attributes:
-        description: a noun phrase for help and cards.
-        compute: returns the result of a run, with random numbers from a generator.
-        reason_not_applicable: returns the reason why the metric does not apply to a run, or "" if it applies.
+        description: a noun phrase for the command's help and for model cards.
+        compute: function of a run and a random generator that returns the result of the metric.
+        reason_not_applicable: function that returns the reason why the metric does not apply to a run, or "" if the
+            metric applies.
     """
 
     description: str
@@ -49,13 +51,17 @@ class Metric(NamedTuple):
 
 
 def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[str, Any]:
-    """Computes one metric of one run, and records checkpoint, step, seed, data, seconds and time with it.
+    """Computes one metric of one run.
 
-    Its random numbers depend on the seed and the metric's name only. Raises DataError if the run's data are missing.
+    The result also contains the checkpoint, the step, the seed, the name of the data, the duration in seconds and the
+    current time. The random numbers depend only on the seed and on the metric's name.
+
+    Raises:
+        DataError: the run's data are missing, damaged or do not match the settings.
     """
-    data_name = run.data_name  # the data are opened before the clock starts
+    data_name = run.data_name  # loads the data, so that the duration excludes the loading
     begin = time.monotonic()
-    # A metric that was renamed keeps the random numbers of its former name.
+    # A renamed metric uses the random numbers of the metric's former name, so that results stay the same.
     former = {now: then for then, now in aliases.METRICS.items()}.get(name, name)
     rng = np.random.default_rng([seed, *former.encode()])
     found = _finite(registry.load(registry.METRICS, name).compute(run, rng))
@@ -70,10 +76,10 @@ def evaluate(run: "TrainedRun", name: str, checkpoint: str, seed: int) -> dict[s
 
 
 def check(folder: RunFolder) -> None:
-    """Refuses a run whose results.json is damaged or does not exist yet, or which a process is training.
+    """Checks that the results of metrics can be saved in the run's results.json.
 
     Raises:
-        RunError: the file cannot take a metric.
+        RunError: results.json is damaged or does not exist yet, or another process is training the run.
     """
     if not folder.results.exists():
         raise RunError(f"{folder.path} has no results.json yet: train it to the end of an epoch first")
@@ -84,15 +90,15 @@ def check(folder: RunFolder) -> None:
 
 
 def is_writable(folder: RunFolder) -> bool:
-    """Returns false for a read-only run, which is measured without a change of its results.json."""
+    """Returns false if the run folder is read-only. The results of such a run are not saved in results.json."""
     return os.access(folder.path, os.W_OK)
 
 
 def save(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:
-    """Merges metrics by name into the run's results.json; everything else in the file is unchanged.
+    """Adds results of metrics, by name, to the run's results.json. Other entries of the file are unchanged.
 
     Raises:
-        RunError: the file is damaged, cannot be written, or a process is training the run.
+        RunError: the file is damaged or cannot be written, or another process is training the run.
     """
     with folder.held():
         results = folder.read_results()
@@ -101,7 +107,7 @@ def save(folder: RunFolder, found: dict[str, dict[str, Any]]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """Replaces NaN and infinity, which JSON lacks, by None."""
+    """Replaces NaN and infinity by None, because JSON does not support these values."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -110,7 +116,7 @@ def _finite(value: Any) -> Any:
 
 
 def _score(metric: str, *arguments: Any, **named: Any) -> dict[str, Any]:
-    """Returns the score of the metric in the module `metrics.<metric>`, which is imported here."""
+    """Imports the module `amr_tf.metrics.<metric>` and returns the result of the function `score` in this module."""
     return importlib.import_module(f"amr_tf.metrics.{metric}").score(*arguments, **named)
 
 
@@ -125,12 +131,12 @@ def _pixels(run: "TrainedRun", part: str) -> Examples:
 
 
 def _pairs(count: int, rng: Rng) -> np.ndarray:
-    """Draws disjoint pairs of examples: their numbers, int [2, count // 2]."""
+    """Samples disjoint pairs of `count` examples. Returns the indices of the examples, int [2, count // 2]."""
     return rng.permutation(count)[: count // 2 * 2].reshape(2, -1)
 
 
 def _convex(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Returns share * first + (1 - share) * second; `share` has the leading dimensions of both."""
+    """Returns share * first + (1 - share) * second. The shape of `share` is the first part of the arrays' shape."""
     share = np.expand_dims(share, tuple(range(share.ndim, first.ndim)))
     return share * first + (1 - share) * second
 
@@ -157,7 +163,7 @@ def _reconstruction(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _interpolation(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Scores convex mixes of random pairs of test images: the same mixes for all models and mixers."""
+    """Scores convex mixes of random pairs of test images. Pairs and weights do not depend on the model or the mixer."""
     real, codes = pixels.to_float(run.examples("test")[0]), run.codes("test")
     first, second = _pairs(len(real), rng)
     share = rng.random(len(first), np.float32)
@@ -168,7 +174,10 @@ def _interpolation(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _attributes(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Mixes random pairs with attributes requested as in training; an independent classifier scores the mixes."""
+    """Scores mixes of random pairs of test images with an independent classifier.
+
+    Each requested attribute comes from the first or the second image with equal probability, as in training.
+    """
     images, known, codes = run.examples("test")[0], run.attributes("test"), run.codes("test")
     first, second = _pairs(len(codes), rng)
     requested = np.where(rng.random((len(first), known.shape[1])) < 0.5, known[first], known[second])
@@ -186,7 +195,7 @@ def _attributes(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Scores straight paths between the codes of random pairs of test images: the same for all models and mixers."""
+    """Scores straight paths between the codes of random pairs of test images. The path does not depend on the mixer."""
     test = run.splits.test.images
     codes = run.encode(test[rng.permutation(len(test))[: 2 * PATHS]])[:, None]
     share = np.linspace(0, 1, PATH_STEPS, dtype=np.float32)[None]
@@ -198,7 +207,10 @@ def _lines(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _mix_quality(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Compares mixes as trained, reconstructions, pixel blends and validation images with test images."""
+    """Compares test images with four sets: decoded mixes, reconstructions, pixel blends, and validation images.
+
+    The run's mixer makes the mixes. Interpolation paths by the mixer and in pixel space are scored too.
+    """
     real, codes = pixels.to_float(run.examples("test")[0]), run.codes("test")
     held, half = rng.permutation(len(real)), len(real) // 2
     reference, own = held[:half], held[half:]
@@ -218,7 +230,7 @@ def _mix_quality(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _judged(run: "TrainedRun", real: np.ndarray, sets: dict, paths: dict) -> dict[str, Any]:
-    """Scores sets of images by the judge of the run's data."""
+    """Scores sets and paths of images in the features of a classifier that is trained on the run's data."""
     metric = importlib.import_module("amr_tf.metrics.mix_quality")
     parts = [run.examples(part) for part in ("train", "test")]
     train, test = (
@@ -228,7 +240,7 @@ def _judged(run: "TrainedRun", real: np.ndarray, sets: dict, paths: dict) -> dic
 
 
 def _samples(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Compares decoded draws of a mixture of Gaussians, fitted to training codes, with test images."""
+    """Compares test images with decoded samples of a Gaussian mixture, which is fitted to the training codes."""
     metric = importlib.import_module("amr_tf.metrics.samples")
     mixture = metric.fitted(run.codes("train"), run.codes("validation"), rng)
     real = pixels.to_float(run.examples("test")[0])
@@ -257,7 +269,11 @@ def _no_judge(run: "TrainedRun") -> str:
 
 
 def _style_rows(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Decodes crossovers of test images of different labels with every cut, and codes with one row replaced."""
+    """Scores the effect of each row of a style code.
+
+    Crossovers of two test images with different labels are decoded for every position of the cut. Codes with one row
+    replaced by the row's mean are decoded too.
+    """
     images, labels = run.examples("test")
     images, codes = pixels.to_float(images), run.codes("test")
     first, second = _pairs(len(codes), rng)
@@ -290,7 +306,10 @@ def _no_rows(run: "TrainedRun") -> str:
 
 
 def _manifold(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Searches the nearest possible images of mixes as trained, reconstructions, pixel blends, and images of paths."""
+    """Finds, for each image, the nearest image that the data set can contain, and scores the distances.
+
+    The images are mixes by the run's mixer, reconstructions, pixel blends, and points of interpolation paths.
+    """
     images, codes = run.examples("test")[0], run.codes("test")
     first, second = _pairs(len(codes), rng)[:, :DRAWN]
     x, y = (pixels.to_float(images[rows]) for rows in (first, second))
@@ -316,7 +335,11 @@ def _not_drawn(run: "TrainedRun") -> str:
 
 
 def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
-    """Scores mixes by the run's own mixer; `blends` are straight mixes of two points, which no model made."""
+    """Scores mixes by the run's mixer.
+
+    For comparison, reconstructions, test points and `blends` are scored too. `blends` are convex combinations of two
+    test points, computed without a model.
+    """
     _, mixes = run.mixes("test", rng)
     real = run.examples("test")[0].reshape(-1, 2)
     first, second = _pairs(len(real), rng)
@@ -329,7 +352,7 @@ def _spiral(run: "TrainedRun", rng: Rng) -> dict[str, Any]:
 
 
 def _of_factors(metric: str, description: str, **settings: Any) -> Metric:
-    """Makes a metric that compares codes with the factors of generation."""
+    """Returns a metric that compares codes with the ground-truth factors from which the images were generated."""
     return Metric(
         description,
         lambda run, rng: _score(metric, run.ground_truth, run.encode, rng, **settings) | settings,

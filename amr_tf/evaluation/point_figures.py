@@ -1,4 +1,4 @@
-"""Figures of points: mixes on the spiral, codes in three dimensions."""
+"""Figures of points: mixes of points on the spiral, and codes projected to three dimensions."""
 
 import copy
 from typing import TYPE_CHECKING
@@ -18,10 +18,11 @@ MOST_POINTS = 1_000
 
 
 def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws test points blue and decoded mixes orange, a panel for each setting (Figure 12).
+    """Draws test points in blue and decoded mixes in orange (AMR paper, supplement, Figure 12).
 
-    A panel's title has the mean distance of the mixes to the curve, mean +- sd over its seeds; its points are those of
-    its first run. All runs draw the same mixes, and so does the metric `spiral`.
+    Runs that differ only by the seed share one panel. The panel shows the points of the first of these runs. The title
+    contains the mean distance of the mixes to the curve, as mean +- standard deviation over the runs. All runs use the
+    same random numbers for the mixes as the metric `spiral` with the same seed.
     """
     from amr_tf.metrics.spiral import distance_to_curve
 
@@ -37,9 +38,11 @@ def spiral(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
 
 
 def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarray]:
-    """Draws codes of test examples red and their mixes blue, a panel for each setting (AMR's poster).
+    """Draws codes of test examples in red and mixed codes in blue, as on the poster of the AMR paper.
 
-    The axes are the three principal directions of the codes of real examples; with two examples, the other axes are 0.
+    Runs that differ only by the seed share one panel, which shows the first of these runs. The axes are the first three
+    principal components of the codes of the test examples. With two test examples, the coordinates on the third axis
+    are 0.
     """
     panels = []
     for title, (run, *_) in _titled(runs):
@@ -59,7 +62,11 @@ def latent(runs: "list[TrainedRun]", rng: np.random.Generator) -> list[np.ndarra
 
 
 def _titled(runs: "list[TrainedRun]") -> "list[tuple[str, list[TrainedRun]]]":
-    """Groups runs that differ by their seed only, and names each group by the settings that differ between groups."""
+    """Groups runs that differ only by the seed.
+
+    The title of a group lists the settings that differ between groups. For a single group, the title contains the
+    method and k.
+    """
     groups = alike.by_settings(runs)
     differing = alike.varying([settings for settings, _ in groups])
     config = runs[0].config
@@ -71,7 +78,7 @@ def _titled(runs: "list[TrainedRun]") -> "list[tuple[str, list[TrainedRun]]]":
 
 
 def _mean_and_sd(values: list[float]) -> str:
-    """Returns the mean and the sample standard deviation; of a single value, the value."""
+    """Returns mean and sample standard deviation as text. For a single value, the text contains only this value."""
     if len(values) == 1:
         return f"distance {values[0]:.4f}"
     return f"distance {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f} ({len(values)} seeds)"

@@ -1,4 +1,4 @@
-"""Runs an evaluation: computes and saves each metric of each run, then prints a table."""
+"""Runs an evaluation: computes and saves each metric of each run, prints a table, and draws the figures."""
 
 import pathlib
 from typing import Any
@@ -16,17 +16,17 @@ from amr_tf.runtime.errors import DataError, UserError
 from amr_tf.runtime.interruption import Interruption
 
 PROGRAM = "amr_tf.evaluate"
-PIPE_WIDTH = 160  # columns where the output is not a terminal
-# Entries of a result that are in results.json only, not in the table.
+PIPE_WIDTH = 160  # width of the table in characters if the output is not a terminal
+# Entries of a result that are saved in results.json but not shown in the table.
 PROVENANCE = ("checkpoint", "step", "seed", "data", "seconds", "when")
 
 
 def run(request: Request, interruption: Interruption) -> int:
-    """Measures and draws; returns the exit code, 2 if some metrics, runs or figures failed.
+    """Computes metrics and draws figures. Returns the exit code: 0, or 2 if any metric, run or figure failed.
 
     Raises:
-        UserError: no figure can be drawn of these runs, or none can be written.
-        Interrupted: by a signal; what was measured is saved, and its table printed.
+        UserError: a run cannot be opened for the figures, one figure cannot show all runs, or a file cannot be written.
+        Interrupted: a signal arrived. The results of finished metrics are saved and printed.
     """
     console = Console(PIPE_WIDTH)
     table, failed = rich.table.Table(box=None, pad_edge=False), 0
@@ -53,7 +53,7 @@ def run(request: Request, interruption: Interruption) -> int:
 
 
 def _draw(request: Request, console: Console) -> int:
-    """Draws the figures of all runs together; returns how many do not apply to these runs."""
+    """Draws the figures of all runs together. Returns the number of figures that do not apply to these runs."""
     failed = 0
     runs = [TrainedRun(folder, request.checkpoint, request.places) for folder in request.folders]
     figures.check(runs)
@@ -83,11 +83,11 @@ def _measure(
     results: dict[str, dict[str, Any]],
     interruption: Interruption,
 ) -> int:
-    """Computes the metrics of one run and saves each; returns how many failed because their data are missing."""
+    """Computes and saves the metrics of one run. Returns the number of metrics that failed with a DataError."""
     failed = 0
     with _Bar(console) as bar:
         trained = TrainedRun(folder, request.checkpoint, request.places, bar.on_images)
-        measures.check(trained.folder)  # before hours of computing
+        measures.check(trained.folder)  # checked first, because the metrics can take hours
         for name in request.metrics:
             if interruption.signal:
                 raise interruption.interrupted("between two metrics")
@@ -98,7 +98,8 @@ def _measure(
                 bar.begin(f"{folder.name}: {name}")
                 found = measures.evaluate(trained, name, request.checkpoint, request.seed)
             except DataError as error:
-                # Further lines say how to prepare the data, which happened on the machine that trained the run.
+                # The other lines explain how to prepare the data. They are omitted, because the data were prepared
+                # before training, possibly on another machine.
                 first, *more = str(error).splitlines()
                 hint = " --data_dir or --raw_dir say where they are." if more else ""
                 said = DataError(f"{name} of {folder}: {first}{hint}")
@@ -126,7 +127,7 @@ def _write(path: pathlib.Path, results: dict[str, dict[str, Any]]) -> None:
 
 
 class _Bar(rich.progress.Progress):
-    """Progress bar of the current metric on a terminal: number and rate of encoded and decoded images."""
+    """Progress bar of the current metric, shown only on a terminal. It counts encoded and decoded images."""
 
     def __init__(self, console: Console):
         super().__init__(
@@ -147,7 +148,7 @@ class _Bar(rich.progress.Progress):
 
 
 def _cells(found: dict[str, Any]) -> tuple[str, str, str]:
-    """Returns score, chance level, and the other numbers of a result."""
+    """Returns three cells of the table: the score, the chance level, and the other values of a result."""
     more = ", ".join(
         f"{name} {_text(value)}"
         for name, value in found.items()

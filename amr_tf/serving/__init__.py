@@ -1,1 +1,1 @@
-"""A trained model for use elsewhere: the SavedModel with its descriptions, and a client of its server."""
+"""Export of trained models as SavedModels and in other formats, and a client for model servers."""

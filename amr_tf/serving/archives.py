@@ -1,4 +1,4 @@
-"""Encoder and decoder as `.keras` archives that Keras alone can load, and the copies that these contain."""
+"""Copies of encoder, decoder and probe that Keras loads without this package, and their `.keras` archives."""
 
 import pathlib
 from typing import Any
@@ -9,31 +9,31 @@ FOLDER = "keras"
 
 
 def write(folder: pathlib.Path, model) -> None:
-    """Writes `<folder>/keras/encoder.keras`, images to codes, and `decoder.keras`, codes to images."""
+    """Writes `encoder.keras` (images -> codes) and `decoder.keras` (codes -> images) to the folder `<folder>/keras`."""
     (folder / FOLDER).mkdir()
     for network in (encoder_of(model), decoder_of(model)):
         network.save(folder / FOLDER / f"{network.name}.keras")
 
 
 def encoder_of(model) -> keras.Model:
-    """Returns a copy of the encoder, images -> codes, that names no class of this package."""
+    """Returns a copy of the encoder, images -> codes. Keras can load the copy without this package."""
     encoder, maps = _copy(model.encoder), model.code_shape[-1]
     image = keras.Input(model.image_shape)
-    if encoder(image).shape[-1] > maps:  # a VAE's encoder gives variances after the codes
+    if encoder(image).shape[-1] > maps:  # the encoder of a VAE also returns log-variances, after the codes
         encoder = keras.Model(image, encoder(image)[..., :maps])
     encoder.name = "encoder"
     return encoder
 
 
 def decoder_of(model) -> keras.Model:
-    """Returns a copy of the decoder, codes -> images, likewise."""
+    """Returns a copy of the decoder, codes -> images. Keras can load the copy without this package."""
     decoder = _copy(model.decoding_network())
     decoder.name = "decoder"
     return decoder
 
 
 def probe_of(model) -> keras.Model:
-    """Returns a copy of the probe, codes -> logits, likewise."""
+    """Returns a copy of the probe, codes -> logits. Keras can load the copy without this package."""
     probe = _copy(model.classifying_network())
     probe.name = "probe"
     return probe
@@ -46,7 +46,7 @@ def _copy(network: keras.Model) -> keras.Model:
 
 
 def _without_initializers(config: Any) -> Any:
-    """Drops the initializers: loading them would need this package, and the weights are saved anyway."""
+    """Replaces initializers by "zeros", because loading an initializer can need this package. Weights are set later."""
     if isinstance(config, list | tuple):
         return type(config)(_without_initializers(item) for item in config)
     if not isinstance(config, dict):

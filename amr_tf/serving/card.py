@@ -1,4 +1,4 @@
-"""The model card: a description in the folder of an exported model."""
+"""Model card: a Markdown file that describes an exported model."""
 
 import pathlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from amr_tf.runs.best import best_by
 from amr_tf.runs.folder import read_rows
 from amr_tf.serving import litert
 
-# Data sets whose name alone would not say what the pictures are.
+# Descriptions of data sets whose names do not describe the examples.
 NAMED_BETTER = {
     "lines": "generated pictures of white lines through the middle, 32 x 32, grey",
     "spiral": "generated points on a spiral in the plane",
@@ -20,7 +20,7 @@ NAMED_BETTER = {
 
 
 class Result(NamedTuple):
-    """A number that was measured of the exported weights, with the part of the data if it is named apart."""
+    """A score of the exported weights. `part` is the split, or "" if the split is not recorded separately."""
 
     name: str
     description: str
@@ -35,8 +35,8 @@ def model_card(run, version: int, described: dict[str, Any], converted: litert.W
     Args:
         run: a `TrainedRun`.
         version: number of the exported version.
-        described: results of each signature's `describe` by name.
-        converted: the files of LiteRT, if there are any.
+        described: descriptions of the signatures by name, from `Signature.describe`.
+        converted: sizes and errors of the LiteRT files, or None if these files were not requested.
 
     Raises:
         RunError: results.json or metrics.csv is damaged.
@@ -45,12 +45,12 @@ def model_card(run, version: int, described: dict[str, Any], converted: litert.W
 
 
 def render(template: str, run, **more: Any) -> str:
-    """Renders a template of this folder with the facts about a run.
+    """Renders a template with the settings and results of a run.
 
     Args:
-        template: name of the file.
+        template: file name of the template in the folder of this module.
         run: a `TrainedRun`.
-        more: further variables of the template.
+        more: additional variables for the template.
 
     Raises:
         RunError: results.json or metrics.csv is damaged.
@@ -64,7 +64,7 @@ def render(template: str, run, **more: Any) -> str:
         data = NAMED_BETTER.get(config.dataset) or results.get("data") or config.dataset
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=jinja2.select_autoescape(),  # off: the page is not HTML
+        autoescape=jinja2.select_autoescape(),  # disabled for these templates, because they are not HTML
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -87,14 +87,14 @@ def render(template: str, run, **more: Any) -> str:
 
 
 def _named(dataset: str) -> str:
-    """Names the user's own data by the last part of their path: a card does not show paths of a machine."""
+    """Returns the name of the data. For the user's own data, only the last part of the path is shown, for privacy."""
     prefix, place = registry.own_data(dataset)
     kinds = {registry.FOLDER: "pictures of the folder", registry.NPZ: "arrays of the file"}
     return f"{kinds[prefix]} {pathlib.PurePath(place).name}" if prefix else dataset
 
 
 def _row(*cells: Any) -> str:
-    """A row of a Markdown table."""
+    """Returns a row of a Markdown table."""
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -105,14 +105,15 @@ def _error(error: litert.Error | None) -> str:
 
 
 def shape(sizes: Sequence[int | None]) -> str:
-    """Returns a shape as text, "any" for free sizes."""
+    """Returns a shape as text. Dimensions of variable size (None) are shown as "any"."""
     return f"[{', '.join('any' if size is None else str(size) for size in sizes)}]"
 
 
 def measured(run) -> list[Result]:
-    """Returns the results that belong to the exported weights of a `TrainedRun`.
+    """Returns the results of a `TrainedRun` that were measured at the exported step.
 
-    If all labels are equal, the reconstruction loss replaces the accuracy.
+    The results are the metrics in results.json, and the accuracy of the probe on the validation and test split. If all
+    labels are equal, the reconstruction loss is returned instead of the accuracy.
 
     Raises:
         RunError: results.json or metrics.csv is damaged.
@@ -121,7 +122,7 @@ def measured(run) -> list[Result]:
     found_results: list[Result] = []
     for name, found in results.get("metrics", {}).items():
         if found.get("step") == run.step and isinstance(found.get("score"), int | float):
-            # Runs of older versions have metrics that are not known any more.
+            # Runs of older versions of this package can contain metrics that no longer exist.
             metric = registry.load(registry.METRICS, name) if name in registry.METRICS else None
             description = metric.description if metric else ""
             found_results.append(

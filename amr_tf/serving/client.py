@@ -1,6 +1,7 @@
-"""BINARY. Asks a model server: python -m amr_tf.serving.client interpolate a.png b.png --out=strip.png
+"""BINARY. Sends requests to a model server: python -m amr_tf.serving.client interpolate a.png b.png --out=strip.png
 
-Over REST it needs no TensorFlow. Exit codes: 0 done, 2 an error that the message explains, 130 interrupted.
+Connections over REST do not need TensorFlow. The exit code is 0 after success, 2 after an error that the message
+explains, and 130 after Ctrl-C.
 """
 
 import contextlib
@@ -30,11 +31,11 @@ HOST = r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+)"
 ADDRESS = re.compile(rf"(?:v2\+)?https?:{HOST}(:\d+)?(/[\w./~%!$&'()*+,;=:@-]*)?|grpc:{HOST}:\d+/?", re.ASCII)
 MODEL = "amr"  # the model's name in docs/serving/models.config
 MOST_STEPS, MOST_SECONDS = 1000, 86_400
-MOST_CLASSES = 3  # printed for each picture
+MOST_CLASSES = 3  # number of classes that `classify` prints for each image
 
 
 class Request(NamedTuple):
-    """Parsed command line. `weights` and `out` are None unless given."""
+    """Parsed command line. `weights` and `out` are None by default."""
 
     command: str
     pictures: list[pathlib.Path]
@@ -48,7 +49,7 @@ class Request(NamedTuple):
 
 
 def status(server: Server, request: Request) -> None:
-    """Prints the versions and, if one answers, its signatures."""
+    """Prints the versions, and the signatures of the model. Raises ServingError if no version is available."""
     versions = server.versions()
     for number, state, message in versions:
         print(" ".join(f"version {number}: {state} {message}".split()))
@@ -60,13 +61,16 @@ def status(server: Server, request: Request) -> None:
 
 
 def reconstruct(server: Server, request: Request) -> None:
-    """Writes a picture of two rows: the pictures, and their reconstructions."""
+    """Writes an image with two rows: the input images and their reconstructions."""
     x = _read(server, request)
     _write_picture(request, x, server.predict("reconstruct_uint8", {"images": x})["reconstructions"])
 
 
 def interpolate(server: Server, request: Request) -> None:
-    """Writes a strip from the first picture to the second: `steps` decoded points between both, ends included."""
+    """Writes a row of images: the first image, `steps` decoded points of the path, and the second image.
+
+    The first and the last point of the path are the reconstructions of the two images.
+    """
     x = _read(server, request)
     first, second = (np.repeat(image[None], request.steps, axis=0) for image in x)
     alpha = np.linspace(1, 0, request.steps, dtype=np.float32)
@@ -76,7 +80,7 @@ def interpolate(server: Server, request: Request) -> None:
 
 
 def mix(server: Server, request: Request) -> None:
-    """Writes a strip of the pictures and their mix, with equal weights by default."""
+    """Writes a row of images: the input images and their mix. By default, all weights are equal."""
     x = _read(server, request)
     weights = np.array([request.weights or [1 / len(x)] * len(x)], np.float32)
     mixed = server.predict("mix_uint8", {"images": x[None], "weights": weights})["images"]
@@ -84,7 +88,7 @@ def mix(server: Server, request: Request) -> None:
 
 
 def encode(server: Server, request: Request) -> None:
-    """Prints a line of JSON for each picture, or writes all codes as one NumPy array [N, ...]."""
+    """Prints one line of JSON for each image. With --out, writes all codes as one NumPy array [N, ...] instead."""
     codes = server.predict("encode_uint8", {"images": _read(server, request)})["codes"]
     if request.out is None:
         for path, code in zip(request.pictures, codes, strict=True):
@@ -96,7 +100,7 @@ def encode(server: Server, request: Request) -> None:
 
 
 def classify(server: Server, request: Request) -> None:
-    """Prints the probe's most probable classes of each picture."""
+    """Prints the most probable classes of each image, as predicted by the probe."""
     answer = server.predict("classify_uint8", {"images": _read(server, request)})
     for path, row in zip(request.pictures, answer["probabilities"], strict=True):
         best = np.argsort(-row, kind="stable")[:MOST_CLASSES]
@@ -104,14 +108,22 @@ def classify(server: Server, request: Request) -> None:
 
 
 def discriminate(server: Server, request: Request) -> None:
-    """Prints the discriminator's score of each picture."""
+    """Prints the discriminator's score of each image."""
     answer = server.predict("discriminate_uint8", {"images": _read(server, request)})
     for path, score in zip(request.pictures, answer["scores"], strict=True):
         print(f"{path}: {score:.4f}")
 
 
 class Task(NamedTuple):
-    """A command: its function, its number of pictures, and its flags in addition to those of the connection."""
+    """A command of the client.
+
+    Attributes:
+        run: function that executes the command.
+        least: smallest number of images.
+        most: largest number of images, or None if there is no limit.
+        flags: names of the flags, among `out`, `steps` and `weights`, that the command accepts.
+        help: a noun phrase for the help of the command line.
+    """
 
     run: Callable[[Server, Request], None]
     least: int
@@ -136,7 +148,10 @@ USAGE = (
 
 
 def _read(server: Server, request: Request) -> np.ndarray:
-    """Reads pictures as the model takes them: uint8 [N, H, W, C]. Over REST, bytes take a quarter of floats' space."""
+    """Reads the image files in the size that the model expects, uint8 [N, H, W, C].
+
+    Requests with uint8 images are smaller than requests with float images.
+    """
     height, width, channels = server.signature("encode_uint8").inputs["images"].shape[1:]
     if not height or width != height or channels not in (1, 3):
         raise ValueError(f"images of {height} x {width} x {channels}")
@@ -146,7 +161,7 @@ def _read(server: Server, request: Request) -> np.ndarray:
 
 
 def _write_picture(request: Request, *rows: np.ndarray) -> None:
-    """Writes rows of images, uint8 [N, H, W, C] each, as a PNG file."""
+    """Writes one PNG file that shows rows of images, uint8 [N, H, W, C] each."""
     picture = canvas.grid([pixels.to_float(row) for row in rows])
     enlarged = canvas.enlarge(picture, canvas.factor(rows[0].shape[2]))
     _write(request.out or pathlib.Path(f"{request.command}.png"), canvas.png(enlarged))
@@ -156,7 +171,7 @@ def _write(out: pathlib.Path, content: bytes) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         files.write(out, content)
-    except (OSError, ValueError) as error:  # ValueError: such as a path without a name
+    except (OSError, ValueError) as error:  # ValueError: for example, the path has no file name
         raise UserError(f"The result cannot be written: {error}. Choose another --out") from error
     print(f"written: {out}")
 
@@ -181,10 +196,10 @@ def define_flags() -> flags.FlagValues:
 
 
 def parse(arguments: list[str]) -> Request:
-    """Reads `arguments` (without the program's name).
+    """Parses `arguments` (without the program's name).
 
     Raises:
-        UserError: an unknown command or flag, a flag of another command, or a number of pictures that does not fit.
+        UserError: an unknown command or flag, a flag of another command, an invalid value, or a wrong number of images.
     """
     values = define_flags()
     name, *pictures = command_line.read_own(values, "amr_tf.serving.client", arguments) or [""]
@@ -219,7 +234,7 @@ def _weights(words: list[str], count: int) -> list[float]:
 
 
 def connect(url: str, model: str, timeout: float) -> Server:
-    """Returns a client for the protocol of the address. Nothing is sent yet."""
+    """Returns a client for the protocol of the address. This function sends no request."""
     if url.startswith(v2.SCHEME):
         return v2.V2Server(url, model, timeout)
     if not url.startswith("grpc:"):

@@ -1,4 +1,4 @@
-"""Formats for engines other than TensorFlow: ONNX by tf2onnx, LiteRT by TensorFlow's own converter."""
+"""Conversion to formats for other engines: ONNX with tf2onnx, LiteRT with TensorFlow's converter."""
 
 import logging
 import pathlib
@@ -14,7 +14,7 @@ from amr_tf.serving.signatures import Signature
 
 FORMATS = ("onnx", "litert", "triton")
 OPSET = 17
-FREE = ("batch", "k")  # names of the free sizes of a shape, in order
+FREE = ("batch", "k")  # names of the dimensions of variable size, in the order of the shape
 
 
 def write(
@@ -25,20 +25,21 @@ def write(
     described: dict[str, dict[str, Any]],
     version: int,
 ) -> litert.Written | None:
-    """Writes `onnx/NAME.onnx` and the Triton model repository `triton/` for each signature, and `litert/model*.tflite`.
+    """Writes the requested formats: `onnx/NAME.onnx`, the model repository `triton/`, and `litert/model*.tflite`.
 
-    Signatures that take image files are left out: ONNX has no operator that decodes them.
+    For ONNX and Triton, there is one model for each signature. Signatures that take image files are omitted, because
+    the operators of ONNX opset 17 cannot decode image files.
 
     Args:
-        folder: of the SavedModel, in which they are written.
-        formats: of FORMATS.
-        run: the run that was saved.
-        signatures: those that were saved, by name.
-        described: results of each signature's `describe` by name.
+        folder: folder of the SavedModel, in which a sub-folder for each format is created.
+        formats: names from FORMATS.
+        run: the exported run.
+        signatures: the signatures of the SavedModel by name.
+        described: descriptions of the signatures by name, from `Signature.describe`.
         version: number of the exported version.
 
     Returns:
-        The files of LiteRT, None if they were not requested.
+        Sizes and errors of the LiteRT files, or None if these files were not requested.
 
     Raises:
         UserError: a converter fails.
@@ -58,7 +59,7 @@ def write(
             written = litert.write(folder / "litert", run)
     except OSError:
         raise
-    except Exception as error:  # the converters raise many types
+    except Exception as error:  # the converters raise exceptions of many types
         raise UserError(
             f"The model cannot be converted: {one_line(error)}. Received: --also={received}. Leave it out"
         ) from error
@@ -66,11 +67,12 @@ def write(
 
 
 def _onnx_graphs(signatures: dict[str, Signature]) -> Iterator[tuple[str, bytes]]:
-    """Yields name and serialized ONNX model of each signature."""
+    """Yields the name and the serialized ONNX model of each signature."""
     import tf2onnx  # takes seconds to import
 
-    # tf2onnx 1.17 warns, with a traceback, of each optimization that it skips: its optimize_transpose fails on the sum
-    # of an image and a number (https://github.com/onnx/tensorflow-onnx/issues/1729). To be removed once it does not.
+    # tf2onnx 1.17 logs a warning with a traceback for each optimization that fails. The optimization optimize_transpose
+    # fails on the sum of an image and a scalar (https://github.com/onnx/tensorflow-onnx/issues/1729). The next line can
+    # be removed once this bug is fixed.
     logging.getLogger("tf2onnx.optimizer").setLevel(logging.ERROR)
     for name, one in signatures.items():
         if name.endswith(names.FILES):

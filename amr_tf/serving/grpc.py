@@ -1,4 +1,7 @@
-"""TensorFlow Serving over gRPC. Its messages contain TensorFlow's own, so this module imports TensorFlow: seconds."""
+"""Client of TensorFlow Serving over gRPC.
+
+The messages contain message types of TensorFlow. So this module imports TensorFlow, which takes seconds.
+"""
 
 import urllib.parse
 from typing import Any
@@ -18,7 +21,7 @@ from tensorflow_serving.apis import (
 
 from amr_tf.serving.server import FOREIGN, REFUSED, TIMEOUT, UNKNOWN_MODEL, UNREACHABLE, Server
 
-# gRPC's own limit is 4 MiB an answer, a few hundred pictures.
+# No size limits. By default, gRPC limits a response to 4 MiB, which is a few hundred images.
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 _MESSAGES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: TIMEOUT,
@@ -29,7 +32,7 @@ _MESSAGES = {
 
 
 class GrpcServer(Server):
-    """A model of a server at a grpc://HOST:PORT address."""
+    """Client for a model on a server at a grpc://HOST:PORT address."""
 
     def __init__(self, url: str, model: str, timeout: float):
         super().__init__(url, model, timeout)
@@ -43,7 +46,7 @@ class GrpcServer(Server):
         }
 
     def ask(self, path: str, signature: str = "", inputs: dict[str, np.ndarray] | None = None) -> Any:
-        """Returns an answer in the form of the REST interface, but with arrays as outputs."""
+        """Sends a request. Returns the response in the form of the REST interface, but with arrays as outputs."""
         method, request = self._methods[path]
         fields: dict[str, Any] = {"metadata_field": ["signature_def"]} if path == "/metadata" else {}
         if inputs is not None:

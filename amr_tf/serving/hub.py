@@ -1,4 +1,4 @@
-"""A folder that is a model repository of the Hugging Face Hub: Keras saves, a model card and a figure."""
+"""Export of a run as a model repository for the Hugging Face Hub: Keras models, a model card and a figure."""
 
 import math
 import pathlib
@@ -14,8 +14,8 @@ from amr_tf.serving import archives, card
 
 FOLDER = "hub"
 FIGURE = "interpolations.png"
-LARGE = 10 * 2**20  # bytes from which on the Hub takes a file through Git LFS only
-# Names on the Hub of the data sets that are the same there.
+LARGE = 10 * 2**20  # size in bytes above which the Hub accepts a file only through Git LFS
+# Names of data sets on the Hub, for data sets that the Hub provides unchanged.
 DATASETS = {
     "mnist": "ylecun/mnist",
     "fashion_mnist": "zalando-datasets/fashion_mnist",
@@ -25,10 +25,10 @@ DATASETS = {
 
 
 def write(folder: pathlib.Path, run: TrainedRun, version: int) -> None:
-    """Writes `<folder>/hub`, in which `encoder/`, `decoder/` and `probe/` are unzipped saves of Keras.
+    """Writes the folder `<folder>/hub` with Keras models in the unzipped folders `encoder/`, `decoder/` and `probe/`.
 
-    `keras.saving.load_model` loads them without this package, on any backend. The probe is left out for data without
-    labels, and the figure, which shows validation images, for the user's own data.
+    `keras.saving.load_model` loads these models with any backend and without this package. The probe is omitted if the
+    data have only one class. The figure shows validation images. So the figure is omitted for the user's own data.
 
     Args:
         folder: of the exported version.
@@ -58,13 +58,16 @@ def write(folder: pathlib.Path, run: TrainedRun, version: int) -> None:
 
 
 def _figure(run: TrainedRun) -> pathlib.Path | None:
-    """Returns the last picture of interpolations; None without one, or if it shows the user's own data."""
+    """Returns the path of the last image of interpolations.
+
+    Returns None if there is no such image, or if the image would show the user's own data.
+    """
     found = sorted(run.folder.images.glob(f"epoch_*_{FIGURE}"))
     return found[-1] if found and not own_data(run.config.dataset)[0] else None
 
 
 def _metadata(run: TrainedRun) -> dict[str, Any]:
-    """Values of the card's YAML."""
+    """Returns the variables for the YAML header of the model card."""
     dataset, kind = run.config.dataset, own_data(run.config.dataset)[0].rstrip(":")
     points = run.model.image_shape[0] == 1
     return {
@@ -82,7 +85,11 @@ def _metadata(run: TrainedRun) -> dict[str, Any]:
 
 
 def _number(score: float) -> str:
-    """Returns a number of four digits as YAML 1.1 has it: with a point, also before an exponent."""
+    """Returns a number as YAML text with four significant digits.
+
+    YAML 1.1 recognises a float only if a decimal point is present, also before an exponent. NaN and infinity are
+    returned as quoted strings.
+    """
     text = repr(float(f"{score:.4g}"))
     if not math.isfinite(score):
         return f'"{text}"'

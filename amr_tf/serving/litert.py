@@ -1,4 +1,4 @@
-"""Encoder and decoder for LiteRT: float32, float16 weights and 8-bit integers, with their measured errors."""
+"""Conversion of encoder and decoder to LiteRT, as float32, float16 and int8 models. The errors are measured."""
 
 import pathlib
 import shutil
@@ -15,18 +15,18 @@ from amr_tf.runs.trained import TrainedRun
 from amr_tf.runtime.errors import UserError
 
 FILES = {"float32": "model.tflite", "float16": "model_float16.tflite", "int8": "model_int8.tflite"}
-CALIBRATION = 200  # training images whose ranges of values int8 covers
-HELD = 256  # validation images on which errors are measured
-# Operations of normalisations, which stay in floats: a small variance becomes 0 as an integer, and LiteRT's interpreter
-# (ai-edge-litert 2.3) aborts the process when it takes the root's inverse of that.
+CALIBRATION = 200  # number of training images that calibrate the value ranges of the int8 model
+HELD = 256  # number of validation images on which errors are measured
+# Operations of normalisation layers, which are not quantised. As an integer, a small variance becomes 0, and LiteRT's
+# interpreter (ai-edge-litert 2.3) aborts the process when it computes the inverse square root of 0.
 NORMALISATION = ("ADD", "MEAN", "MUL", "RSQRT", "SQUARED_DIFFERENCE", "SUB")
 
 
 class Nearest(keras.layers.UpSampling2D):
-    """Upsampling as one operation.
+    """Nearest-neighbour upsampling as one TensorFlow operation.
 
-    Keras 3.15 repeats rows and columns by operations whose shapes TensorFlow 2.21's converter cannot infer. To be
-    removed once it converts `keras.layers.UpSampling2D`.
+    Keras 3.15 repeats rows and columns with operations whose shapes the converter of TensorFlow 2.21 cannot infer. This
+    class can be removed once the converter supports `keras.layers.UpSampling2D`.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -35,7 +35,13 @@ class Nearest(keras.layers.UpSampling2D):
 
 
 class Error(NamedTuple):
-    """Absolute differences from values of the Keras model, and the largest absolute value among these."""
+    """Differences between outputs of a LiteRT model and of the Keras model.
+
+    Attributes:
+        largest: largest absolute difference.
+        mean: mean absolute difference.
+        scale: largest absolute output of the Keras model.
+    """
 
     largest: float
     mean: float
@@ -43,7 +49,7 @@ class Error(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A written file: its name, its size in bytes, and its errors; None without images to measure on."""
+    """A written file: name, size in bytes, and errors. The errors are None if no images of the run could be read."""
 
     name: str
     size: int
@@ -52,31 +58,31 @@ class Measured(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The written files, and a sentence for each file that is missing."""
+    """The written files, and one sentence for each file that was not written."""
 
     files: list[Measured]
     missing: list[str]
 
 
 class Samples(NamedTuple):
-    """Images float32 [N, H, W, C] of a run: of training for calibration, held ones for the errors."""
+    """Images of a run, float32 [N, H, W, C]: training images for calibration, and validation images for the errors."""
 
     calibration: np.ndarray
     held: np.ndarray
 
 
 def write(target: pathlib.Path, run: TrainedRun) -> Written:
-    """Writes the models, each with the signatures `encode` and `decode` of float32 inputs and outputs.
+    """Writes the LiteRT models. Each model has the signatures `encode` and `decode` with float32 inputs and outputs.
 
-    Images of the run calibrate `model_int8.tflite`, which is left out if they cannot be read. A model with answers
-    that are not finite is left out, too: the float16 weights of some normalisations overflow.
+    Images of the run calibrate `model_int8.tflite`. If the images cannot be read, this file is not written. A model
+    whose outputs are not finite is not written either, because float16 weights of some normalisation layers overflow.
 
     Args:
-        target: folder of the files.
+        target: existing folder for the files.
         run: the run and its checkpoint.
 
     Returns:
-        The files with sizes and errors, and what is missing.
+        The written files with sizes and errors, and the reasons for missing files.
     """
     written = Written([], [])
     samples = _samples(run)
@@ -99,7 +105,7 @@ def write(target: pathlib.Path, run: TrainedRun) -> Written:
 
 
 def _samples(run: TrainedRun) -> Samples | None:
-    """Reads images of the run; None if the data cannot be read, which is printed with the reason."""
+    """Reads images of the run. If the data cannot be read, prints the reason and returns None."""
     try:
         splits = run.splits
     except UserError as error:
@@ -109,13 +115,16 @@ def _samples(run: TrainedRun) -> Samples | None:
 
 
 def _some(arrays: Arrays, count: int) -> np.ndarray:
-    """Returns at most `count` images at equal distances, float32 [n, H, W, C]."""
+    """Returns at most `count` images at equally spaced indices, float32 [n, H, W, C]."""
     rows = np.unique(np.linspace(0, len(arrays) - 1, count).astype(int))
     return pixels.to_float(arrays.images[rows])
 
 
 def _write_parts(folder: pathlib.Path, model) -> None:
-    """Writes a SavedModel of the two signatures alone; conversion of functions gives wrong numbers."""
+    """Writes a SavedModel that has only the signatures `encode` and `decode`.
+
+    If TensorFlow functions are converted directly, the outputs of the LiteRT model are wrong.
+    """
     network = model.decoding_network()
     decoder = keras.models.clone_model(network, clone_function=_convertible, recursive=True)
     decoder.set_weights(network.get_weights())
@@ -146,7 +155,10 @@ def _convert(parts: pathlib.Path, kind: str, model, samples: Samples | None) -> 
 
 
 def _convert_to_integers(converter: tf.lite.TFLiteConverter, model, images: np.ndarray) -> bytes:
-    """Converts all operations that have integers, apart from NORMALISATION, which only the debugger can leave out."""
+    """Quantises all operations that LiteRT supports with integers, except NORMALISATION.
+
+    Only `QuantizationDebugger` can exclude operations from quantisation.
+    """
     codes = model.encode(images).numpy()
 
     def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -157,7 +169,7 @@ def _convert_to_integers(converter: tf.lite.TFLiteConverter, model, images: np.n
     converter.representative_dataset = examples
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(NORMALISATION))
     with warnings.catch_warnings():
-        # TensorFlow 2.21 calibrates with its own interpreter, which it deprecates.
+        # TensorFlow 2.21 calibrates with `tf.lite.Interpreter` and warns that this class is deprecated.
         warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated", UserWarning)
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=converter, debug_dataset=examples, debug_options=options
@@ -166,7 +178,7 @@ def _convert_to_integers(converter: tf.lite.TFLiteConverter, model, images: np.n
 
 
 def _errors(content: bytes, model, images: np.ndarray) -> tuple[Error, Error]:
-    """Measures codes of the images, and images decoded from the Keras model's codes."""
+    """Returns the errors of the codes and of the decoded images. Both models decode the codes of the Keras model."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_content=content).get_signature_runner

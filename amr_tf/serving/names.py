@@ -1,4 +1,7 @@
-"""Names of an export's signatures, inputs and outputs, for the export and the client alike. Imports no TensorFlow."""
+"""Names of an export's signatures, inputs and outputs.
+
+The export and the client use this module. It does not import TensorFlow.
+"""
 
 from collections.abc import Container
 
@@ -13,17 +16,20 @@ DESCRIPTIONS = {
     "mix_bernoulli": "The codes of k images are mixed with one weight for each image and feature map, and decoded.",
     "mix_attributes": "Two images are mixed with the most probable mask for the requested attributes, and decoded.",
 }
-BYTES = "_uint8"  # ends the name of a signature that takes and gives pictures as bytes
-FILES = "_png"  # ends the name of a signature that takes image files
+BYTES = "_uint8"  # suffix of a signature that takes and returns images as uint8
+FILES = "_png"  # suffix of a signature that takes image files
 _PREFIX = "output_"
 
 
 def to_onnx(output: str, inputs: Container[str]) -> str:
-    """Returns the name of an output in an ONNX graph, in which every name stands for one value.
+    """Returns the name of an output in the ONNX model.
+
+    An input and an output of an ONNX graph cannot have the same name. So an output with the name of an input gets a
+    prefix.
 
     Args:
         output: name in the SavedModel.
-        inputs: container of the names of the same signature's inputs.
+        inputs: names of the inputs of the same signature.
 
     Example:
         >>> to_onnx("images", ["images", "weights"]), to_onnx("images", ["codes"])
@@ -33,7 +39,7 @@ def to_onnx(output: str, inputs: Container[str]) -> str:
 
 
 def from_onnx(output: str) -> str:
-    """Returns the name in the SavedModel of an ONNX graph's output.
+    """Returns the name of an output in the SavedModel for the output's name in the ONNX model.
 
     Example:
         >>> from_onnx("output_images"), from_onnx("codes")

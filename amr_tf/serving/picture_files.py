@@ -1,8 +1,8 @@
-"""Picture files decoded within a TensorFlow graph, to the pixels of `data.decoding.decode`.
+"""Decoding of image files in a TensorFlow graph. Pixels equal the output of `data.decoding.decode` up to rounding.
 
-An exported model reads files without Python. It handles PNG, JPEG, GIF and BMP of 24 bits. Kinds of files on which
-TensorFlow's decoders and Pillow disagree are refused by name. The rest agrees to rounding: `tests/serving/
-test_picture_files.py` measures every kind.
+With this module, an exported model reads image files without Python. Supported files are PNG, JPEG, GIF, and BMP with
+24 bits or with 8-bit greyscale. If TensorFlow's decoders and Pillow disagree on a kind of file, files of this kind
+cause an error. `tests/serving/test_picture_files.py` measures the differences for each kind of file.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,24 +11,24 @@ import tensorflow as tf
 
 from amr_tf.data.decoding import DEEP, SPARE
 
-LUMA = (19_595, 38_470, 7_471)  # ITU-R 601 in 1/65536, as Pillow rounds it
-# Entries of EXIF data (in both byte orders) and of XMP data that turn a picture.
+LUMA = (19_595, 38_470, 7_471)  # weights of R, G and B (ITU-R 601) in units of 1/65536, rounded as in Pillow
+# Pattern of the EXIF entries (in both byte orders) and XMP entries that rotate or mirror an image.
 TURNED = rb"\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00|\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]"
 TURNED += rb"|tiff:Orientation(=\"|>)[2-8]"
-STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")  # of PNG, JPEG, GIF and BMP files
-SHADES = b"".join(bytes([shade, shade, shade, 0]) for shade in range(256))  # palette of a grey BMP file
+STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")  # first bytes of PNG, JPEG, GIF and BMP files
+SHADES = b"".join(bytes([shade, shade, shade, 0]) for shade in range(256))  # palette of a greyscale BMP file
 
 
 def read(data: tf.Tensor, image_shape: tuple[int, int, int], white: int = DEEP) -> tf.Tensor:
-    """Decodes one picture file, resizes its shorter side to the model's and keeps the middle.
+    """Decodes one image file. The middle square of the image is cropped and resized to the model's image size.
 
     Args:
         data: the file's bytes, a string scalar.
         image_shape: (S, S, C) with C 1 (grey) or 3 (RGB).
-        white: the value of 16-bit grey pictures that is white.
+        white: value of 16-bit greyscale images that is converted to white.
 
     Returns:
-        float32 [S, S, C], whole numbers in 0 .. 255.
+        Pixels float32 [S, S, C], integers in 0 .. 255.
     """
     _, size, channels = image_shape
     starts = [tf.strings.substr(data, 0, len(start)) == start for start in STARTS]
@@ -52,25 +52,28 @@ def read(data: tf.Tensor, image_shape: tuple[int, int, int], white: int = DEEP) 
 
 
 def _refuse(data: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
-    """Raises an error that names the input if the condition is true; otherwise returns the data."""
+    """Returns the data. If the condition is true, the graph fails with the message and the name of the input."""
     with tf.control_dependencies([tf.debugging.Assert(~condition, [f"image_bytes: {message}"])]):
         return tf.identity(data)
 
 
 def _numbers(data: tf.Tensor, first: int, count: int) -> tf.Tensor:
-    """Returns bytes of a file's header as integers, int32 [count]."""
+    """Returns `count` bytes of a file as integers, int32 [count]. `first` is the position of the first byte."""
     return tf.cast(tf.io.decode_raw(tf.strings.substr(data, first, count), tf.uint8), tf.int32)
 
 
 def _png(data: tf.Tensor, white: int) -> tf.Tensor:
-    """Decodes to int32 [H, W, 3]: 16 bits become 8 as in `decoding`, transparency becomes white."""
+    """Decodes a PNG file to int32 [H, W, 3] in 0 .. 255.
+
+    16-bit values are converted to 8 bits as in `data.decoding`. Transparent pixels are blended with white.
+    """
     depth, colours = tf.unstack(_numbers(data, 24, 2), num=2)
     deep = tf.cast(tf.io.decode_png(data, 4, tf.uint16), tf.int32)
     deep_grey = (depth == 16) & (colours == 0)
     scaled = (tf.minimum(deep, white) * 255 + white // 2) // white
-    # Bytes are multiples of 257 here. Pillow keeps the high byte of deep colours.
+    # TensorFlow decodes 8-bit values to multiples of 257. For 16-bit colours, Pillow uses the high byte.
     rgb, alpha = tf.split(tf.where(deep_grey, scaled, deep // 256), [3, 1], axis=-1)
-    # Without its own alpha a file of fewer than 8 bits gets a wrong one from TensorFlow 2.21.
+    # TensorFlow 2.21 returns a wrong alpha channel if a file with fewer than 8 bits has no alpha channel.
     clear = (colours >= 4) | tf.strings.regex_full_match(data, rb"(?s)\C*tRNS\C*")
     alpha = tf.where(clear & ~deep_grey, alpha, 255)
     blended = tf.cast(rgb * alpha, tf.float32) / 255 + tf.cast(255 - alpha, tf.float32)
@@ -78,7 +81,7 @@ def _png(data: tf.Tensor, white: int) -> tf.Tensor:
 
 
 def _jpeg(data: tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes to int32 [H, W, 3], at a reduced size in the same cases as `decoding`."""
+    """Decodes a JPEG file to int32 [H, W, 3]. Large images are reduced in the same cases as in `data.decoding`."""
     height, width, components = tf.unstack(tf.io.extract_jpeg_shape(data), num=3)
     data = _refuse(data, components == 4, "The picture is a JPEG file in CMYK: convert it to RGB")
     ratio = tf.minimum(height, width) // (SPARE * size)
@@ -89,7 +92,7 @@ def _jpeg(data: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _gif(data: tf.Tensor) -> tf.Tensor:
-    """Decodes the first frame to int32 [H, W, 3]."""
+    """Decodes the first frame of a GIF file to int32 [H, W, 3]."""
     content = tf.cast(tf.io.decode_raw(data, tf.uint8), tf.int32)
     transparent = _has(content[:-1], [0x21, 0xF9, 4]) & (content[3:] % 2 == 1)
     data = _refuse(
@@ -102,15 +105,15 @@ def _gif(data: tf.Tensor) -> tf.Tensor:
 
 
 def _has(content: tf.Tensor, wanted: Sequence) -> tf.Tensor:
-    """Returns true at each position where the wanted numbers begin, bool [N - len(wanted) + 1]."""
+    """Returns true for each position at which the sequence `wanted` starts, bool [N - len(wanted) + 1]."""
     count = tf.shape(content)[0] - len(wanted) + 1
     return tf.reduce_all([content[i : i + count] == number for i, number in enumerate(wanted)], axis=0)
 
 
 def _bmp(data: tf.Tensor) -> tf.Tensor:
-    """Decodes to int32 [H, W, 3]."""
+    """Decodes a BMP file to int32 [H, W, 3]."""
     bits, compression = tf.unstack(tf.reshape(_numbers(data, 28, 4), (2, 2)) @ [[1], [256]], num=2)
-    # TensorFlow takes the numbers of a palette for shades of grey.
+    # TensorFlow decodes palette indices as grey values. This is correct only for the palette SHADES.
     grey = (bits[0] == 8) & (tf.strings.substr(data, 54, len(SHADES)) == SHADES)
     plain = (grey | (bits[0] == 24)) & (compression[0] == 0)
     data = _refuse(
@@ -121,7 +124,10 @@ def _bmp(data: tf.Tensor) -> tf.Tensor:
 
 
 def _fit(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Equals `ImageOps.fit` with Pillow's bilinear filter: rows first, rounded to integers after each direction."""
+    """Crops and resizes as `ImageOps.fit` with Pillow's bilinear filter.
+
+    The width is resized before the height. Values are rounded to integers after each of the two steps.
+    """
     height, width = tf.unstack(tf.shape(image)[:2], num=2)
     side = tf.minimum(height, width)
     rows = tf.floor(tf.einsum("ow,hwc->hoc", _filter(width, side, size), image) + 0.5)
@@ -129,7 +135,10 @@ def _fit(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _filter(length: tf.Tensor, side: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns weights of one direction's pixels in each resized pixel, triangular filters: float32 [size, length]."""
+    """Returns the weight of each source pixel in each resized pixel along one direction, float32 [size, length].
+
+    The filter is triangular. `side` is the length of the cropped part.
+    """
     exact = [tf.cast(number, tf.float64) for number in (length, side)]
     scale = exact[1] / size
     support = tf.maximum(scale, 1.0)

@@ -1,10 +1,10 @@
-"""Export of a run as a SavedModel: a new version in a folder that a server may be watching.
+"""Export of a run as a SavedModel. Each export is a new version in a folder that a model server can watch.
 
-<export_dir>/<version>/   saved_model.pb, variables/, assets.extra/   what TensorFlow Serving loads
+<export_dir>/<version>/   saved_model.pb, variables/, assets.extra/   files for TensorFlow Serving
                           keras/, litert/                             encoder and decoder for other engines
                           onnx/, triton/                              each signature for other engines
                           hub/                                        a model repository of the Hugging Face Hub
-                          model_card.md, signatures.json              descriptions for people and for programs
+                          model_card.md, signatures.json              descriptions for readers and for programs
 """
 
 import pathlib
@@ -23,7 +23,7 @@ from amr_tf.serving import archives, card, conversion, hub, warmup
 from amr_tf.serving.signatures import Signature, signatures
 
 SIGNATURES, CARD = "signatures.json", "model_card.md"
-LOCK_SECONDS = 300  # that an export waits for another one into the same folder
+LOCK_SECONDS = 300  # time for which an export waits for another export to the same folder
 
 
 def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) -> pathlib.Path:
@@ -32,18 +32,19 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
     Args:
         run: the run and its checkpoint.
         export_dir: folder of the versions 1, 2, ...
-        also: further formats, of `conversion.FORMATS`, or `hub`.
+        also: additional formats: names from `conversion.FORMATS`, or "hub".
 
     Returns:
-        The folder of the version.
+        The path of the version's folder.
 
     Raises:
-        UserError: the folder cannot be written to, or another export into it does not end.
+        UserError: the folder cannot be written to, a conversion fails, or another export to the same folder does not
+            end within LOCK_SECONDS.
     """
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(export_dir / ".export.lock", timeout=LOCK_SECONDS):
-            for left in export_dir.glob(".[0-9]*.tmp"):  # by an export that was killed
+            for left in export_dir.glob(".[0-9]*.tmp"):  # temporary folders of killed exports
                 shutil.rmtree(left)
             versions = (int(path.name) for path in export_dir.iterdir() if path.name.isdecimal())
             path = export_dir / str(1 + max(versions, default=0))
@@ -76,7 +77,7 @@ def export(run: TrainedRun, export_dir: pathlib.Path, also: Sequence[str] = ()) 
 def _archive(
     model, found: dict[str, Signature]
 ) -> tuple[keras.export.ExportArchive, dict[str, dict[str, Any]]]:
-    """Traces the signatures; returns the archive to write, and the signatures as signatures.json has them."""
+    """Traces the signatures. Returns the archive to write, and the descriptions of the signatures by name."""
     archive, described = keras.export.ExportArchive(), {}
     for network in model.networks.values():
         archive.track(network)

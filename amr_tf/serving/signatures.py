@@ -1,7 +1,7 @@
-"""Signatures of an exported model: the requests that it answers, with their inputs, outputs and computations.
+"""Signatures of an exported model. A signature is one kind of request, with inputs, outputs and a computation.
 
-A server with batching joins the requests of different clients along dimension 0. So every input has that dimension,
-and no signature mixes across it.
+A server with batching concatenates requests of different clients along dimension 0. So dimension 0 of every input is
+the batch, and no signature mixes different examples of a batch.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from amr_tf import mixing
 from amr_tf.data import pixels
 from amr_tf.serving import names, picture_files
 
-# Names of the inputs and outputs that are pictures: signatures called *_uint8 take and give these as bytes.
+# Names of the inputs and outputs that are images. Signatures with the suffix _uint8 use uint8 for these tensors.
 PICTURES = {"images", "first", "second", "reconstructions"}
 BYTES = "in 0 .. 255"
 FLOATS = {"inputs": "in [-1, 1]", "outputs": "-1 black, 1 white; some networks exceed them a little"}
@@ -23,7 +23,7 @@ CODES = {"codes": "the codes"}
 
 
 class Value(NamedTuple):
-    """An input: its shape with None where a size is free, its description, and its type."""
+    """An input of a signature. In the shape, None is a dimension of variable size."""
 
     shape: tuple[int | None, ...]
     description: str
@@ -32,13 +32,14 @@ class Value(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A request that an exported model answers.
+    """One kind of request to an exported model.
 
     Attributes:
         description: a sentence for the model card.
-        inputs: by name. The free sizes at the beginning of the first input's shape are shared by all inputs.
-        outputs: descriptions by name.
-        compute: takes the inputs in order and returns the outputs by name.
+        inputs: inputs by name. If the first input has n dimensions of variable size, the first n dimensions of all
+            inputs must have equal sizes.
+        outputs: descriptions of the outputs by name.
+        compute: function that takes the inputs in the order of `inputs` and returns the outputs by name.
     """
 
     description: str
@@ -47,13 +48,14 @@ class Signature:
     compute: Callable[..., dict[str, tf.Tensor]]
 
     def input_specs(self) -> dict[str, tf.TensorSpec]:
-        """The inputs as `tf.function` takes them, by name."""
+        """Returns the `tf.TensorSpec` of each input by name."""
         return {name: tf.TensorSpec(one.shape, one.dtype, name=name) for name, one in self.inputs.items()}
 
     def __call__(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Computes the outputs by name, or fails with the name of an empty or misshapen input.
+        """Computes the outputs by name.
 
-        A server does not compare requests with the declared shapes.
+        The shapes of the inputs are checked here, because a server does not compare requests with the declared shapes.
+        An empty input or an input of a wrong shape causes an error with the name of the input.
         """
         checked = [
             tf.ensure_shape(value, one.shape, name=name)
@@ -72,7 +74,7 @@ class Signature:
             return self.compute(*map(tf.identity, checked))
 
     def with_bytes(self) -> "Signature":
-        """Returns the same request with uint8 instead of float pictures, as inputs and outputs."""
+        """Returns the same signature with uint8 images instead of float images, for inputs and outputs."""
         inputs = {
             name: one._replace(dtype=tf.uint8) if name in PICTURES else one
             for name, one in self.inputs.items()
@@ -85,7 +87,11 @@ class Signature:
         return dataclasses.replace(self, inputs=inputs, compute=compute)
 
     def describe(self, outputs: dict[str, tf.TensorSpec]) -> dict[str, Any]:
-        """The signature as signatures.json has it, null where a size is free; `outputs` are those that were traced."""
+        """Returns the signature's entry for signatures.json.
+
+        Args:
+            outputs: specifications of the traced outputs by name. Dimensions of variable size become null in JSON.
+        """
         described: dict[str, Any] = {"description": self.description, "inputs": {}, "outputs": {}}
         for side, values in (("inputs", self.inputs), ("outputs", outputs)):
             for name, one in values.items():
@@ -103,16 +109,17 @@ def signatures(
     """Returns all signatures of a model by name, `reconstruct` first.
 
     Args:
-        model: an `Autoencoder`. Its spectral norms are frozen: an answer must not depend on previous ones.
-        attribute_names: names of the attributes of `mix_attributes`.
-        white: value of 16-bit grey pictures that is white.
+        model: an `Autoencoder`. This function disables power steps of spectral normalisation outside training, because
+            a response must not depend on previous requests.
+        attribute_names: names of the attributes, for the description of `mix_attributes`.
+        white: value of 16-bit greyscale images that is converted to white.
     """
     networks = _Networks(model)
     found = networks.signatures(attribute_names)
     if model.has_discriminator:
         for layer in getattr(model.discriminator, "spectral_layers", ()):
             layer.steps_in_eval = False
-    if model.image_shape[0] == 1:  # a point is not made of bytes
+    if model.image_shape[0] == 1:  # 2-D points cannot be stored as uint8 images
         return found
     pictures = [(name, one) for name, one in found.items() if PICTURES & {*one.inputs, *one.outputs}]
     found |= {name + names.BYTES: one.with_bytes() for name, one in pictures}
@@ -128,7 +135,7 @@ def signatures(
 
 
 class _Networks:
-    """The computations of all signatures, on encoder, decoder and probe, each of which is traced once."""
+    """Computations of all signatures. The encoder, the decoder and the probe are traced only once."""
 
     def __init__(self, model):
         self.model, self.image_shape, self.code_shape = model, model.image_shape, model.code_shape
@@ -139,7 +146,7 @@ class _Networks:
         self.probe = tf.function(model.classify, input_signature=[codes])
 
     def signatures(self, attribute_names: tuple[str, ...]) -> dict[str, Signature]:
-        """The signatures of floats."""
+        """Returns the signatures whose images are floats, by name."""
         images = {"images": Value((None, *self.image_shape), "images")}
         codes = {"codes": Value((None, *self.code_shape), "codes as `encode` gives them")}
         pair = {"first": images["images"], "second": images["images"]._replace(description="as many images")}
@@ -195,7 +202,7 @@ class _Networks:
 
     def mix_attributes(self, first, second, attributes):
         parameters = self.model.mask_parameters(attributes)
-        soft = self.model.config.mask_gradient == "soft"  # trained without draws
+        soft = self.model.config.mask_gradient == "soft"  # trained without sampled masks
         mask = parameters if soft else tf.cast(parameters >= 0.5, tf.float32)
         mixed = self.mix(tf.stack([first, second], axis=1), tf.stack([mask, 1 - mask], axis=1))
         return mixed | {"parameters": parameters}

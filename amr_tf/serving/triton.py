@@ -1,4 +1,4 @@
-"""Model repository of NVIDIA Triton Inference Server: one model for each signature, run by onnxruntime.
+"""Model repository for NVIDIA Triton Inference Server. Each signature is one model, which onnxruntime runs.
 
 <NAME>/config.pbtxt             a ModelConfig in protobuf's text format
 <NAME>/<version>/model.onnx     the signature's ONNX model
@@ -11,19 +11,19 @@ from amr_tf.serving import names
 
 CONFIG = "config.pbtxt"
 TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8"}
-# Limits of joined requests, those of TensorFlow Serving in docs/serving/batching.config.
+# Limits for batching of requests, equal to the limits for TensorFlow Serving in docs/serving/batching.config.
 MAX_BATCH_SIZE = 64
 MAX_DELAY_MICROSECONDS = 2000
 MAX_QUEUE_SIZE = 100 * MAX_BATCH_SIZE
 
 
 def write(folder: pathlib.Path, version: int, described: dict[str, Any], graph: bytes) -> None:
-    """Writes a model of the repository.
+    """Writes one model of the repository.
 
     Args:
-        folder: of the model, which is made.
+        folder: folder of the model. This function creates the folder.
         version: number of the exported version.
-        described: the signature as signatures.json has it.
+        described: the signature's entry in signatures.json.
         graph: the signature's serialized ONNX model.
     """
     (folder / str(version)).mkdir(parents=True)
@@ -34,11 +34,12 @@ def write(folder: pathlib.Path, version: int, described: dict[str, Any], graph: 
 def config(described: dict[str, Any]) -> str:
     """Returns the model's config.pbtxt.
 
-    It has no `name`, so that a model's folder can be renamed. Triton joins requests along dimension 0, which it then
-    leaves out of `dims`. Since `dims` cannot be empty, a signature with a tensor of shape [B] is not batched.
+    The file contains no `name`, so that the model's folder can be renamed. If batching is enabled, Triton concatenates
+    requests along dimension 0, and `dims` must not contain this dimension. Triton does not accept empty `dims`. So
+    batching is disabled for a signature with a tensor of shape [B].
 
     Args:
-        described: the signature as signatures.json has it.
+        described: the signature's entry in signatures.json.
 
     Example:
         >>> images = {"images": {"dtype": "uint8", "shape": [None, 32, 32, 1]}}

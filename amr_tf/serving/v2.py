@@ -1,6 +1,7 @@
-"""A model in a server of the Open Inference Protocol v2 over REST: Triton, KServe, OpenVINO Model Server.
+"""Client of the Open Inference Protocol v2 over REST, for Triton, KServe and OpenVINO Model Server.
 
-The protocol has no signatures: each signature is a model of the server. Like `server`, with the standard library only.
+The protocol has no signatures, so each signature is a separate model on the server. This module needs only NumPy
+and the standard library.
 """
 
 import functools
@@ -13,7 +14,7 @@ import numpy as np
 from amr_tf.serving import names
 from amr_tf.serving.server import AVAILABLE, NUMPY_TYPES, Server, Signature, Tensor
 
-SCHEME = "v2+"  # before http:// or https:// in the client's --url
+SCHEME = "v2+"  # prefix of http:// or https:// in the client's --url
 FOREIGN = (
     "The answer of {url} is not one of the Open Inference Protocol v2. Received: {received}. With "
     "--url=v2+http://HOST:8000 the server is Triton, KServe or OpenVINO Model Server"
@@ -22,18 +23,18 @@ UNKNOWN_MODEL = (
     "The server at {url} has no model for the signature. Received: {received}. Serve amr_tf's export, and check "
     "--model, which precedes the signature in the names of the models: {model!r}"
 )
-UNNAMED = "unnamed"  # the version of a server without versions
-_TYPES = {"FP32": "DT_FLOAT", "UINT8": "DT_UINT8"}  # TensorFlow's names by those of the protocol
-_SENT = {"float32": "FP32", "uint8": "UINT8"}  # the protocol's names by NumPy's
+UNNAMED = "unnamed"  # name of the version if the server does not report versions
+_TYPES = {"FP32": "DT_FLOAT", "UINT8": "DT_UINT8"}  # TensorFlow's name of a type, by the protocol's name
+_SENT = {"float32": "FP32", "uint8": "UINT8"}  # the protocol's name of a type, by NumPy's name
 
 
 class V2Server(Server):
-    """The models of an export in a server at a v2+http:// or v2+https:// address.
+    """Client for the models of an export on a server at a v2+http:// or v2+https:// address.
 
     Args:
-        url: address; a path in it precedes the server's own paths.
-        model: text before the signature in the names of the models, such as "" or "lines_".
-        timeout: seconds that an answer may take.
+        url: address of the server. If the address contains a path, the path is put before the paths of the protocol.
+        model: prefix of the models' names, such as "" or "lines_". The name of the signature follows.
+        timeout: maximum time for a response, in seconds.
     """
 
     foreign, unknown = FOREIGN, UNKNOWN_MODEL
@@ -43,19 +44,25 @@ class V2Server(Server):
         self._known: dict[str, Signature] = {}
 
     def versions(self) -> list[tuple[int | str, str, str]]:
-        """Lists the versions of the model of `encode`, which every export has. All have one state."""
+        """Returns the number, the state and an empty message for each version of the model for `encode`.
+
+        Every export has a model for `encode`. The same state is returned for all versions.
+        """
         numbers = self._metadata("encode").get("versions") or [UNNAMED]
         state = AVAILABLE if self._ready("encode") else "UNAVAILABLE"
         return [(str(number), state, "") for number in numbers]
 
     @functools.cached_property
     def signatures(self) -> dict[str, Signature]:
-        """Signatures whose models are ready, by name. The protocol does not list models, so each is requested."""
+        """Signatures whose models are ready, by name.
+
+        The protocol cannot list models. So this property sends a request for each signature that an export can have.
+        """
         known = (name + ending for name in sorted(names.DESCRIPTIONS) for ending in ("", names.BYTES))
         return {name: self.signature(name) for name in known if self._ready(name)}
 
     def signature(self, name: str) -> Signature:
-        """Returns the inputs and outputs of a signature, with the names of the SavedModel."""
+        """Returns the inputs and outputs of a signature, by their names in the SavedModel."""
         if name not in self._known:
             found = self._metadata(name)
             inputs = {one["name"]: _tensor(one) for one in found["inputs"]}
@@ -64,7 +71,10 @@ class V2Server(Server):
         return self._known[name]
 
     def ask(self, path: str, signature: str = "", inputs: dict[str, np.ndarray] | None = None) -> Any:
-        """Returns the answer of a signature to inputs in the form of TensorFlow Serving's `:predict`, with arrays."""
+        """Sends inputs to a signature. The argument `path` has no effect.
+
+        Returns the response in the form of TensorFlow Serving's `:predict`, but with arrays as outputs.
+        """
         tensors = [
             {
                 "name": name,

@@ -1,4 +1,4 @@
-"""Warm-up requests: TensorFlow Serving replays those of a version when it loads it, since first requests are slow."""
+"""Warm-up requests. TensorFlow Serving replays them while loading a version, because the first requests are slow."""
 
 import pathlib
 
@@ -9,16 +9,16 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from amr_tf.serving.signatures import Signature
 
 FILE = "assets.extra/tf_serving_warmup_requests"
-PARENTS = 2  # images for each mix, of any number
+PARENTS = 2  # number of images for each mix in the warm-up requests; other requests may use other numbers
 
 
 def write(folder: pathlib.Path, signatures: dict[str, Signature], image_shape: tuple[int, ...]) -> None:
-    """Writes one request for each signature, of one example.
+    """Writes one request with one example for each signature.
 
     Args:
-        folder: of the SavedModel.
-        signatures: by name.
-        image_shape: of the model; inputs that take files get a black picture of it.
+        folder: folder of the SavedModel.
+        signatures: signatures by name.
+        image_shape: shape of the model's images. Inputs for image files get a black image of this shape.
     """
     path = folder / FILE
     path.parent.mkdir()
