@@ -33,8 +33,8 @@ class DatasetSpec:
     Attributes:
         name: the value of `--dataset`.
         width: width and height in pixels of the images that a model sees; 1 for 2-D points.
-        channels: number of colour channels, or 2 for 2-D points; of the user's own data, 0 until they are read.
-        classes: number of labels, which are 0 .. classes - 1; of the user's own data, 0 until they are read.
+        channels: number of colour channels; 2 for 2-D points; 0 for the user's own data before they are read.
+        classes: number of labels, which are 0 .. classes - 1; 0 for the user's own data before they are read.
         reader: function (spec, Places) -> (spec, [training, validation, test]). The splits are `sources.Examples`. The
             returned spec includes facts found while reading. None for examples that are already in memory.
         checker: function of (spec, Places) that raises DataError if `reader` would not find its files. It is quick.
@@ -45,8 +45,8 @@ class DatasetSpec:
         selectable_attributes: names that are valid in `--attributes`.
         generated: true if this package generates the data, or the data are installed with it.
         sized: true if images are cropped and resized to `--image_size`.
-        builders: TFDS names, or import paths of builder classes. Prepared data of any of these builders are read. If
-            there are none, the last builder prepares the data.
+        builders: TFDS names, or import paths of builder classes. The first builder that has prepared data is
+            used. If no builder has prepared data, the last builder prepares them.
         validation: fraction of the official training split that becomes the validation split.
         idx_sha256: SHA-256 of unpacked archives by file name. It identifies archives that were compressed again.
         title: name for reports, if it differs from `name`.

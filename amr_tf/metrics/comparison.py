@@ -109,7 +109,7 @@ def over_seeds_and_images(right_a: np.ndarray, right_b: np.ndarray) -> tuple[flo
     Example:
         >>> right = np.random.default_rng(0).random((2, 3, 100)) < 0.9
         >>> low, high = over_seeds_and_images(*right)
-        >>> low < right[0].mean() - right[1].mean() < high
+        >>> bool(low < right[0].mean() - right[1].mean() < high)
         True
     """
     differences = right_a.astype(float) - right_b
